@@ -1,0 +1,106 @@
+"""Every key of a config with its default; an experiment states only its differences."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+SMOKE = {  # seconds, for any experiment: every line of it runs, nothing is learned
+  'batch_size': 16,
+  'steps': 20,
+  'steps_per_dispatch': 5,
+  'log_every': 5,
+  'eval_every': 10,
+  'save_every': 10,
+  'validation_examples': 64,
+  'test_examples': 64,
+}
+
+
+def common() -> ConfigDict:
+  """All keys."""
+  config = ConfigDict()
+  config.experiment = ''  # its name and variant, for the record; set by the launcher
+
+  config.seed = 0  # of the parameters, the order of the data and all noise
+  config.batch_size = 64  # global: all devices of all processes together
+  config.steps = 10_000  # training steps; in each, every player makes its updates
+  config.steps_per_dispatch = 50  # steps in one compiled call; changes speed, not results
+  config.precision = 'float32'  # or 'bfloat16': of the networks; parameters and losses stay float32
+  config.ema_decay = 0.0  # of the average of the parameters that evaluation then uses; 0: none
+
+  config.data = ConfigDict()
+  config.data.name = 'sprites'  # 'sprites' (rendered dSprites), 'digits' (embedded), a TFDS name, or a folder
+  config.data.dir = ''  # where prepared TFDS sets lie; '': TFDS's own default
+  config.data.train_split = 'train[:90%]'  # splits of TFDS sets; folders and embedded sets have their own
+  config.data.validation_split = 'train[90%:]'
+  config.data.test_split = 'test'
+  config.data.label = ''  # the class feature of a TFDS set that is the label; '': the one called label
+  config.data.resident_mib = 4096  # a larger set is streamed instead of kept on the device
+  config.data.workers = 8  # threads that read a streamed set
+  config.data.size = 0  # images are brought to size x size; 0: as they are
+  config.data.crop = 0  # then cropped to crop x crop, at random in training, centred elsewhere; 0: not
+  config.data.flip = False  # mirrored at random in training
+  config.data.value_range = (0.0, 1.0)  # what the model sees; or (-1.0, 1.0)
+  config.data.binarize = 'none'  # 'dynamic': drawn anew each time from the grey values; 'static': drawn once
+  config.data.dequantize = False  # adds uniform noise within a grey value's bin
+
+  config.model = ConfigDict()  # 'name' and the fields of that class; modules and schedules likewise
+
+  config.optimizer = ConfigDict()  # Adam, for each player
+  config.optimizer.learning_rate = 1e-3
+  config.optimizer.schedule = 'constant'  # or 'cosine', to 0 at the last step
+  config.optimizer.warmup_steps = 0  # linear, from 0
+  config.optimizer.b1 = 0.9
+  config.optimizer.b2 = 0.999
+  config.optimizer.eps = 1e-8
+  config.optimizer.weight_decay = 0.0  # decoupled (AdamW)
+  config.optimizer.clip_norm = 0.0  # of the global gradient norm; 0: none
+
+  config.log_every = 100  # a line of metrics: means over the dispatch that ends there
+  config.eval_every = 1_000  # the evaluators on the validation split
+  config.save_every = 1_000
+  config.keep = 2  # the last checkpoints to keep, besides the best
+  config.best = ''  # the validation metric that the best checkpoint maximises, e.g. 'elbo'; '': the last is the best
+  config.best_mode = 'max'  # or 'min'
+  config.evals = ('terms', 'active_units')  # functions of gen_jax.evaluation
+  config.validation_examples = 10_000  # the first of a fixed random order; 0: all
+  config.test_examples = 0
+  config.profile = False  # writes a JAX trace of some steps to WORKDIR/profile, for TensorBoard
+  return config
+
+
+def update(config: ConfigDict, changes: Mapping[str, Any], free: bool = False) -> None:
+  """Writes nested `changes` over `config`; only below `model` (`free`) may keys be new.
+
+  There, a section that names another class replaces the old one, as their fields differ.
+  """
+  for key, value in changes.items():
+    if key not in config and not free:
+      raise KeyError(f'{key} is no key of experiments/common.py')
+    section, inside = config.get(key), free or key == 'model'
+    if not isinstance(value, Mapping):
+      config[key] = value
+    elif isinstance(section, ConfigDict) and not (inside and value.get('name') not in (None, section.get('name'))):
+      update(section, value, inside)
+    else:
+      config[key] = ConfigDict(value)
+
+
+def experiment(default: Mapping[str, Any], **variants: Mapping[str, Any]) -> Callable[[str], ConfigDict]:
+  """The `get_config` of an experiment.
+
+  `default` holds the differences from `common`, a variant those from `default`. Variants combine from left to right:
+  'mnist,smoke'. Every experiment has the variant 'smoke'.
+  """
+  variants = {'default': {}, **variants, 'smoke': SMOKE}
+
+  def get_config(variant: str = 'default') -> ConfigDict:
+    config = common()
+    update(config, default)
+    for name in variant.split(','):
+      update(config, variants[name])
+    return config.lock()
+
+  get_config.variants = tuple(variants)
+  return get_config

@@ -1,0 +1,150 @@
+"""From a config to the objects that it names: `getattr` on a namespace, no registry."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from gen_jax import models, networks
+from gen_jax.data import digits, folder, preprocess, sprites, tfds_sets
+from gen_jax.data.dataset import Dataset
+from gen_jax.errors import UserError
+from gen_jax.settings import nearest
+from gen_jax.training import optimizers as optimizers_lib
+from gen_jax.training import parallel
+from gen_jax.types import Batch, Model
+
+POSITIVE = {'batch_size', 'steps', 'steps_per_dispatch', 'log_every', 'eval_every', 'save_every', 'keep', 'workers'}
+POSITIVE |= {'latent_dim', 'sigma', 'learning_rate', 'eps', 'kernel', 'features', 'kernels', 'hidden'}
+NON_NEGATIVE = {'seed', 'beta', 'capacity', 'weight_decay', 'clip_norm', 'warmup_steps', 'size', 'crop'}
+NON_NEGATIVE |= {'resident_mib', 'validation_examples', 'test_examples'}
+FRACTION = {'ema_decay', 'b1', 'b2', 'momentum'}
+CHOICES = {
+  'precision': ('float32', 'bfloat16'),
+  'schedule': ('constant', 'cosine'),
+  'binarize': ('none', 'dynamic', 'static'),
+  'best_mode': ('max', 'min'),
+  'value_range': ((0.0, 1.0), (-1.0, 1.0)),
+}
+
+
+def check_values(config: Mapping[str, Any], path: str = 'config') -> None:
+  """Raises UserError where a number or a choice is outside what its key allows."""
+  for key, value in config.items():
+    where = f'{path}.{key}'
+    if isinstance(value, ConfigDict):
+      check_values(value, where)
+      continue
+    if key in CHOICES and value not in CHOICES[key]:
+      raise UserError(f'{where}={value!r}: choose one of {", ".join(map(str, CHOICES[key]))}')
+    for number in value if isinstance(value, tuple) else (value,):
+      if key in POSITIVE and not number > 0:
+        raise UserError(f'{where}={value}: must be above 0')
+      if key in NON_NEGATIVE and not number >= 0:
+        raise UserError(f'{where}={value}: must not be negative')
+      if key in FRACTION and not 0 <= number < 1:
+        raise UserError(f'{where}={value}: must lie in [0, 1)')
+
+
+def check(config: ConfigDict) -> None:
+  """Raises UserError for values that cannot work, before anything is written."""
+  check_values(config)
+  data = dataset(config, 'train')
+  if data.size < 1:
+    raise UserError(f'config.data: the training split of {config.data.name} is empty')
+  model(config, data)
+  parallel.local_rows(config.batch_size)
+
+
+def dataset(config: ConfigDict, split: str) -> Dataset:
+  """The 'train', 'validation' or 'test' split of `config.data`."""
+  data, budget = config.data, config.data.resident_mib * 2**20
+  if data.name in ('sprites', 'digits'):
+    return {'sprites': sprites, 'digits': digits}[data.name].load(split)
+  path = pathlib.Path(data.name).expanduser()
+  if path.is_dir() and not (path / 'dataset_info.json').exists():
+    return folder.load(path, split, data.size, budget)
+  return tfds_sets.load(
+    data.name, data[f'{split}_split'], data.dir or None, budget, label=data.label, size=data.size
+  )
+
+
+@functools.cache
+def preprocess_with(**options: Any) -> Callable[[Batch, jax.Array], Batch]:
+  """The same function for the same options, so that what is compiled for it is compiled once."""
+  return functools.partial(preprocess.preprocess, **options)
+
+
+def preprocessor(config: ConfigDict, data: Dataset, train: bool) -> Callable[[Batch, jax.Array], Batch]:
+  """(raw batch, key) -> the batch as the model sees it."""
+  names = ('size', 'crop', 'flip', 'value_range', 'binarize', 'dequantize')
+  return preprocess_with(**{name: config.data[name] for name in names}, levels=data.levels, train=train)
+
+
+def facts(config: ConfigDict, data: Dataset) -> dict[str, Any]:
+  """What the data and the precision fix for whichever class has a field of that name."""
+  low, high = config.data.value_range
+  binary = data.levels == 2 or config.data.binarize != 'none'
+  return {
+    'image_shape': preprocess.shape_after(data.image_shape, size=config.data.size, crop=config.data.crop),
+    'num_classes': data.num_classes,
+    'dtype': jnp.dtype(config.precision),
+    'levels': 2 if binary else data.levels,
+    'low': low,
+    'binary': binary,
+    'bin_width': (high - low) / data.levels if config.data.dequantize else None,
+  }
+
+
+def instance(spec: ConfigDict, known: Mapping[str, Any], path: str) -> Any:
+  """The module, model or Optax schedule that `spec` names, its fields from `spec`, the rest from `known`."""
+  name = spec.get('name', '')
+  found = [getattr(namespace, name) for namespace in (models, networks, optax) if name in dir(namespace)]
+  if not found:
+    classes = [n for namespace in (models, networks) for n in dir(namespace) if n[0].isupper()]
+    raise UserError(f'{path}.name={name!r} is unknown{nearest(name, classes)}')
+  arguments = {
+    key: instance(value, known, f'{path}.{key}') if isinstance(value, ConfigDict) else value
+    for key, value in spec.items()
+    if key != 'name'
+  }
+  if dataclasses.is_dataclass(found[0]):
+    fields = {field.name for field in dataclasses.fields(found[0])} - {'parent', 'name'}
+    if unknown := set(arguments) - fields:
+      word = min(unknown)
+      raise UserError(f'{path}.{word} is no field of {name}{nearest(word, fields)}')
+    arguments = {key: value for key, value in known.items() if key in fields} | arguments
+  try:
+    return found[0](**arguments)
+  except TypeError as error:
+    raise UserError(f'{path}: {error}') from None
+
+
+def model(config: ConfigDict, data: Dataset) -> Model:
+  """The game that `config.model` names, sized by the data."""
+  return instance(config.model, facts(config, data), 'config.model')
+
+
+def optimizers(config: ConfigDict, game: Model) -> dict[str, optax.GradientTransformation]:
+  """One optimizer for each player; schedules count the player's own updates."""
+  c, made = config.optimizer, {}
+  for name, player in game.players.items():
+    schedule = optimizers_lib.learning_rate_schedule(
+      c.learning_rate, c.schedule, c.warmup_steps * player.steps, config.steps * player.steps
+    )
+    made[name] = optimizers_lib.adam(schedule, c.b1, c.b2, c.eps, c.weight_decay, c.clip_norm)
+  return made
+
+
+def example_batch(data: Dataset, process: Callable[[Batch, jax.Array], Batch], rows: int) -> Batch:
+  """A preprocessed batch of the first examples, for initialisation."""
+  index = np.arange(rows, dtype=np.int32) % data.size
+  raw = data.finish({**data.fetch(index), 'index': index}) | {'row': np.arange(rows, dtype=np.int32)}
+  return process(raw, jax.random.key(0))

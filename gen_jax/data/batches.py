@@ -1,0 +1,34 @@
+"""A split in batches of one size, for evaluation."""
+
+import functools
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+
+from gen_jax.data.dataset import Dataset
+from gen_jax.types import Batch
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def prepared(finish: Callable, process: Callable, rows, key: jax.Array) -> Batch:
+  """Raw rows -> the batch as the model sees it."""
+  return process(finish(rows), key)
+
+
+def evaluation_batches(
+  dataset: Dataset, process: Callable[[Batch, jax.Array], Batch], batch_size: int, examples: int = 0
+) -> Iterator[Batch]:
+  """Preprocessed batches with 'mask' over the split, or over `examples` of it in a fixed random order.
+
+  Noise is keyed by the row of the data set, so it does not depend on the size of the batches.
+  """
+  chosen = np.arange(dataset.size)
+  if 0 < examples < dataset.size:
+    chosen = np.sort(np.random.default_rng(0).permutation(dataset.size)[:examples])
+  for start in range(0, len(chosen), batch_size):
+    index = chosen[start : start + batch_size]
+    mask = (np.arange(batch_size) < len(index)).astype(np.float32)
+    index = np.pad(index, (0, batch_size - len(index)), mode='edge').astype(np.int32)
+    rows = {**dataset.fetch(index), 'index': index, 'row': index, 'mask': mask}
+    yield prepared(dataset.finish, process, rows, jax.random.key(0))

@@ -1,0 +1,47 @@
+"""Batches of a data set too large for memory, read ahead by threads, in the order of training."""
+from collections.abc import Callable, Iterator, Mapping
+
+import grain
+import jax
+import numpy as np
+
+from gen_jax.data import order
+from gen_jax.data.dataset import Dataset
+
+
+def order_of_steps(seed: int, updates: int, batch_size: int, size: int) -> Callable[[int], np.ndarray]:
+  """`step -> indices` int32 [updates, batch_size], the rows that the compiled loop draws from `order.rows`.
+
+  Evaluated on the host's processor, so that it never waits for the accelerator.
+  """
+  @jax.jit
+  def rows(first):  # update u of the step is batch first + u
+    batches = first + np.arange(updates, dtype=np.uint32)
+    return jax.vmap(lambda batch: order.rows(seed, batch, np.arange(batch_size), batch_size, size))(batches)
+
+  def indices(step: int) -> np.ndarray:
+    with jax.default_device(jax.local_devices(backend='cpu')[0]):
+      return np.asarray(rows(np.uint32(step * updates)))
+
+  return indices
+
+
+def batches(dataset: Dataset, indices_of_step: Callable[[int], np.ndarray], start: int, stop: int, *,
+            workers: int = 4) -> Iterator[Mapping[str, np.ndarray]]:
+  """The rows of steps start, ..., stop - 1: one mapping a step, its arrays [*indices.shape, ...].
+
+  Element k depends on step start + k alone. `workers` threads fetch whole steps, two each ahead of use; what
+  fetching raises is raised here. Closing the iterator, or letting go of it, ends the threads.
+  """
+  def load(step: int) -> dict[str, np.ndarray]:
+    indices = indices_of_step(step)
+    rows = dataset.fetch(indices.reshape(-1))
+    shaped = {name: values.reshape(indices.shape + values.shape[1:]) for name, values in rows.items()}
+    return shaped | {'index': indices}
+
+  options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=2 * workers)
+  iterator = iter(grain.MapDataset.range(start, stop).map(load).to_iter_dataset(options))
+  try:
+    yield from iterator
+  finally:
+    iterator.close()

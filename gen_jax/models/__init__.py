@@ -1,0 +1,3 @@
+"""One game a file."""
+
+from gen_jax.models.vae import VAE as VAE

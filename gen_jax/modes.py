@@ -1,0 +1,118 @@
+"""What launch.py can do with a config and a workdir."""
+
+import json
+import pathlib
+
+import jax
+from absl import flags
+from ml_collections import ConfigDict
+
+from gen_jax import build, drawing, runs, settings
+from gen_jax.errors import UserError
+from gen_jax.runs import Run
+from gen_jax.training import parallel
+from gen_jax.training.evaluate import evaluate as evaluators
+from gen_jax.training.loop import train as training_loop
+from gen_jax.training.metrics import read_metrics
+from gen_jax.visualise import curves, figures, report
+
+CAPTIONS = {  # in the order of the report; by the beginning of the file's name
+  'reconstructions': 'Test images and their reconstructions',
+  'samples': 'Samples from the prior',
+  'traversals': 'One latent at a time',
+  'interpolations': 'Walks between the codes of two test images, straight and along the sphere',
+  'plane': 'The latent plane: codes of the test set, and what the plane decodes to',
+  'comparison': 'Beside other runs',
+}
+
+
+def join_processes(spec: str) -> None:
+  """Makes this process one of several: 'auto' where the cluster says which, else ADDRESS:PORT,PROCESSES,ID."""
+  try:
+    if spec == 'auto':
+      jax.distributed.initialize()
+    else:
+      address, processes, index = spec.split(',')
+      jax.distributed.initialize(address, int(processes), int(index))
+  except (ValueError, RuntimeError) as error:
+    reason = str(error).splitlines()[0]
+    raise UserError(f"--distributed={spec}: {reason}; write 'auto' or ADDRESS:PORT,PROCESSES,ID") from None
+
+
+def train(config: ConfigDict, workdir: pathlib.Path) -> None:
+  """Trains or resumes; then evaluates, draws every figure that the model has verbs for, and writes the report."""
+  build.check(config)
+  if parallel.is_main():
+    settings.claim(workdir, config)
+  state, done = training_loop(config, workdir)
+  if not parallel.is_main():
+    return
+  if not done:
+    settings.show(f'stopped and saved at step {state.step}: the same command resumes')
+    return
+  run = runs.load(workdir, 'best', config)
+  evaluate(run)
+  for draw in drawing.possible(run):
+    draw(run)
+  write_report(run)
+
+
+def evaluate(run: Run) -> None:
+  """The evaluators on the test split -> evaluation.json, and a table."""
+  found = evaluators(run.config, run.verbs(), run.test, run.config.test_examples)
+  path, step = run.workdir / 'evaluation.json', int(run.state.step)
+  known = json.loads(path.read_text()) if path.exists() else {}
+  kept = known if known.get('step') == step else {}
+  examples = min(run.config.test_examples or run.test.size, run.test.size)
+  table = kept | {'step': step, 'split': 'test', 'examples': examples} | found
+  figures.write_bytes(path, (json.dumps(table, indent=2) + '\n').encode())
+  print(f'{run.workdir} at step {step}, {examples} test examples; terms in nats per example')
+  for name, value in found.items():
+    print(f'  {name:{max(map(len, found))}}  {value:10.4f}')
+
+
+def write_report(run: Run) -> None:
+  """Training curves, and everything in one file that opens from disk: figures/curves.png, report.html."""
+  folder, records = run.workdir / 'figures', read_metrics(run.workdir / 'metrics.jsonl')
+  curves.curves(records, folder / 'curves.png')
+  evaluation = run.workdir / 'evaluation.json'
+  report.write_report(
+    run.workdir / 'report.html',
+    title=run.config.experiment,
+    command=f'python launch.py --workdir={run.workdir}',
+    config=json.loads(run.config.to_json()),
+    evaluation=json.loads(evaluation.read_text()) if evaluation.exists() else {},
+    records=records,
+    figures=[(text, path) for name, text in CAPTIONS.items() for path in sorted(folder.glob(f'{name}*.png'))],
+  )
+  print(f'report: {run.workdir / "report.html"}')
+
+
+MODES = {
+  'evaluate': evaluate,
+  'sample': drawing.sample,
+  'reconstruct': drawing.reconstruct,
+  'traverse': drawing.traverse,
+  'interpolate': drawing.interpolate,
+  'plane': drawing.draw_plane,
+  'compare': drawing.compare,
+  'report': write_report,
+}
+
+
+def run(arguments: flags.FlagValues, config: ConfigDict) -> None:
+  """Runs --mode with the flags that it takes."""
+  workdir = pathlib.Path(arguments.workdir)
+  if arguments.distributed:
+    join_processes(arguments.distributed)
+  if arguments.mode == 'train':
+    train(config, workdir)
+    return
+  settings.check_same(workdir, settings.load_config(workdir), config)
+  build.check(config)
+  opened = runs.load(workdir, arguments.checkpoint, config)
+  options = {
+    'sample': lambda: {'number': arguments.number, 'label': arguments.label, 'seed': arguments.seed},
+    'compare': lambda: {'others': [runs.load(other, arguments.checkpoint) for other in arguments.others]},
+  }
+  MODES[arguments.mode](opened, **options.get(arguments.mode, dict)())

@@ -1,0 +1,57 @@
+"""Networks from vectors to images."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gen_jax.networks.layers import ConvTranspose
+
+
+class MLPDecoder(nn.Module):
+  """Dense layers with an activation of `jax.nn` between them."""
+
+  hidden: Sequence[int] = (500,)
+  activation: str = 'relu'
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, z: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """[B, D] -> float32 [B, *shape]."""
+    activation = getattr(jax.nn, self.activation)
+    for width in self.hidden:
+      z = activation(nn.Dense(width, dtype=self.dtype)(z))
+    x = nn.Dense(math.prod(shape), dtype=self.dtype)(z)
+    return x.reshape(-1, *shape).astype(jnp.float32)
+
+
+class ConvDecoder(nn.Module):
+  """Dense layers, then transposed convolutions of stride 2 (the decoder of Burgess et al., 2018, by default).
+
+  `features[0]` is the width of the smallest map; each further entry, and the output, is reached by doubling.
+  """
+
+  features: Sequence[int] = (64, 64, 32, 32)
+  kernel: int = 4
+  hidden: Sequence[int] = (256,)
+  activation: str = 'relu'
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, z: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
+    """[B, D] -> float32 [B, H, W, C] = [B, *shape], any H and W."""
+    activation = getattr(jax.nn, self.activation)
+    height, width, channels = shape
+    # the sizes that stride 2 passes through on the way down, the smallest first
+    sizes = [(-(-height // 2**i), -(-width // 2**i)) for i in reversed(range(len(self.features) + 1))]
+    smallest = (*sizes[0], self.features[0])
+    for hidden in self.hidden:
+      z = activation(nn.Dense(hidden, dtype=self.dtype)(z))
+    x = nn.Dense(math.prod(smallest), dtype=self.dtype)(z).reshape(-1, *smallest)
+    for outputs, (h, w) in zip((*self.features[1:], channels), sizes[1:], strict=True):
+      x = ConvTranspose(outputs, (self.kernel, self.kernel), strides=2, dtype=self.dtype)(activation(x))
+      x = x[:, :h, :w]  # an odd size comes back one too large
+    return x.astype(jnp.float32)

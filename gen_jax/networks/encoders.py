@@ -1,0 +1,45 @@
+"""Networks from images to vectors."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gen_jax.networks.layers import Conv
+
+
+class MLPEncoder(nn.Module):
+  """Flatten, then dense layers with an activation of `jax.nn` between them."""
+
+  hidden: Sequence[int] = (500,)
+  activation: str = 'relu'
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, outputs: int) -> jax.Array:
+    """[B, ...] -> float32 [B, outputs]."""
+    activation = getattr(jax.nn, self.activation)
+    x = x.reshape(x.shape[0], -1)
+    for width in self.hidden:
+      x = activation(nn.Dense(width, dtype=self.dtype)(x))
+    return nn.Dense(outputs, dtype=self.dtype)(x).astype(jnp.float32)
+
+
+class ConvEncoder(nn.Module):
+  """Convolutions of stride 2, then dense layers (the encoder of Burgess et al., 2018, by default)."""
+
+  features: Sequence[int] = (32, 32, 64, 64)
+  kernels: Sequence[int] = (4, 4, 4, 4)
+  hidden: Sequence[int] = (256,)
+  activation: str = 'relu'
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, outputs: int) -> jax.Array:
+    """[B, H, W, C] -> float32 [B, outputs], any H and W."""
+    activation = getattr(jax.nn, self.activation)
+    for width, kernel in zip(self.features, self.kernels, strict=True):
+      x = activation(Conv(width, (kernel, kernel), strides=2, dtype=self.dtype)(x))
+    return MLPEncoder(self.hidden, self.activation, self.dtype)(x, outputs)

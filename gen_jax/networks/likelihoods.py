@@ -1,0 +1,139 @@
+"""Heads that read a decoder's output as the distribution p(x|z), alike in form.
+
+`outputs` says how many numbers the decoder gives for each value of x, in the last axis: [..., C * outputs]. Calling
+the head with the `target` x, as training does, lets it update statistics; without, it uses those it has.
+`bits_per_dim` turns a bound on log p(x) in nats into bits for each dimension where x is discrete, or dequantised.
+"""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gen_jax import distributions
+
+MIN_LOG_SIGMA = -6.0  # a density without a floor rises without bound on pixels that never vary
+
+
+def bits(log_prob: jax.Array, dims: int) -> jax.Array:
+  """-log_prob [B] in nats -> bits for each of `dims` dimensions."""
+  return -log_prob / (dims * math.log(2))
+
+
+def bits_of_density(log_prob: jax.Array, dims: int, bin_width: float | None) -> jax.Array | None:
+  """As `bits` for a density of x + u, u uniform in a bin: -log P(x) <= -E[log p(x + u)] - dims * log(bin width)."""
+  return None if bin_width is None else bits(log_prob + dims * math.log(bin_width), dims)
+
+
+class Bernoulli(nn.Module):
+  """x in {0, 1}; with grey x in [0, 1] the cross-entropy, which is no likelihood, so it has no bits/dim."""
+
+  binary: bool = False  # whether the data are binary
+  outputs = 1
+
+  @nn.compact
+  def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.Bernoulli:
+    """h: logits."""
+    return distributions.Bernoulli(h)
+
+  def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array | None:
+    """None for grey data."""
+    return bits(log_prob, dims) if self.binary else None
+
+
+class Gaussian(nn.Module):
+  """N(h, sigma^2) with a fixed sigma, in units of the model's range."""
+
+  sigma: float = 1.0
+  bin_width: float | None = None
+  outputs = 1
+
+  @nn.compact
+  def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.Normal:
+    """h: mu."""
+    return distributions.Normal(h, jnp.full_like(h, math.log(self.sigma)))
+
+  def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array | None:
+    """None for data that are not dequantised."""
+    return bits_of_density(log_prob, dims, self.bin_width)
+
+
+class LearnedGaussian(nn.Module):
+  """N(h, sigma^2) with one learned sigma for all values."""
+
+  bin_width: float | None = None
+  outputs = 1
+
+  @nn.compact
+  def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.Normal:
+    """h: mu."""
+    log_sigma = self.param('log_sigma', nn.initializers.zeros, ())
+    return distributions.Normal(h, jnp.full_like(h, jnp.maximum(log_sigma, MIN_LOG_SIGMA)))
+
+  def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array | None:
+    """None for data that are not dequantised."""
+    return bits_of_density(log_prob, dims, self.bin_width)
+
+
+class OptimalGaussian(nn.Module):
+  """N(h, sigma^2) with the maximum-likelihood sigma^2 = mean (x - h)^2 (sigma-VAE, Rybkin et al., 2021).
+
+  The mean runs over the whole batch in training; elsewhere sigma^2 is its running average, so that p(x|z) is a
+  density that does not look at x.
+  """
+
+  momentum: float = 0.99
+  bin_width: float | None = None
+  outputs = 1
+
+  @nn.compact
+  def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.Normal:
+    """h: mu."""
+    running = self.variable('statistics', 'variance', jnp.ones, ())
+    variance = running.value
+    if target is not None:
+      variance = jax.lax.pmean(jnp.mean((target - h) ** 2), 'batch')
+      running.value = self.momentum * running.value + (1 - self.momentum) * jax.lax.stop_gradient(variance)
+    log_sigma = jnp.maximum(0.5 * jnp.log(variance), MIN_LOG_SIGMA)
+    return distributions.Normal(h, jnp.full_like(h, log_sigma))
+
+  def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array | None:
+    """None for data that are not dequantised."""
+    return bits_of_density(log_prob, dims, self.bin_width)
+
+
+class PixelGaussian(nn.Module):
+  """N(mu, sigma^2) where the decoder gives mu and sigma for every value."""
+
+  bin_width: float | None = None
+  outputs = 2
+
+  @nn.compact
+  def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.Normal:
+    """h: mu and the sigma before its softplus, side by side in the last axis."""
+    mu, raw_sigma = jnp.split(h, 2, axis=-1)
+    return distributions.Normal(mu, jnp.maximum(jnp.log(jax.nn.softplus(raw_sigma)), MIN_LOG_SIGMA))
+
+  def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array | None:
+    """None for data that are not dequantised."""
+    return bits_of_density(log_prob, dims, self.bin_width)
+
+
+class DiscretizedLogistic(nn.Module):
+  """A logistic rounded to the grey values, where the decoder gives mu and log s (Salimans et al., 2017)."""
+
+  levels: int = 256
+  low: float = 0.0
+  outputs = 2
+
+  @nn.compact
+  def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.DiscretizedLogistic:
+    """h: mu and log s, side by side in the last axis."""
+    mu, log_scale = jnp.split(h, 2, axis=-1)
+    # a scale of a thousandth of the range at least, as the gradient vanishes below
+    return distributions.DiscretizedLogistic(mu, jnp.maximum(log_scale, -7.0), self.levels, self.low)
+
+  def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array:
+    """Exact: x is discrete."""
+    return bits(log_prob, dims)

@@ -1,0 +1,199 @@
+"""From the command line and the workdir to one locked config; light to import."""
+
+import difflib
+import importlib.util
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from gen_jax.errors import UserError
+
+# What a resumed run may change, as the numbers do not depend on it; `steps` may also grow.
+MAY_DIFFER = {
+  'experiment',
+  'log_every',
+  'eval_every',
+  'save_every',
+  'keep',
+  'best',
+  'best_mode',
+  'evals',
+  'validation_examples',
+  'test_examples',
+  'profile',
+  'data.dir',
+  'data.workers',
+}
+WRITTEN = ('checkpoints', 'metrics.jsonl', 'evaluation.json', 'figures', 'samples.npz', 'report.html', 'tensorboard')
+
+
+def nearest(word: str, possible: Iterable[str]) -> str:
+  """'; did you mean X?' for an unknown word, or '; there are A, B, C'."""
+  possible = sorted(possible)
+  close = difflib.get_close_matches(word, possible, n=1)
+  return f'; did you mean {close[0]}?' if close else f'; there are {", ".join(possible)}'
+
+
+def flatten(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+  """{'model.beta': 4.0, ...}."""
+  flat = {}
+  for key, value in config.items():
+    if isinstance(value, Mapping | ConfigDict):
+      flat |= flatten(value, f'{prefix}{key}.')
+    else:
+      flat[prefix + key] = value
+  return flat
+
+
+def load_experiment(spec: str) -> ConfigDict:
+  """The config of 'PATH.py' or 'PATH.py:VARIANT[,VARIANT]'."""
+  path, _, variant = spec.partition(':')
+  file = pathlib.Path(path)
+  if not file.is_file():
+    beside = [str(p) for p in (file.parent if file.parent.is_dir() else pathlib.Path('experiments')).glob('*.py')]
+    raise UserError(f'--config: there is no file {path}{nearest(path, beside)}')
+  module_spec = importlib.util.spec_from_file_location(f'experiment_{file.stem}', file)
+  module = importlib.util.module_from_spec(module_spec)
+  module_spec.loader.exec_module(module)
+  if not hasattr(module, 'get_config'):
+    raise UserError(f'--config: {path} defines no get_config')
+  variants = getattr(module.get_config, 'variants', ('default',))
+  for name in filter(None, variant.split(',')):
+    if name not in variants:
+      raise UserError(f'--config: {path} has no variant {name!r}{nearest(name, variants)}')
+  config = module.get_config(variant) if variant else module.get_config()
+  config.experiment = file.stem + (f':{variant}' if variant else '')
+  return config
+
+
+def thaw(value: Any) -> Any:
+  """JSON's lists as the tuples that they were."""
+  if isinstance(value, dict):
+    return {key: thaw(item) for key, item in value.items()}
+  return tuple(thaw(item) for item in value) if isinstance(value, list) else value
+
+
+def load_config(workdir: pathlib.Path) -> ConfigDict:
+  """The config that a run wrote to its workdir."""
+  path = workdir / 'config.json'
+  if not path.is_file():
+    raise UserError(f'{workdir} holds no run (no config.json): train one with --config, or name another --workdir')
+  try:
+    config = ConfigDict(thaw(json.loads(path.read_text())))
+  except ValueError as error:
+    raise UserError(f'{path} is damaged ({error}): restore it, or name another --workdir') from None
+  return config.lock()
+
+
+def option(arguments: list[str], name: str) -> str | None:
+  """The value of --name=VALUE or --name VALUE among unparsed arguments."""
+  for i, argument in enumerate(arguments):
+    word, equals, value = argument.lstrip('-').partition('=')
+    if argument.startswith('-') and word == name:
+      return value if equals else (arguments[i + 1] if i + 1 < len(arguments) else '')
+  return None
+
+
+def without(arguments: list[str], name: str) -> list[str]:
+  """The arguments less --name=VALUE or --name VALUE."""
+  kept, skip = [], False
+  for argument in arguments:
+    if not skip and argument.lstrip('-').partition('=')[0] == name and argument.startswith('-'):
+      skip = '=' not in argument
+      continue
+    if not skip:
+      kept.append(argument)
+    skip = False
+  return kept
+
+
+def check_overrides(arguments: list[str], config: ConfigDict) -> None:
+  """Raises UserError for a --config.KEY that the config lacks, naming the nearest key."""
+  flat = flatten(config)
+  sections = {key.rsplit('.', n)[0] for key in flat for n in range(1, key.count('.') + 1)}
+  for argument in arguments:
+    word = argument.lstrip('-').partition('=')[0]
+    if argument.startswith('-') and word.startswith('config.'):
+      key = word.removeprefix('config.')
+      if key in sections:
+        raise UserError(f'--{word} is a section: set one of its keys{nearest("", [k for k in flat if k.startswith(key)])}')
+      if key not in flat:
+        raise UserError(f'--{word}: there is no such key{nearest(key, flat)}')
+
+
+def parse(argv: list[str], values: flags.FlagValues) -> ConfigDict:
+  """Parses the command line into `values` -> the config with its overrides, locked.
+
+  The config is the experiment's if --config names one, else that of the workdir. Without --workdir, it is
+  runs/NAME, or runs/NAME-VARIANT.
+
+  Raises:
+    UserError: for whatever the user mistyped.
+  """
+  arguments = list(argv)
+  spec, workdir = option(arguments, 'config'), option(arguments, 'workdir')
+  if spec:
+    config = load_experiment(spec)
+  elif workdir:
+    config = load_config(pathlib.Path(workdir))
+  else:
+    raise UserError('name an experiment, --config=experiments/NAME.py, or a run, --workdir=FOLDER')
+  arguments = without(arguments, 'config')
+  check_overrides(arguments, config)
+  try:
+    config_flags.DEFINE_config_dict('config', config, flag_values=values, sys_argv=arguments)
+    rest = values(arguments)
+  except flags.Error as error:
+    raise UserError(str(error)) from None
+  if rest[1:]:
+    raise UserError(f'{rest[1]!r} is no flag: flags are --NAME=VALUE')
+  if values.workdir is None:
+    values.workdir = os.path.join('runs', config.experiment.replace(':', '-').replace(',', '-'))
+  return values.config
+
+
+def claim(workdir: pathlib.Path, config: ConfigDict) -> None:
+  """Writes config.json to a new workdir, or checks that the run there is the same; nothing is written over."""
+  new = json.loads(config.to_json())
+  if (workdir / 'config.json').exists():
+    old = json.loads(load_config(workdir).to_json())
+    check_same(workdir, old, new)
+  elif taken := [name for name in WRITTEN if (workdir / name).exists()]:
+    raise UserError(f'{workdir} holds {taken[0]} but no config.json: name another --workdir')
+  try:
+    workdir.mkdir(parents=True, exist_ok=True)
+    fresh = workdir / 'config.json.tmp'
+    fresh.write_text(json.dumps(new, indent=2) + '\n')
+    os.replace(fresh, workdir / 'config.json')
+  except OSError as error:
+    raise UserError(f'--workdir={workdir} cannot be written: {error.strerror}') from None
+
+
+def check_same(workdir: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+  """Raises UserError where the configs differ in more than a resumed run may change."""
+  before, after = flatten(old), flatten(new)
+  differing = [
+    f'{key}: {before.get(key, "absent")} there, {after.get(key, "absent")} here'
+    for key in sorted(before.keys() | after.keys())
+    if before.get(key) != after.get(key)
+    and key not in MAY_DIFFER
+    and not (key == 'steps' and after['steps'] > before['steps'])
+  ]
+  if differing:
+    raise UserError(f'{workdir} holds a run of another config ({"; ".join(differing)}): name another --workdir')
+
+
+def is_help(argv: list[str]) -> bool:
+  """Whether help is all that is asked for."""
+  return any(argument in ('-h', '--help', '-help') for argument in argv[1:]) or len(argv) == 1
+
+
+def show(text: str) -> None:
+  """One line for the user, on the error stream, where logs go."""
+  print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,117 @@
+"""What a run says while it trains: metrics.jsonl, TensorBoard events, a progress bar or plain lines."""
+
+import json
+import os
+import pathlib
+import sys
+import time
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+from gen_jax.errors import UserError
+
+
+def read_metrics(path: pathlib.Path) -> list[dict[str, float]]:
+  """The whole lines of a metrics.jsonl; one that a kill cut short is left out."""
+  if not path.exists():
+    return []
+  lines = path.read_text().split('\n')
+  return [json.loads(line) for line in lines[:-1]]
+
+
+class MetricsLog:
+  """Appends to metrics.jsonl and to TensorBoard events, from the restored `step` on."""
+
+  def __init__(self, workdir: pathlib.Path, step: int):
+    path = workdir / 'metrics.jsonl'
+    kept = [json.dumps(record) + '\n' for record in read_metrics(path) if record['step'] <= step]
+    fresh = path.with_suffix('.tmp')
+    fresh.write_text(''.join(kept))
+    os.replace(fresh, path)
+    self._file = path.open('a')
+    self._events = SummaryWriter(str(workdir / 'tensorboard'), purge_step=step + 1)
+
+  def write(self, step: int, scalars: Mapping[str, float]) -> None:
+    """One line; handed to the operating system before it returns."""
+    self._file.write(json.dumps({'step': step, **scalars}) + '\n')
+    self._file.flush()
+    for name, value in scalars.items():
+      self._events.add_scalar(name, value, step)
+
+  def close(self) -> None:
+    """Flushes both."""
+    self._file.close()
+    self._events.close()
+
+
+class Progress:
+  """A bar with rate and time left on a terminal, a plain line every ten seconds elsewhere."""
+
+  def __init__(self, start: int, stop: int):
+    self._start, self._stop, self._begun, self._said = start, stop, time.monotonic(), float('-inf')
+    self._bar = tqdm(initial=start, total=stop, unit='step', dynamic_ncols=True) if sys.stderr.isatty() else None
+
+  def show(self, step: int, metrics: Mapping[str, float]) -> None:
+    """Step, rate, time left and the main metrics, which are those without a '/' in their names."""
+    main = {name: f'{value:.4g}' for name, value in metrics.items() if '/' not in name}
+    if self._bar is not None:
+      self._bar.set_postfix(main, refresh=False)
+      self._bar.update(step - self._bar.n)
+      return
+    now = time.monotonic()
+    if step == self._stop or now - self._said >= 10:
+      self._said = now
+      rate = (step - self._start) / max(now - self._begun, 1e-9)
+      left = (self._stop - step) / max(rate, 1e-9)
+      terms = '  '.join(f'{name} {value}' for name, value in main.items())
+      print(f'step {step}/{self._stop}  {rate:.1f} steps/s  {left:.0f} s left  {terms}', flush=True)
+
+  def close(self) -> None:
+    """Leaves the bar as it is."""
+    if self._bar is not None:
+      self._bar.close()
+
+
+def check_finite(history: Mapping[str, np.ndarray], start: int) -> None:
+  """Raises UserError that names the first step after `start`, and its metric, whose value [steps] is not finite."""
+  bad = [(int(np.argmin(np.isfinite(x))), name) for name, x in history.items() if not np.isfinite(x).all()]
+  if bad:
+    offset, name = min(bad)
+    raise UserError(
+      f'step {start + offset + 1}: {name} is {history[name][offset]}; the last checkpoint, from before it, is kept: '
+      'try a lower learning_rate or a clip_norm in another workdir'
+    )
+
+
+class Recorder:
+  """Checks every metric on every process; writes and shows them on the main one."""
+
+  def __init__(self, workdir: pathlib.Path, start: int, stop: int, log_every: int, writes: bool):
+    self._log_every = log_every
+    self._outputs = (MetricsLog(workdir, start), Progress(start, stop)) if writes else None
+
+  def window(self, start: int, stop: int, history: Mapping[str, jax.Array]) -> None:
+    """Metrics {name: [>= stop - start]} of one dispatch, the first ones filled; a line has their means over it."""
+    history = {name: np.asarray(x)[: stop - start] for name, x in history.items()}
+    check_finite(history, start)
+    means = {name: float(x.mean(dtype=np.float64)) for name, x in history.items()}
+    if self._outputs:
+      log, progress = self._outputs
+      if stop % self._log_every == 0:
+        log.write(stop, means)
+      progress.show(stop, means)
+
+  def validation(self, step: int, found: Mapping[str, float]) -> None:
+    """Values of the evaluators at one step."""
+    check_finite({name: np.array([value]) for name, value in found.items()}, step - 1)
+    if self._outputs:
+      self._outputs[0].write(step, found)
+
+  def close(self) -> None:
+    """Flushes and closes the outputs."""
+    for output in self._outputs or ():
+      output.close()

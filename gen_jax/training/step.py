@@ -1,0 +1,78 @@
+"""The one train step, which plays any game."""
+
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gen_jax.training.state import TrainState
+from gen_jax.types import Batch, Model
+
+
+def updates_per_step(model: Model) -> int:
+  """The number of batches that one training step consumes."""
+  return sum(player.steps for player in model.players.values())
+
+
+def mean_of_floats(tree):
+  """Averages float leaves over the devices; integer leaves are equal there already, and would turn float."""
+  return jax.tree.map(lambda x: jax.lax.pmean(x, 'batch') if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
+
+
+def objective(trained, params, variables, batch: Batch, step: jax.Array, key: jax.Array, model: Model, loss: str):
+  """A player's loss as a function of the groups that it trains -> (loss [], (metrics, changed variables))."""
+  (value, metrics), changed = model.apply(
+    {'params': params | trained, **variables}, batch, step, rngs=key, method=loss, mutable=list(variables)
+  )
+  return value, (metrics, dict(changed))
+
+
+def train_step(
+  state: TrainState,
+  batch: Batch,
+  *,
+  model: Model,
+  optimizers: Mapping[str, optax.GradientTransformation],
+  preprocess: Callable[[Batch, jax.Array], Batch],
+  rng: jax.Array,
+  ema: float = 0.0,
+) -> tuple[TrainState, dict[str, jax.Array]]:
+  """Each player in turn descends its loss in its own groups, all others held fixed.
+
+  Runs inside an axis named 'batch' (`pmap`, or `vmap` in tests), over which gradients, metrics and float variables
+  are averaged. Pure: all noise comes from `rng`, the step, the update and `batch['row']`.
+
+  Args:
+    state: the state before the step.
+    batch: leaves [updates, B, ...], one batch for each update of each player, in the order of play.
+    model: the game.
+    optimizers: one for each player.
+    preprocess: (raw batch, key) -> the batch as the model sees it.
+    rng: the base key of the run.
+    ema: decay of the average of the parameters; 0 for none.
+
+  Returns:
+    The state after the step, and scalar metrics: those of the losses, `<player>/loss` and `<player>/grad_norm`,
+    of the player's last update.
+  """
+  params, variables, opt_state = dict(state.params), dict(state.variables), dict(state.opt_state)
+  metrics = {}
+  key = jax.random.fold_in(rng, state.step)
+  plays = [name for name, player in model.players.items() for _ in range(player.steps)]
+  for update, name in enumerate(plays):
+    player = model.players[name]
+    data_key, model_key = jax.random.split(jax.random.fold_in(key, update))
+    data = preprocess(jax.tree.map(lambda x: x[update], batch), data_key)  # noqa: B023, called at once
+    trained = {group: params[group] for group in player.trains if group in params}
+    (loss, (terms, changed)), gradients = jax.value_and_grad(objective, has_aux=True)(
+      trained, params, variables, data, state.step, model_key, model, player.loss
+    )
+    gradients, loss, terms = jax.lax.pmean((gradients, loss, terms), 'batch')
+    variables |= mean_of_floats(changed)
+    deltas, opt_state[name] = optimizers[name].update(gradients, opt_state[name], trained)
+    params |= optax.apply_updates(trained, deltas)
+    metrics |= terms | {f'{name}/loss': loss, f'{name}/grad_norm': optax.tree.norm(gradients)}
+
+  average = optax.incremental_update(params, state.ema, 1 - ema) if ema else state.ema
+  return TrainState(state.step + 1, params, variables, opt_state, average, state.data), metrics

@@ -1,0 +1,1 @@
+"""Figures and the report, from functions and arrays."""

@@ -1,0 +1,184 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from gen_jax.data.preprocess import preprocess, shape_after, to_uint8
+from gen_jax.errors import UserError
+
+KEY = jax.random.key(1)
+
+
+def batch_of(images, index=None):
+  images = jnp.asarray(images)
+  rows = jnp.arange(len(images), dtype=jnp.int32)
+  return {'image': images, 'row': rows, 'index': rows if index is None else jnp.asarray(index, jnp.int32)}
+
+
+def noise(size, shape=(8, 8, 3), levels=256):
+  return np.random.default_rng(0).integers(0, levels, (size, *shape), np.uint8)
+
+
+def images_of(batch, key=KEY, **options):
+  return np.asarray(preprocess(batch, key, **{'train': True, **options})['image'])
+
+
+@pytest.mark.parametrize('value_range', [(0, 1), (-1, 1)])
+def test_scaling_and_its_inverse(value_range):
+  every = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+  step = jax.jit(functools.partial(preprocess, train=True, value_range=value_range))
+  images = step(batch_of(every), KEY)['image']
+  assert images.dtype == jnp.float32 and (images.min(), images.max()) == value_range
+  np.testing.assert_array_equal(to_uint8(images, value_range), every)
+  outside = jnp.array([value_range[0] - .5, value_range[1] + .5])
+  np.testing.assert_array_equal(to_uint8(outside, value_range), [0, 255])
+
+
+def test_binary_images_scale_to_their_ends():
+  binary = noise(4, levels=2)
+  np.testing.assert_array_equal(images_of(batch_of(binary), levels=2), binary)
+  np.testing.assert_array_equal(to_uint8(images_of(batch_of(binary), levels=2, value_range=(-1, 1)), (-1, 1)),
+                                binary * 255)
+
+
+def test_other_leaves_pass_through():
+  batch = {**batch_of(noise(3)), 'label': jnp.arange(3)}
+  after = preprocess(batch, KEY, train=True, flip=True)
+  assert set(after) == set(batch)
+  np.testing.assert_array_equal(after['label'], batch['label'])
+
+
+@pytest.mark.parametrize('binarize', ['dynamic', 'static'])
+def test_binarisation_is_unbiased(binarize):
+  grey = np.array([0, 1, 64, 128, 254, 255], np.uint8)
+  count = 40000
+  batch = batch_of(np.broadcast_to(grey[None, :, None, None], (count, 6, 1, 1)))
+  images = images_of(batch, binarize=binarize)
+  assert set(np.unique(images)) == {0, 1}
+  p = grey / 255
+  error = abs(images.mean(0).reshape(-1) - p)
+  assert (error <= 5 * np.sqrt(p * (1 - p) / count)).all()  # exact at black and white
+
+
+def test_static_noise_belongs_to_the_example():
+  images = noise(64)
+  one = images_of(batch_of(images), binarize='static')
+  order = np.random.default_rng(1).permutation(64)
+  other = images_of(batch_of(images[order], index=order), jax.random.key(99), binarize='static', train=False)
+  np.testing.assert_array_equal(other, one[order])
+  same = images_of(batch_of(np.full((64, 8, 8, 1), 128, np.uint8)), binarize='static')
+  assert len({image.tobytes() for image in same}) == 64
+
+
+def test_dynamic_noise_changes_with_key_and_row_only():
+  grey = np.full((32, 8, 8, 1), 128, np.uint8)
+  one = images_of(batch_of(grey), binarize='dynamic')
+  np.testing.assert_array_equal(images_of(batch_of(grey, index=np.zeros(32)), binarize='dynamic'), one)
+  assert len({image.tobytes() for image in one}) == 32
+  other = images_of(batch_of(grey), jax.random.key(2), binarize='dynamic')
+  assert .4 < (one == other).mean() < .6
+
+
+def test_dequantisation_fills_its_bins():
+  images = np.broadcast_to(np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1), (200, 16, 16, 1))
+  for levels, bins in ((256, images), (2, images % 2)):
+    noisy = images_of(batch_of(bins), levels=levels, dequantize=True)
+    np.testing.assert_array_equal(np.floor(noisy * levels), bins)
+    inside = noisy * levels - bins
+    assert inside.min() > 0 and inside.max() < 1
+    counts = np.histogram(inside, 16, (0, 1))[0]
+    assert ((counts / inside.size * 16 - 1)**2).sum() * inside.size / 16 < 15 + 5 * np.sqrt(30)
+
+
+def test_dequantisation_never_reaches_the_next_bin():
+  white = images_of(batch_of(np.full((64, 32, 32, 8), 255, np.uint8)), dequantize=True)  # 524,288 pixels
+  assert white.max() < 1 and np.isfinite(np.log(white) - np.log1p(-white)).all()
+
+
+def test_binarised_images_dequantise_as_two_levels():
+  images = noise(16)
+  binary = images_of(batch_of(images), binarize='static')
+  noisy = images_of(batch_of(images), binarize='static', dequantize=True)
+  np.testing.assert_array_equal(np.floor(noisy * 2), binary)
+
+
+def test_flips_are_mirrors_half_the_time():
+  images = noise(2000, (4, 6, 1))
+  plain, flipped = images_of(batch_of(images)), images_of(batch_of(images), flip=True)
+  same = (flipped == plain).all((1, 2, 3))
+  mirrored = (flipped == plain[:, :, ::-1]).all((1, 2, 3))
+  assert (same ^ mirrored).all()
+  assert abs(mirrored.mean() - .5) < 5 * .5 / np.sqrt(2000)
+  np.testing.assert_array_equal(images_of(batch_of(images), flip=True, train=False), plain)
+
+
+def test_crops_are_anywhere_in_training_and_central_in_evaluation():
+  positions = np.arange(7 * 9, dtype=np.uint8).reshape(1, 7, 9, 1)
+  batch = batch_of(np.broadcast_to(positions, (3000, 7, 9, 1)))
+  crops = np.rint(images_of(batch, crop=5) * 255).astype(int)
+  corners, counts = np.unique(crops[:, 0, 0, 0], return_counts=True)
+  np.testing.assert_array_equal(corners, sorted(9 * top + left for top in range(3) for left in range(5)))
+  assert abs(counts - 200).max() < 5 * np.sqrt(200)
+  np.testing.assert_array_equal(crops - crops[:, :1, :1], np.broadcast_to(positions[:, :5, :5], crops.shape))
+  middle = np.rint(images_of(batch, crop=5, train=False) * 255)
+  np.testing.assert_array_equal(middle, np.broadcast_to(positions[:, 1:6, 2:7], middle.shape))
+
+
+@pytest.mark.parametrize(('before', 'after'), [(28, 14), (28, 32), (32, 20), (64, 64)])
+def test_resizing_is_that_of_pillow(before, after):
+  images = noise(2, (before, before, 1))
+  ours = images_of(batch_of(images), size=after) * 255
+  theirs = [Image.fromarray(image[:, :, 0].astype(np.float32)).resize((after, after), Image.Resampling.BILINEAR)
+            for image in images]
+  np.testing.assert_allclose(ours[..., 0], np.stack(theirs), atol=.501)
+  np.testing.assert_allclose(ours, np.rint(ours), atol=1e-4)
+
+
+def test_resizing_keeps_constants_and_means():
+  constant = images_of(batch_of(np.full((1, 12, 12, 3), 77, np.uint8)), size=5)
+  np.testing.assert_allclose(constant, 77 / 255, rtol=1e-6)
+  ramp = np.broadcast_to(8 * np.arange(32, dtype=np.uint8)[None, :, None, None], (1, 32, 32, 1))
+  halved = images_of(batch_of(ramp), size=16) * 255
+  pairs = ramp.reshape(1, 16, 2, 16, 2, 1).mean((2, 4))
+  np.testing.assert_allclose(halved[:, 1:-1], pairs[:, 1:-1], atol=1e-4)  # the borders see fewer neighbours
+
+
+def test_resizing_takes_the_central_square():
+  wide = noise(2, (8, 13, 3))
+  np.testing.assert_array_equal(images_of(batch_of(wide), size=8), images_of(batch_of(wide[:, :, 2:10])))
+
+
+def test_binary_images_stay_binary_when_resized():
+  disc = (np.hypot(*np.mgrid[-31.5:32, -31.5:32]) < 20).astype(np.uint8)[None, :, :, None]
+  small = images_of(batch_of(disc), levels=2, size=32)
+  assert set(np.unique(small)) == {0, 1}
+  assert abs(small.mean() - disc.mean()) < .01
+
+
+def test_size_comes_before_crop():
+  images = noise(2, (16, 20, 1))
+  assert images_of(batch_of(images), size=12, crop=10).shape == (2, 10, 10, 1)
+  assert shape_after((16, 20, 1), 12, 10) == (10, 10, 1)
+  assert shape_after((16, 20, 1), 12) == (12, 12, 1)
+  assert shape_after((16, 20, 1), 0, 10) == (10, 10, 1)
+  assert shape_after((16, 20, 1)) == (16, 20, 1)
+
+
+@pytest.mark.parametrize('binarize', ['dynamic', 'static'])
+def test_any_split_of_the_batch_gives_the_same_images(binarize):
+  batch = batch_of(noise(8, (8, 8, 1)), index=np.arange(8) + 40)
+  options = {'binarize': binarize, 'crop': 4, 'flip': True, 'dequantize': True}
+  whole = images_of(batch, **options)
+  for rows in (slice(0, 4), slice(4, 8)):
+    shard = {name: leaf[rows] for name, leaf in batch.items()}
+    np.testing.assert_array_equal(images_of(shard, **options), whole[rows])
+
+
+def test_mistakes():
+  with pytest.raises(UserError, match=r'data.crop is 9, but images are 8x8'):
+    images_of(batch_of(noise(1)), crop=9)
+  with pytest.raises(UserError, match=r"data.binarize is 'dinamic', not one of none, dynamic, static"):
+    images_of(batch_of(noise(1)), binarize='dinamic')

@@ -1,0 +1,76 @@
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from gen_jax.networks import likelihoods
+
+KEY = jax.random.key(0)
+H = jax.random.normal(KEY, (3, 4, 4, 1))
+X = jax.random.uniform(jax.random.key(1), (3, 4, 4, 1))
+
+
+def test_fixed_and_learned_gaussians_are_scipys():
+  fixed = likelihoods.Gaussian(sigma=0.3).apply({}, H)
+  np.testing.assert_allclose(fixed.log_prob(X), scipy.stats.norm(H, 0.3).logpdf(X), rtol=1e-4)
+  learned = likelihoods.LearnedGaussian()
+  variables = {'params': {'log_sigma': jnp.log(0.2)}}
+  np.testing.assert_allclose(learned.apply(variables, H).log_prob(X), scipy.stats.norm(H, 0.2).logpdf(X), rtol=1e-4)
+  assert learned.init(KEY, H)['params']['log_sigma'] == 0
+
+
+def batch_apply(module, variables, h, target):
+  """Two devices of an axis named 'batch', half the rows each."""
+  split = lambda x: x.reshape(2, -1, *x.shape[1:])
+  apply = lambda h, x: module.apply(variables, h, x, mutable=['statistics'])
+  out, changed = jax.vmap(apply, axis_name='batch')(split(h), split(target))
+  return jax.tree.map(lambda x: x.reshape(h.shape), out), jax.tree.map(lambda x: x[0], changed)
+
+
+def test_the_optimal_sigma_maximises_the_likelihood_of_the_global_batch():
+  module = likelihoods.OptimalGaussian(momentum=0.75)
+  h, x = jnp.tile(H, (2, 1, 1, 1)), jnp.concatenate([X, X[::-1] * 0.5])
+  out, changed = batch_apply(module, module.init(KEY, h), h, x)
+  log_sigmas = np.linspace(-2, 2, 4001)
+  sums = [-0.5 * ((x - h) ** 2).sum() * math.exp(-2 * s) - s * h.size for s in log_sigmas]
+  assert np.ptp(np.asarray(out.log_sigma)) < 1e-6
+  np.testing.assert_allclose(out.log_sigma[0, 0, 0, 0], log_sigmas[int(np.argmax(sums))], atol=1e-3)
+  mean_square = float(((x - h) ** 2).mean())
+  np.testing.assert_allclose(changed['statistics']['variance'], 0.75 + 0.25 * mean_square, rtol=1e-5)
+
+
+def test_without_a_target_the_optimal_sigma_is_the_running_one():
+  module = likelihoods.OptimalGaussian()
+  out = module.apply({'statistics': {'variance': jnp.float32(0.04)}}, H)
+  np.testing.assert_allclose(out.log_sigma, np.full(H.shape, math.log(0.2)), rtol=1e-5)
+
+
+def test_a_scale_for_every_pixel():
+  h = jnp.concatenate([H, jnp.full_like(H, 0.3)], axis=-1)
+  out = likelihoods.PixelGaussian().apply({}, h)
+  np.testing.assert_array_equal(out.mu, H)
+  np.testing.assert_allclose(jnp.exp(out.log_sigma), np.full(H.shape, math.log1p(math.exp(0.3))), rtol=1e-5)
+  extreme = likelihoods.PixelGaussian().apply({}, jnp.full((1, 1, 1, 2), -200.0))
+  assert np.isfinite(extreme.log_prob(jnp.zeros((1, 1, 1, 1)))).all()
+
+
+def test_bits_per_dim_of_discrete_data():
+  # a uniform distribution over 256 values has 8 bits a dimension, over 2 values 1 bit
+  log_prob = jnp.full(3, -48 * math.log(256))
+  np.testing.assert_allclose(likelihoods.DiscretizedLogistic().bits_per_dim(log_prob, 48), np.full(3, 8.0), rtol=1e-6)
+  coin = jnp.full(3, -48 * math.log(2))
+  np.testing.assert_allclose(likelihoods.Bernoulli(binary=True).bits_per_dim(coin, 48), np.full(3, 1.0), rtol=1e-6)
+  assert likelihoods.Bernoulli().bits_per_dim(coin, 48) is None
+
+
+@pytest.mark.parametrize('width', [1.0, 2.0])
+def test_bits_per_dim_of_dequantised_data(width):
+  # the uniform density on the model's range is 8 bits a dimension, whatever the range
+  log_prob = jnp.full(3, -48 * math.log(width))
+  for module in (likelihoods.Gaussian, likelihoods.LearnedGaussian, likelihoods.PixelGaussian):
+    found = module(bin_width=width / 256).bits_per_dim(log_prob, 48)
+    np.testing.assert_allclose(found, np.full(3, 8.0), rtol=1e-6)
+    assert module().bits_per_dim(log_prob, 48) is None

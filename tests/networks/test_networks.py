@@ -1,0 +1,53 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gen_jax import networks
+
+KEY = jax.random.key(0)
+SHAPES = [(8, 8, 1), (28, 28, 1), (33, 20, 3), (64, 64, 1), (128, 128, 3)]
+
+
+def shape_of(module, *arguments, static=()):
+  variables = jax.eval_shape(lambda: module.init(KEY, *arguments, *static))
+  return jax.eval_shape(lambda v: module.apply(v, *arguments, *static), variables)
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize('encoder', [networks.MLPEncoder(), networks.ConvEncoder()])
+def test_encoders_take_any_size(encoder, shape):
+  out = shape_of(encoder, jnp.zeros((2, *shape)), static=(7,))
+  assert (out.shape, out.dtype) == ((2, 7), jnp.float32)
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize('decoder', [networks.MLPDecoder(), networks.ConvDecoder()])
+def test_decoders_make_any_size(decoder, shape):
+  out = shape_of(decoder, jnp.zeros((2, 7)), static=(shape,))
+  assert (out.shape, out.dtype) == ((2, *shape), jnp.float32)
+
+
+def test_the_burgess_architecture_has_the_published_parameters():
+  encoder = networks.ConvEncoder().init(KEY, jnp.zeros((1, 64, 64, 1)), 20)['params']
+  sizes = {name: layer['kernel'].shape for name, layer in encoder.items() if 'kernel' in layer}
+  assert list(sizes.values()) == [(4, 4, 1, 32), (4, 4, 32, 32), (4, 4, 32, 64), (4, 4, 64, 64)]
+  assert encoder['MLPEncoder_0']['Dense_0']['kernel'].shape == (4 * 4 * 64, 256)
+  assert encoder['MLPEncoder_0']['Dense_1']['kernel'].shape == (256, 20)
+  decoder = networks.ConvDecoder().init(KEY, jnp.zeros((1, 10)), (64, 64, 1))['params']
+  kernels = [layer['kernel'].shape for layer in decoder.values()]
+  assert sorted(kernels) == sorted(
+    [(10, 256), (256, 1024), (4, 4, 64, 64), (4, 4, 64, 32), (4, 4, 32, 32), (4, 4, 32, 1)]
+  )
+
+
+def test_bfloat16_computes_in_half_and_keeps_parameters_in_full_precision():
+  x = jax.random.normal(KEY, (4, 16, 16, 1))
+  full, half = networks.ConvEncoder(), networks.ConvEncoder(dtype=jnp.bfloat16)
+  variables = full.init(KEY, x, 5)
+  chex.assert_trees_all_equal_shapes_and_dtypes(variables, half.init(KEY, x, 5))
+  exact, rounded = full.apply(variables, x, 5), half.apply(variables, x, 5)
+  assert rounded.dtype == jnp.float32
+  assert not np.array_equal(exact, rounded)
+  np.testing.assert_allclose(rounded, exact, atol=0.05 * float(jnp.abs(exact).max()))

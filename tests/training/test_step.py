@@ -1,0 +1,164 @@
+import functools
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from games import Net, TwoPlayerGame, points, two_player_game
+
+from gen_jax.training.state import create_state
+from gen_jax.training.step import train_step, updates_per_step
+from gen_jax.types import Player
+
+ROWS = 12
+
+
+def unchanged(batch, key):
+  return batch
+
+
+def start(game, averaged=False):
+  optimizers = {name: optax.adam(1e-2) for name in game.players}
+  first = jax.tree.map(lambda x: x[0], points(jax.random.key(1), 1, 2))
+  return create_state(game, optimizers, jax.random.key(0), first, averaged), optimizers
+
+
+def compiled(game, optimizers, devices=1, **options):
+  """A step with the rows of the batch split over `devices` slices of an axis named 'batch'."""
+  step = functools.partial(
+    train_step, model=game, optimizers=optimizers, preprocess=unchanged, rng=jax.random.key(7), **options
+  )
+
+  @jax.jit
+  def play(state, batch):
+    split = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(x.shape[0], devices, -1, *x.shape[2:]), 1, 0), batch)
+    return jax.vmap(step, (None, 0), axis_name='batch')(state, split)
+
+  return play
+
+
+def play(game, state, optimizers, batch, **options):
+  """One step on one device."""
+  return jax.tree.map(lambda x: x[0], compiled(game, optimizers, **options)(state, batch))
+
+
+def test_each_update_gets_its_own_batch_and_the_right_number_is_made():
+  game = two_player_game(critic_steps=3)
+  state, optimizers = start(game)
+  assert updates_per_step(game) == 4
+  after, metrics = play(game, state, optimizers, points(jax.random.key(2), 4, ROWS))
+  assert after.step == 1
+  assert after.variables['count']['counter']['calls'] == 3
+  counts = {name: int(after.opt_state[name][0].count) for name in game.players}
+  assert counts == {'discriminator': 3, 'generator': 1}
+  # the pool saw three different batches: .5^k of each, oldest first
+  means = points(jax.random.key(2), 4, ROWS)['image'].reshape(4, ROWS, 2).mean(1)
+  expected = sum(0.5 ** (3 - i) * means[i] for i in range(3))
+  np.testing.assert_allclose(after.variables['pool']['counter']['mean'], expected, rtol=1e-5)
+  assert set(metrics) == {
+    'real', 'discriminator/loss', 'discriminator/grad_norm', 'generator/loss', 'generator/grad_norm',
+  }  # fmt: skip
+
+
+def test_a_step_equals_the_updates_written_out_by_hand():
+  game = two_player_game(critic_steps=1)
+  state, optimizers = start(game)
+  batch = points(jax.random.key(3), 2, ROWS)
+  after, metrics = play(game, state, optimizers, batch)
+
+  def by_hand(batch, params, variables, update, group, method):
+    key = jax.random.split(jax.random.fold_in(jax.random.fold_in(jax.random.key(7), 0), update))[1]
+
+    def loss(own):
+      (value, _), changed = game.apply(
+        {'params': {**params, group: own}, **variables}, batch, 0, rngs=key, method=method, mutable=list(variables)
+      )
+      return value, changed
+
+    (value, changed), grads = jax.value_and_grad(loss, has_aux=True)(params[group])
+    moved, _ = optax.adam(1e-2).update(grads, optax.adam(1e-2).init(params[group]))
+    return value, {**params, group: optax.apply_updates(params[group], moved)}, {**variables, **changed}
+
+  @functools.partial(jax.vmap, axis_name='batch')
+  def both(batch):
+    first, second = (jax.tree.map(lambda x: x[i], batch) for i in (0, 1))
+    d_loss, params, variables = by_hand(
+      first, state.params, state.variables, 0, 'discriminator', 'discriminator_loss'
+    )
+    g_loss, params, variables = by_hand(second, params, variables, 1, 'generator', 'generator_loss')
+    return params, variables, d_loss, g_loss
+
+  params, variables, d_loss, g_loss = jax.tree.map(
+    lambda x: x[0], both(jax.tree.map(lambda x: x[None], batch))
+  )
+  chex.assert_trees_all_close((after.params, after.variables), (params, variables), rtol=1e-5, atol=1e-6)
+  np.testing.assert_allclose([metrics['discriminator/loss'], metrics['generator/loss']], [d_loss, g_loss], rtol=1e-5)
+
+
+def test_playing_one_side_leaves_the_other_bit_equal():
+  class GeneratorOnly(TwoPlayerGame):
+    @property
+    def players(self):
+      return {'generator': Player('generator_loss', ('generator',))}
+
+  game = GeneratorOnly(Net(2), Net(1), two_player_game().counter, nn.Dense(2))
+  state, optimizers = start(game)
+  after, _ = play(game, state, optimizers, points(jax.random.key(3), 1, ROWS))
+  chex.assert_trees_all_equal(after.params['discriminator'], state.params['discriminator'])
+  chex.assert_trees_all_equal(after.params['frozen'], state.params['frozen'])
+  moved = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), after.params['generator'], state.params['generator'])
+  assert all(jax.tree.leaves(moved)) or any(jax.tree.leaves(moved))
+  assert moved['Dense_0']['kernel'] and moved['Dense_1']['kernel']
+
+
+@pytest.mark.parametrize('devices', [2, 4])
+def test_the_number_of_devices_changes_nothing(devices):
+  game = two_player_game()
+  state, optimizers = start(game, averaged=True)
+  one, alone = state, compiled(game, optimizers, ema=0.9)
+  many, together = state, compiled(game, optimizers, devices, ema=0.9)
+  for i in range(20):
+    batch = points(jax.random.key(i), 4, ROWS)
+    replicas, second = together(many, batch)
+    one, first = jax.tree.map(lambda x: x[0], alone(one, batch))
+    many = jax.tree.map(lambda x: x[0], replicas)
+  chex.assert_trees_all_close(one, many, rtol=0, atol=1e-5)
+  chex.assert_trees_all_close(first, jax.tree.map(lambda x: x[0], second), rtol=1e-4, atol=1e-5)
+  chex.assert_trees_all_equal(many, jax.tree.map(lambda x: x[-1], replicas))
+
+
+def test_integer_variables_stay_integers():
+  game = two_player_game()
+  state, optimizers = start(game)
+  after, _ = play(game, state, optimizers, points(jax.random.key(3), 4, ROWS))
+  chex.assert_trees_all_equal_dtypes(after, state)
+
+
+def test_the_average_of_the_parameters():
+  game = two_player_game()
+  state, optimizers = start(game, averaged=True)
+  after, _ = play(game, state, optimizers, points(jax.random.key(3), 4, ROWS), ema=0.75)
+  expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, state.ema, after.params)
+  chex.assert_trees_all_close(after.ema, expected, rtol=1e-5, atol=1e-7)
+  pointers = {x.unsafe_buffer_pointer() for x in jax.tree.leaves(state.params)}
+  assert pointers.isdisjoint(x.unsafe_buffer_pointer() for x in jax.tree.leaves(state.ema))
+
+
+def test_shared_modules_and_shared_groups_are_refused():
+  net = Net(1)
+  with pytest.raises(ValueError, match='fields generator and discriminator hold one module'):
+    start(TwoPlayerGame(net, net, two_player_game().counter, nn.Dense(2)))
+
+  class Greedy(TwoPlayerGame):
+    @property
+    def players(self):
+      return {
+        'one': Player('generator_loss', ('generator',)),
+        'two': Player('discriminator_loss', ('generator', 'discriminator')),
+      }
+
+  with pytest.raises(ValueError, match='both train the group generator'):
+    start(Greedy(Net(2), Net(1), two_player_game().counter, nn.Dense(2)))
