@@ -1,3 +1,4 @@
 """One game a file."""
 
+from gen_jax.models.autoencoder import Autoencoder as Autoencoder
 from gen_jax.models.vae import VAE as VAE
