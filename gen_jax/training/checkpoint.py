@@ -1,7 +1,10 @@
 """Checkpoints that survive a kill at any moment, and are not believed when they are damaged."""
 
+import json
 import math
+import os
 import pathlib
+import time
 import zlib
 from collections.abc import Mapping
 
@@ -13,15 +16,55 @@ from orbax.checkpoint import checkpoint_managers as retention
 
 from gen_jax.errors import UserError
 from gen_jax.settings import nearest, show
+from gen_jax.training import parallel
 from gen_jax.training.state import TrainState
 
 
-def checksum(state: TrainState) -> int:
-  """CRC-32 over all leaves, in the order of the tree."""
-  crc = 0
-  for leaf in jax.tree.leaves(state):
-    crc = zlib.crc32(np.ascontiguousarray(leaf).data, crc)
-  return crc
+SEAL = 'files.json'  # in the folder of a step: {file: [size, CRC-32]}
+
+
+def digests(folder: pathlib.Path) -> dict[str, list[int]]:
+  """{relative path: [size, CRC-32]} of the files that hold a step's arrays."""
+  files = sorted(path for path in (folder / 'state').rglob('*') if path.is_file())
+  contents = ((path.relative_to(folder).as_posix(), path.read_bytes()) for path in files)
+  return {name: [len(content), zlib.crc32(content)] for name, content in contents}
+
+
+def seal(directory: pathlib.Path) -> None:
+  """Writes the digests of every finished step that has none yet."""
+  for folder in step_folders(directory):
+    if not (folder / SEAL).exists():
+      fresh = folder / f'{SEAL}.tmp'
+      fresh.write_text(json.dumps(digests(folder)))
+      os.replace(fresh, folder / SEAL)
+
+
+def check_seal(folder: pathlib.Path) -> None:
+  """Raises ValueError that names the first file of a step that is not as it was written.
+
+  A step that a kill left without a seal is believed: the reader finds most damages itself.
+  """
+  if not (folder / SEAL).exists():
+    return
+  written, there = json.loads((folder / SEAL).read_text()), digests(folder)
+  for name, digest in written.items():
+    if name not in there:
+      raise ValueError(f'{name} is missing')
+    if there[name] != digest:
+      raise ValueError(f'{name} has changed')
+
+
+def set_aside(folder: pathlib.Path, reason: str) -> None:
+  """Moves a damaged step out of the way of the one that will take its place; deletes nothing."""
+  aside = folder.parent.parent / 'damaged' / f'{folder.name}-{time.time_ns()}'
+  aside.parent.mkdir(exist_ok=True)
+  folder.rename(aside)
+  show(f'checkpoint {folder.name} is damaged ({reason[:80]}): moved to {aside}, falling back to the one before')
+
+
+def step_folders(directory: pathlib.Path) -> list[pathlib.Path]:
+  """The folders of finished steps."""
+  return [folder for folder in directory.iterdir() if folder.name.isdigit()] if directory.exists() else []
 
 
 class Checkpoints:
@@ -38,8 +81,14 @@ class Checkpoints:
           n=1,
         )
       )
+    self._directory = directory.resolve()
+    for folder in step_folders(self._directory) if best else ():
+      try:  # the manager reads all of these at once, and fails as a whole
+        json.loads((folder / 'metrics' / 'metrics').read_text())
+      except (OSError, ValueError) as error:
+        set_aside(folder, str(error))
     self._manager = ocp.CheckpointManager(
-      directory.resolve(),
+      self._directory,
       options=ocp.CheckpointManagerOptions(
         preservation_policy=retention.AnyPreservationPolicy(policies),
         best_fn=(lambda metrics: metrics[best]) if best else None,
@@ -62,18 +111,17 @@ class Checkpoints:
     """
     if metrics and self._best and self._best not in metrics:
       raise UserError(f'config.best: no evaluator gives {self._best}{nearest(self._best, metrics)}')
+    self._finish()
     self._manager.save(
       int(state.step),
-      args=ocp.args.Composite(
-        state=ocp.args.StandardSave(state._asdict()), checksum=ocp.args.JsonSave({'crc32': checksum(state)})
-      ),
+      args=ocp.args.Composite(state=ocp.args.StandardSave(state._asdict())),
       # one saved between validations is never the best
       metrics={self._best: metrics.get(self._best, self._worst)} if self._best else None,
     )
 
   def steps(self) -> list[int]:
-    """The steps that can be restored, in order."""
-    return sorted(self._manager.all_steps())
+    """The steps that are there, in order."""
+    return sorted(int(folder.name) for folder in step_folders(self._directory))
 
   def best_step(self) -> int | None:
     """The step with the best metric, None without one."""
@@ -82,29 +130,33 @@ class Checkpoints:
 
   def restore(self, like: TrainState, step: int) -> TrainState:
     """The state saved at `step`, as numpy arrays; raises ValueError where it is damaged."""
+    check_seal(self._directory / str(step))
     template = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like._asdict())
-    restored = self._manager.restore(
-      step, args=ocp.args.Composite(state=ocp.args.StandardRestore(template), checksum=ocp.args.JsonRestore())
-    )
-    state = TrainState(**restored['state'])
-    if checksum(state) != restored['checksum']['crc32']:
-      raise ValueError('its checksum does not match its content')
-    return state
+    restored = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(template)))
+    return TrainState(**restored['state'])
 
   def restore_latest(self, like: TrainState, first: int | None = None) -> TrainState:
-    """The newest state that is whole, `first` before all others; says which it passed over.
+    """The newest state that is whole, `first` before all others; damaged ones are set aside, and named.
 
     Raises:
       UserError: none is whole.
     """
-    steps = self.steps()[::-1]
-    for step in sorted(steps, key=lambda step: step != first):
+    self._manager.wait_until_finished()
+    for step in sorted(self.steps()[::-1], key=lambda step: step != first):
       try:
         return self.restore(like, step)
       except Exception as error:  # whatever a damaged file makes the reader raise
-        show(f'checkpoint {step} is damaged ({str(error)[:60]}...): falling back to the one before')
-    raise UserError(f'{self._manager.directory} holds no whole checkpoint: name another --workdir to start anew')
+        set_aside(self._directory / str(step), str(error))
+        self._manager.reload()
+    raise UserError(f'{self._directory} holds no whole checkpoint: name another --workdir to start anew')
+
+  def _finish(self) -> None:
+    """Waits for what is being written, and seals it."""
+    self._manager.wait_until_finished()
+    if parallel.is_main():
+      seal(self._directory)
 
   def close(self) -> None:
-    """Waits, then frees the manager's threads."""
+    """Finishes, then frees the manager's threads."""
+    self._finish()
     self._manager.close()

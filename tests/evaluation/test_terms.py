@@ -1,0 +1,52 @@
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+
+from gen_jax.data.batches import evaluation_batches
+from gen_jax.data.dataset import from_arrays
+from gen_jax.evaluation import active_units, terms
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (23, 2, 2, 1), np.uint8)
+DATA = from_arrays({'image': IMAGES})
+
+
+def as_floats(batch, key):
+  return {**batch, 'image': batch['image'].astype(jnp.float32)}
+
+
+class Verbs:
+  """Terms that are plain functions of the image."""
+
+  @staticmethod
+  def evaluate(batch):
+    flat = batch['image'].reshape(len(batch['image']), -1)
+    return {'sum': flat.sum(-1), 'kl_dim': flat}
+
+  @staticmethod
+  def encode(batch):
+    flat = batch['image'].reshape(len(batch['image']), -1)
+    return flat * jnp.array([[1.0, 0.0, 1e-4, 0.1]])
+
+
+def test_means_over_a_ragged_split_count_every_example_once():
+  for size in (4, 23, 64):
+    batches = functools.partial(evaluation_batches, DATA, as_floats, size)
+    found = dict(terms(Verbs, batches))
+    np.testing.assert_allclose(found['sum'], IMAGES.reshape(23, -1).sum(-1).mean(), rtol=1e-6)
+    flat = IMAGES.reshape(23, -1).mean(0)
+    np.testing.assert_allclose([found[f'kl_dim_{i:02d}'] for i in range(4)], flat, rtol=1e-6)
+
+
+def test_active_units_are_those_whose_mean_varies():
+  found = dict(active_units(Verbs, functools.partial(evaluation_batches, DATA, as_floats, 4)))
+  # variances about 5,000 times 1, 0, 1e-8 and 1e-2
+  assert found == {'active_units': 2.0}
+
+
+def test_a_subset_is_fixed_and_spread_over_the_split():
+  indices = [b['index'][b['mask'] > 0] for b in evaluation_batches(DATA, as_floats, 4, examples=10)]
+  chosen = np.concatenate(indices)
+  again = [b['index'][b['mask'] > 0] for b in evaluation_batches(DATA, as_floats, 7, examples=10)]
+  np.testing.assert_array_equal(chosen, np.concatenate(again))
+  assert len(set(chosen.tolist())) == 10 and chosen.max() > 12

@@ -1,0 +1,168 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import scipy.integrate
+import scipy.stats
+
+from gen_jax import models, networks
+from gen_jax.distributions import sum_dims
+
+KEY = jax.random.key(0)
+BATCH = {
+  'image': (jax.random.uniform(KEY, (6, 8, 8, 1)) > 0.5).astype(jnp.float32),
+  'row': jnp.arange(6, dtype=jnp.int32),
+}
+
+
+def vae(likelihood=None, **fields):
+  likelihood = likelihood or networks.Bernoulli(binary=True)
+  return models.VAE(networks.MLPEncoder((16,)), networks.MLPDecoder((16,)), likelihood, (8, 8, 1), 3, **fields)
+
+
+def apply(model, variables, *arguments, method, key=KEY, **options):
+  """In an axis named 'batch' of one device."""
+  run = lambda arguments: model.apply(variables, *arguments, rngs=key, method=method, **options)
+  out = jax.vmap(run, axis_name='batch')(jax.tree.map(lambda x: jnp.asarray(x)[None], arguments))
+  return jax.tree.map(lambda x: x[0], out)
+
+
+def test_the_loss_is_the_negative_elbo_at_beta_one():
+  model = vae()
+  variables = model.init(KEY, BATCH)
+  loss, metrics = apply(model, variables, BATCH, 0, method='loss')
+  np.testing.assert_allclose(loss, -metrics['elbo'], rtol=1e-6)
+  np.testing.assert_allclose(loss, metrics['reconstruction'] + metrics['kl'], rtol=1e-6)
+
+
+def test_the_elbo_lies_below_the_exact_log_likelihood_and_an_exact_posterior_closes_the_gap():
+  # one latent, one pixel: p(x) = integral N(z; 0, 1) N(x; w z + b, s^2) dz is N(b, w^2 + s^2)
+  w, b, sigma, x = 1.3, 0.2, 0.6, 0.9
+  variance = 1 / (1 + w**2 / sigma**2)
+  model = models.VAE(
+    networks.MLPEncoder(()), networks.MLPDecoder(()), networks.Gaussian(sigma=sigma), (1, 1, 1), 1
+  )
+  batch = {'image': jnp.full((50_000, 1, 1, 1), x), 'row': jnp.arange(50_000, dtype=jnp.int32)}
+  dense = lambda kernel, bias: {'Dense_0': {'kernel': jnp.array(kernel), 'bias': jnp.array(bias)}}
+  # the posterior N(variance w (x - b) / sigma^2, variance) does not depend on the encoder's input otherwise
+  decoder = dense([[w]], [b])
+  for shift, exact in ((0.0, True), (0.5, False)):
+    mean = variance * w * (x - b) / sigma**2 + shift
+    encoder = dense([[0.0, 0.0]], [mean, np.log(variance)])
+    terms = apply(model, {'params': {'encoder': encoder, 'decoder': decoder}}, batch, method='evaluate')
+    elbo = np.asarray(terms['elbo'], np.float64)
+    error = elbo.std() / np.sqrt(len(elbo))
+    evidence = scipy.stats.norm(b, np.sqrt(w**2 + sigma**2)).logpdf(x)
+    gap = shift**2 / (2 * variance)  # KL(q || p(z|x)) of two Gaussians of one variance
+    assert abs(elbo.mean() - (evidence - gap)) < 4 * error
+    assert exact or elbo.mean() < evidence - 4 * error
+
+
+def test_gradients_of_the_elbo_are_those_of_its_numerical_integral():
+  # with fixed noise, finite differences of the loss itself
+  model = vae()
+  variables = model.init(KEY, BATCH)
+  flat, rebuild = jax.flatten_util.ravel_pytree(variables['params'])
+  loss = jax.jit(lambda flat: apply(model, {'params': rebuild(flat)}, BATCH, 0, method='loss')[0])
+  gradient = jax.grad(loss)(flat)
+  direction = jax.random.normal(jax.random.key(1), flat.shape)
+  direction /= jnp.linalg.norm(direction)
+  step = 1e-2
+  numeric = (loss(flat + step * direction) - loss(flat - step * direction)) / (2 * step)
+  np.testing.assert_allclose(gradient @ direction, numeric, rtol=2e-2)
+
+
+def test_beta_and_capacity():
+  model = vae()
+  variables = model.init(KEY, BATCH)
+  _, metrics = apply(model, variables, BATCH, 0, method='loss')
+  reconstruction, kl = metrics['reconstruction'], metrics['kl']
+  loss, _ = apply(vae(beta=4.0), variables, BATCH, 0, method='loss')
+  np.testing.assert_allclose(loss, reconstruction + 4 * kl, rtol=1e-5)
+  annealed = vae(beta=30.0, capacity=optax.linear_schedule(0.0, 20.0, 100))
+  for step in (0, 50, 100, 1000):
+    loss, _ = apply(annealed, variables, BATCH, step, method='loss')
+    capacity = 20 * min(step, 100) / 100
+    np.testing.assert_allclose(loss, reconstruction + 30 * abs(kl - capacity), rtol=1e-5)
+
+
+def test_beta_may_be_traced():
+  variables = vae().init(KEY, BATCH)
+  lone = [apply(vae(beta=b), variables, BATCH, 0, method='loss')[0] for b in (1.0, 8.0)]
+  traced = jax.vmap(lambda b: apply(vae().clone(beta=b), variables, BATCH, 0, method='loss')[0])(jnp.array([1.0, 8.0]))
+  np.testing.assert_allclose(traced, lone, rtol=1e-5)
+
+
+def test_terms_of_each_example():
+  model = vae()
+  variables = model.init(KEY, BATCH)
+  terms = apply(model, variables, BATCH, method='evaluate')
+  assert {name: x.shape for name, x in terms.items()} == {
+    'elbo': (6,), 'reconstruction': (6,), 'kl': (6,), 'kl_dim': (6, 3), 'squared_error': (6,), 'bits_per_dim': (6,),
+  }  # fmt: skip
+  np.testing.assert_allclose(terms['elbo'], -terms['reconstruction'] - terms['kl'], rtol=1e-5)
+  np.testing.assert_allclose(terms['kl'], terms['kl_dim'].sum(-1), rtol=1e-5)
+  np.testing.assert_allclose(terms['bits_per_dim'], -terms['elbo'] / (64 * np.log(2)), rtol=1e-5)
+  again = apply(model, variables, BATCH, method='reconstruct')
+  np.testing.assert_allclose(terms['squared_error'], sum_dims((BATCH['image'] - again) ** 2), rtol=1e-5)
+
+
+def test_the_closed_form_kl_is_that_of_the_posteriors_samples():
+  model = vae()
+  variables = model.init(KEY, BATCH)
+  q = apply(model, variables, BATCH, method='posterior')
+  kl_dim = apply(model, variables, BATCH, method='evaluate')['kl_dim']
+  mu, sigma = float(q.mu[0, 0]), float(jnp.exp(q.log_sigma[0, 0]))
+  one, prior = scipy.stats.norm(mu, sigma), scipy.stats.norm()
+  integral, _ = scipy.integrate.quad(
+    lambda z: one.pdf(z) * (one.logpdf(z) - prior.logpdf(z)), mu - 10 * sigma, mu + 10 * sigma
+  )
+  np.testing.assert_allclose(kl_dim[0, 0], integral, rtol=1e-3, atol=1e-6)
+
+
+def test_samples_decode_the_latents_that_are_given_beside_them():
+  model = vae()
+  variables = model.init(KEY, BATCH)
+  rows = {'row': jnp.arange(400, dtype=jnp.int32)}
+  images = apply(model, variables, rows, method='sample')
+  z = apply(model, variables, rows, method='latents')
+  np.testing.assert_allclose(images, apply(model, variables, z, rows, method='decode'), rtol=1e-6)
+  assert scipy.stats.kstest(np.asarray(z).ravel(), 'norm').pvalue > 1e-3
+  assert images.shape == (400, 8, 8, 1)
+
+
+LIKELIHOODS = [
+  networks.Bernoulli(),
+  networks.Gaussian(),
+  networks.LearnedGaussian(),
+  networks.OptimalGaussian(),
+  networks.PixelGaussian(),
+  networks.DiscretizedLogistic(),
+]
+
+
+@pytest.mark.parametrize('likelihood', LIKELIHOODS, ids=lambda module: type(module).__name__)
+def test_every_likelihood_learns(likelihood):
+  model = vae(likelihood)
+  variables = dict(model.init(KEY, BATCH))
+  params, optimizer = variables.pop('params'), optax.adam(1e-2)
+
+  @jax.jit
+  def update(params, variables, opt_state, step):
+    def loss(params):
+      (value, _), changed = apply(
+        model, {'params': params, **variables}, BATCH, step, method='loss', mutable=list(variables)
+      )
+      return value, changed
+
+    (value, changed), gradients = jax.value_and_grad(loss, has_aux=True)(params)
+    moves, opt_state = optimizer.update(gradients, opt_state)
+    return optax.apply_updates(params, moves), dict(changed), opt_state, value
+
+  opt_state, values = optimizer.init(params), []
+  for step in range(60):
+    params, variables, opt_state, value = update(params, variables, opt_state, step)
+    values.append(float(value))
+  assert np.isfinite(values).all()
+  assert np.mean(values[-5:]) < np.mean(values[:5]) - 1

@@ -1,0 +1,49 @@
+"""Small runs for the tests of the loop: seconds on one core."""
+
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from experiments.common import experiment
+
+MODEL = {
+  'name': 'VAE',
+  'encoder': {'name': 'MLPEncoder', 'hidden': (16,)},
+  'decoder': {'name': 'MLPDecoder', 'hidden': (16,)},
+  'likelihood': {'name': 'Bernoulli'},
+  'latent_dim': 3,
+  'beta': 1.0,
+}
+
+
+def write_images(folder: pathlib.Path, number: int = 60) -> pathlib.Path:
+  """A folder of grey 8x8 images."""
+  folder.mkdir(parents=True)
+  pixels = np.random.default_rng(0).integers(0, 256, (number, 8, 8), np.uint8)
+  for i, image in enumerate(pixels):
+    Image.fromarray(image).save(folder / f'{i:03d}.png')
+  return folder
+
+
+def small_config(kind: str = 'digits', **changes):
+  """A run of 200 steps with an average, 5 steps a dispatch, checkpoints every 20."""
+  name = {'rendered': 'sprites', 'resident': 'digits'}.get(kind, kind)
+  default = {
+    'batch_size': 8,
+    'steps': 200,
+    'steps_per_dispatch': 5,
+    'ema_decay': 0.9,
+    'data': {'name': name, 'resident_mib': 64 if name in ('sprites', 'digits') else 0},
+    'model': MODEL,
+    'optimizer': {'schedule': 'cosine'},
+    'log_every': 10,
+    'eval_every': 50,
+    'save_every': 20,
+    'validation_examples': 32,
+    'test_examples': 32,
+    'best': 'elbo',
+  }
+  config = experiment(default, changed=changes)('changed')
+  config.experiment = 'small'
+  return config

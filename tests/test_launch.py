@@ -1,0 +1,225 @@
+"""The command line: every mode, and one clear line for whatever is mistyped."""
+
+import json
+import pathlib
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from small import write_images
+
+import gen_jax
+import launch
+
+EXPERIMENTS = sorted(path.stem for path in pathlib.Path('experiments').glob('*.py') if path.stem != 'common')
+VAE = '--config=experiments/vae.py:smoke'
+
+
+def fails(capsys, *arguments):
+  """The one line that a command line ends with."""
+  assert launch.main(['launch.py', *map(str, arguments)]) == 2
+  said = capsys.readouterr().err
+  assert said.startswith('error: ') and said.count('\n') == 1, said
+  return said
+
+
+def runs(*arguments):
+  assert launch.main(['launch.py', *map(str, arguments)]) == 0
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('runs') / 'vae'
+  runs(VAE, f'--workdir={workdir}', '--config.model.latent_dim=2')
+  return workdir
+
+
+@pytest.mark.parametrize('name', EXPERIMENTS)
+def test_every_experiment_runs_to_its_report(name, tmp_path):
+  runs(f'--config=experiments/{name}.py:smoke', f'--workdir={tmp_path}')
+  there = {path.name for path in tmp_path.iterdir()}
+  assert {'config.json', 'checkpoints', 'metrics.jsonl', 'evaluation.json', 'figures', 'report.html'} <= there
+  records = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
+  assert records[-1]['step'] == 20 and any('validation/squared_error' in record for record in records)
+  evaluation = json.loads((tmp_path / 'evaluation.json').read_text())
+  assert evaluation['split'] == 'test' and np.isfinite(evaluation['squared_error'])
+  for figure in (tmp_path / 'figures').glob('*.png'):
+    with Image.open(figure) as image:
+      image.verify()
+
+
+@pytest.mark.parametrize('name', EXPERIMENTS)
+def test_every_variant_is_a_config(name):
+  from gen_jax import settings
+
+  path = f'experiments/{name}.py'
+  variants = settings.load_experiment(path).experiment and __import__(
+    f'experiments.{name}', fromlist=['get_config']
+  ).get_config.variants
+  assert {'default', 'smoke'} <= set(variants)
+  for variant in variants:
+    assert settings.load_experiment(f'{path}:{variant}').is_locked
+
+
+def test_a_workdir_holds_what_others_rely_on(trained):
+  with np.load(trained / 'samples.npz') as samples:
+    assert samples['images'].dtype == np.uint8 and samples['images'].shape == (64, 28, 28, 1)
+    assert samples['latents'].shape == (64, 2)
+    assert np.ptp(samples['images']) > 0
+  evaluation = json.loads((trained / 'evaluation.json').read_text())
+  assert {'elbo', 'reconstruction', 'kl', 'kl_dim_00', 'kl_dim_01', 'squared_error', 'active_units', 'bits_per_dim'} <= set(evaluation)
+  figures = {path.stem for path in (trained / 'figures').glob('*.png')}
+  assert figures == {
+    'curves', 'interpolations', 'plane', 'reconstructions', 'samples', 'traversals_1', 'traversals_2', 'traversals_3',
+  }  # fmt: skip
+  report = (trained / 'report.html').read_text()
+  assert not re.search(r'src="(?!data:)|https?://', report)
+  assert report.count('data:image/png') >= 8
+
+
+def test_load_gives_config_model_and_state(trained):
+  run = gen_jax.load(trained)
+  assert run.config.model.latent_dim == 2 and run.state.step == 20
+  images = run.verbs().decode(np.zeros((3, 2), np.float32), {'row': np.arange(3)})
+  assert images.shape == (3, 28, 28, 1) and 0 <= images.min() <= images.max() <= 1
+
+
+def test_modes_on_a_workdir(trained, capsys):
+  runs(f'--workdir={trained}', '--mode=sample', '--number=5', '--seed=3')
+  with np.load(trained / 'samples.npz') as samples:
+    assert samples['images'].shape[0] == 5
+    first = samples['latents']
+  runs(f'--workdir={trained}', '--mode=sample', '--number=7', '--seed=3')
+  with np.load(trained / 'samples.npz') as samples:
+    np.testing.assert_array_equal(samples['latents'][:5], first)
+  for mode in ('reconstruct', 'traverse', 'interpolate', 'plane', 'report'):
+    runs(f'--workdir={trained}', f'--mode={mode}')
+  before = json.loads((trained / 'evaluation.json').read_text())
+  runs(f'--workdir={trained}', '--mode=evaluate', '--config.evals=active_units')
+  assert json.loads((trained / 'evaluation.json').read_text()) == before
+  runs(f'--workdir={trained}', '--mode=evaluate', '--checkpoint=last')
+  runs(f'--workdir={trained}', '--mode=evaluate', '--checkpoint=10')
+  assert json.loads((trained / 'evaluation.json').read_text())['step'] == 10
+
+
+def test_the_same_command_again_changes_no_parameter(trained):
+  before = gen_jax.load(trained).state
+  runs(VAE, f'--workdir={trained}', '--config.model.latent_dim=2')
+  after = gen_jax.load(trained).state
+  np.testing.assert_array_equal(before.params['decoder']['Dense_0']['kernel'], after.params['decoder']['Dense_0']['kernel'])
+
+
+def test_runs_side_by_side(trained, tmp_path):
+  other = tmp_path / 'autoencoder'
+  runs('--config=experiments/autoencoder.py:smoke', f'--workdir={other}', '--config.model.latent_dim=2')
+  runs(f'--workdir={trained}', '--mode=compare', f'--others={other}')
+  assert {path.stem for path in (trained / 'figures').glob('comparison*')} == {
+    'comparison_error', 'comparison_images', 'comparison_plane',
+  }  # fmt: skip
+
+
+def test_help_imports_nothing_heavy(capsys):
+  import subprocess
+  import sys
+
+  code = 'import sys, launch; launch.main(["launch.py", "--help"]); print("jax" in sys.modules, "numpy" in sys.modules)'
+  out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout
+  assert '--[no]' in out or '--mode' in out
+  assert 'beta_vae' in out and out.strip().endswith('False False'), out[-300:]
+
+
+MISTAKES = {
+  'nothing': ((), 'name an experiment'),
+  'unknown key': ((VAE, '--config.model.latent_dmi=3'), '--config.model.latent_dmi: there is no such key; did you mean model.latent_dim?'),
+  'section': ((VAE, '--config.model=3'), '--config.model is a section'),
+  'wrong type': ((VAE, '--config.batch_size=many'), "--config.batch_size=many: invalid literal for int()"),
+  'negative beta': ((VAE, '--config.model.beta=-1'), 'config.model.beta=-1.0: must not be negative'),
+  'no latents': ((VAE, '--config.model.latent_dim=0'), 'config.model.latent_dim=0: must be above 0'),
+  'devices': ((VAE, '--config.batch_size=6'), 'batch_size=6 does not divide over 4 devices: choose a multiple of 4'),
+  'choice': ((VAE, '--config.optimizer.schedule=cosin'), "config.optimizer.schedule='cosin': choose one of constant, cosine"),
+  'class': ((VAE, '--config.model.encoder.name=MLPEncodr'), "config.model.encoder.name='MLPEncodr' is unknown; did you mean MLPEncoder?"),
+  'evaluator': ((VAE, '--config.evals=active_unit'), "config.evals: 'active_unit' is unknown; did you mean active_units?"),
+  'file': (('--config=experiments/vea.py',), 'there is no file experiments/vea.py; did you mean experiments/vae.py?'),
+  'variant': (('--config=experiments/vae.py:smok',), "has no variant 'smok'; did you mean smoke?"),
+  'mode': ((VAE, '--mode=trian'), '--mode=trian is unknown; did you mean train?'),
+  'flag': ((VAE, '--wrokdir=x'), "Unknown command line flag 'wrokdir'"),
+  'word': ((VAE, 'evaluate'), "'evaluate' is no flag"),
+  'data': ((VAE, '--config.data.name=no_such_set'), 'no_such_set'),
+  'crop': ((VAE, '--config.data.crop=99'), 'crop'),
+  'distributed': ((VAE, '--distributed=here'), "write 'auto' or ADDRESS:PORT,PROCESSES,ID"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('mistake', MISTAKES)
+def test_mistakes_end_in_one_line_and_nothing_is_written(mistake, capsys, tmp_path):
+  arguments, expected = MISTAKES[mistake]
+  workdir = tmp_path / 'run'
+  where = [f'--workdir={workdir}'] if arguments else []
+  assert expected in fails(capsys, *arguments, *where)
+  assert not workdir.exists()
+
+
+def test_modes_need_a_run(capsys, tmp_path):
+  assert 'holds no run (no config.json)' in fails(capsys, '--mode=sample', f'--workdir={tmp_path / "none"}')
+  (tmp_path / 'config.json').write_text('{"steps": ')
+  assert 'config.json is damaged' in fails(capsys, '--mode=sample', f'--workdir={tmp_path}')
+
+
+def test_a_run_without_a_checkpoint(capsys, trained, tmp_path):
+  (tmp_path / 'config.json').write_text((trained / 'config.json').read_text())
+  assert 'has no checkpoint yet: train first' in fails(capsys, '--mode=evaluate', f'--workdir={tmp_path}')
+
+
+def test_another_config_is_refused(capsys, trained):
+  said = fails(capsys, VAE, f'--workdir={trained}', '--config.model.latent_dim=3', '--config.seed=1')
+  assert 'holds a run of another config (model.latent_dim: 2 there, 3 here; seed: 0 there, 1 here)' in said
+
+
+def test_fewer_steps_are_refused(capsys, trained):
+  said = fails(capsys, VAE, f'--workdir={trained}', '--config.model.latent_dim=2', '--config.steps=10')
+  assert 'steps: 20 there, 10 here' in said
+
+
+def test_a_folder_of_something_else_is_not_written_to(capsys, tmp_path):
+  (tmp_path / 'metrics.jsonl').write_text('mine')
+  assert 'holds metrics.jsonl but no config.json' in fails(capsys, VAE, f'--workdir={tmp_path}')
+  assert (tmp_path / 'metrics.jsonl').read_text() == 'mine'
+
+
+def test_a_workdir_that_cannot_be_written(capsys, tmp_path):
+  (tmp_path / 'file').write_text('')
+  assert 'cannot be written' in fails(capsys, VAE, f'--workdir={tmp_path}/file/run')
+
+
+def test_checkpoints_that_are_not_there(capsys, trained):
+  said = fails(capsys, f'--workdir={trained}', '--mode=evaluate', '--checkpoint=11')
+  assert '--checkpoint=11: choose best, last, or one of the steps 10, 20' in said
+
+
+def test_verbs_and_labels_that_a_model_lacks(capsys, trained, tmp_path):
+  assert '--label=3: VAE is not conditional' in fails(capsys, f'--workdir={trained}', '--mode=sample', '--label=3')
+  runs('--config=experiments/autoencoder.py:smoke', f'--workdir={tmp_path}')
+  assert "Autoencoder" in fails(capsys, f'--workdir={tmp_path}', '--mode=sample')
+  assert 'has 10 latents, not 2' in fails(capsys, f'--workdir={tmp_path}', '--mode=plane')
+  assert 'needs --others' in fails(capsys, f'--workdir={tmp_path}', '--mode=compare')
+
+
+def test_image_folders(capsys, tmp_path):
+  empty = tmp_path / 'empty'
+  empty.mkdir()
+  assert 'no images' in fails(capsys, VAE, f'--config.data.name={empty}', f'--workdir={tmp_path / "run"}')
+  folder = write_images(tmp_path / 'images')
+  (folder / '007.png').write_bytes(b'not an image')
+  assert '007.png cannot be read as an image' in fails(
+    capsys, VAE, f'--config.data.name={folder}', f'--workdir={tmp_path / "run"}'
+  )
+  assert not (tmp_path / 'run').exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(capsys, tmp_path):
+  said = launch.main(
+    ['launch.py', VAE, f'--workdir={tmp_path}', '--config.optimizer.learning_rate=1e30', '--config.save_every=5']
+  )
+  assert said == 2
+  assert re.search(r'error: step \d+: [\w/]+ is (nan|inf|-inf); the last checkpoint', capsys.readouterr().err)

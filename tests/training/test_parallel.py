@@ -1,0 +1,119 @@
+"""Device count changes nothing."""
+
+import functools
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from games import points, two_player_game
+from small import write_images
+
+from gen_jax.errors import UserError
+from gen_jax.training import dispatch, parallel
+from gen_jax.training.state import create_state
+from gen_jax.training.step import train_step
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def start(workdir, data, devices, *spec):
+  command = [sys.executable, str(ROOT / 'tests/training/worker.py'), str(ROOT), str(workdir), data, str(devices), *spec]
+  environment = {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'}
+  return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def state_of(workdir, *processes):
+  for process in processes:
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output[-3000:]
+  with np.load(workdir / 'state.npz') as saved:
+    return [saved[name] for name in saved.files]
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+  return str(write_images(tmp_path_factory.mktemp('data') / 'images'))
+
+
+@pytest.fixture(scope='module')
+def alone(tmp_path_factory, folder):
+  @functools.cache
+  def run(data):
+    workdir = tmp_path_factory.mktemp('alone')
+    return state_of(workdir, start(workdir, data, 1))
+
+  return lambda kind: run(folder if kind == 'streamed' else kind)
+
+
+def largest_difference(a, b):
+  return max(float(np.abs(np.subtract(x, y, dtype=np.float64)).max()) for x, y in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize('devices', [2, 4])
+def test_devices_of_one_process(devices, tmp_path, alone):
+  assert largest_difference(state_of(tmp_path, start(tmp_path, 'rendered', devices)), alone('rendered')) <= 1e-5
+
+
+@pytest.mark.parametrize('kind', ['resident', 'streamed'])
+def test_two_processes_are_one_with_as_many_devices(kind, tmp_path, folder, alone):
+  data = folder if kind == 'streamed' else kind
+  with socket.socket() as free:
+    free.bind(('localhost', 0))
+    address = f'localhost:{free.getsockname()[1]}'
+  pair = [start(tmp_path / 'pair', data, 2, f'{address},2,{i}') for i in range(2)]
+  together = state_of(tmp_path / 'pair', *pair)
+  (tmp_path / 'one').mkdir()
+  one = state_of(tmp_path / 'one', start(tmp_path / 'one', data, 4))
+  assert largest_difference(together, one) <= 1e-6
+  assert largest_difference(together, alone(kind)) <= 1e-5
+  lines = [(tmp_path / name / 'metrics.jsonl').read_text().count('\n') for name in ('pair', 'one')]
+  assert lines[0] == lines[1] > 0
+
+
+def test_the_game_of_two_players_on_one_two_and_four_devices():
+  game = two_player_game()
+  optimizers = {name: optax.adam(1e-2) for name in game.players}
+  first = jax.tree.map(lambda x: x[0], points(jax.random.key(1), 1, 2))
+  state = parallel.to_host(create_state(game, optimizers, jax.random.key(0), first))
+  step = functools.partial(
+    train_step, model=game, optimizers=optimizers, preprocess=lambda batch, key: batch, rng=jax.random.key(7)
+  )
+  images = jnp.stack([points(jax.random.key(i), 4, 16)['image'] for i in range(20)])
+
+  def batch_of(images, step, i, rows):
+    return {'image': images[step][:, rows], 'index': jnp.broadcast_to(rows, (4, *rows.shape))}
+
+  play, ends = dispatch.several_steps(step, batch_of, most=8), []
+  for devices in (1, 2, 4):
+    chosen = jax.local_devices()[:devices]
+    run = jax.pmap(play, 'batch', in_axes=(None, None, None, 0), out_axes=(None, None), devices=chosen)
+    rows, current = np.arange(16, dtype=np.int32).reshape(devices, -1), state
+    for count in (8, 8, 4):
+      current, history = run(current, images, count, rows)
+    ends.append(jax.tree.leaves(parallel.to_host((current, jax.tree.map(lambda x: x[:4], history)))))
+  assert ends[0][0] == 20
+  assert largest_difference(ends[0], ends[1]) <= 1e-5
+  assert largest_difference(ends[0], ends[2]) <= 1e-5
+
+
+def test_rows_of_the_global_batch():
+  np.testing.assert_array_equal(parallel.local_rows(12), np.arange(12).reshape(4, 3))
+  with pytest.raises(UserError, match='batch_size=13 does not divide over 4 devices: choose a multiple of 4'):
+    parallel.local_rows(13)
+
+
+def test_host_copies_do_not_change_with_a_donated_buffer():
+  x = parallel.replicate({'x': np.arange(4.0, dtype=np.float32)})
+  host = parallel.to_host(x)
+  step = jax.pmap(lambda x, _: x + 1, 'batch', in_axes=(None, 0), out_axes=None, donate_argnums=0)
+  for _ in range(3):
+    x = jax.tree.map(lambda x: step(x, np.arange(4)), x)
+  np.testing.assert_array_equal(host['x'], np.arange(4.0))
+  np.testing.assert_array_equal(x['x'], np.arange(4.0) + 3)

@@ -1,0 +1,104 @@
+"""Nothing is lost when a job dies."""
+
+import functools
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+
+import chex
+import pytest
+from small import small_config, write_images
+
+from gen_jax import settings
+from gen_jax.training import loop, metrics
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def train(config, workdir):
+  settings.claim(workdir, config)
+  return loop.train(config, workdir)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+  return str(write_images(tmp_path_factory.mktemp('data') / 'images'))
+
+
+@pytest.fixture(scope='module')
+def straight(tmp_path_factory, folder):
+  """{kind of data: (state, lines)} of runs that nothing disturbs."""
+
+  @functools.cache
+  def run(kind):
+    workdir = tmp_path_factory.mktemp('straight')
+    state, done = train(small_config(folder if kind == 'streamed' else kind), workdir)
+    assert done and state.step == 200
+    return state, (workdir / 'metrics.jsonl').read_text()
+
+  return run
+
+
+def killed(workdir, data, when):
+  command = [sys.executable, str(ROOT / 'tests/training/killed.py'), str(ROOT), str(workdir), data, when]
+  ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+  assert ended.returncode == -signal.SIGKILL, ended.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+  ('kind', 'when'),
+  [('rendered', 'step 73'), ('resident', 'step 131'), ('streamed', 'step 97'), ('resident', 'save 3'), ('resident', 'save 40')],
+)
+def test_a_killed_run_ends_as_if_it_had_not_been(kind, when, tmp_path, folder, straight, capsys):
+  data = folder if kind == 'streamed' else kind
+  killed(tmp_path, data, when)
+  lines = [line['step'] for line in metrics.read_metrics(tmp_path / 'metrics.jsonl')]
+  state, done = train(small_config(data), tmp_path)
+  resumed = int(capsys.readouterr().err.split('resumed at step ')[1].split()[0])
+  assert done and 0 < resumed < 200 and max(lines) >= resumed
+  expected, expected_lines = straight(kind)
+  chex.assert_trees_all_equal(state, expected)
+  assert (tmp_path / 'metrics.jsonl').read_text() == expected_lines
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_the_run_goes_on(number, tmp_path, straight, monkeypatch):
+  original = loop.next_stop
+
+  def next_stop(step, config):
+    if step == 85:
+      os.kill(os.getpid(), number)
+    return original(step, config)
+
+  monkeypatch.setattr(loop, 'next_stop', next_stop)
+  before = signal.getsignal(number)
+  state, done = train(small_config('resident'), tmp_path)
+  assert not done and state.step == 90
+  assert signal.getsignal(number) is before
+  monkeypatch.setattr(loop, 'next_stop', original)
+  state, done = train(small_config('resident'), tmp_path)
+  expected, expected_lines = straight('resident')
+  chex.assert_trees_all_equal(state, expected)
+  assert (tmp_path / 'metrics.jsonl').read_text() == expected_lines
+  assert threading.active_count() < 200
+
+
+def test_windows_of_another_length_end_alike(tmp_path, straight):
+  state, _ = train(small_config('resident', steps_per_dispatch=3, log_every=7), tmp_path)
+  chex.assert_trees_all_equal(state, straight('resident')[0])
+
+
+def test_streamed_and_resident_runs_are_one(tmp_path, folder, straight):
+  state, _ = train(small_config(folder, data={'resident_mib': 64}), tmp_path)
+  chex.assert_trees_all_equal(state, straight('streamed')[0])
+
+
+def test_a_longer_run_goes_on_from_the_shorter_one(tmp_path):
+  constant = {'optimizer': {'schedule': 'constant'}}
+  train(small_config('resident', steps=60, **constant), tmp_path / 'a')
+  longer, _ = train(small_config('resident', steps=100, **constant), tmp_path / 'a')
+  whole, _ = train(small_config('resident', steps=100, **constant), tmp_path / 'b')
+  chex.assert_trees_all_equal(longer, whole)

@@ -1,0 +1,27 @@
+"""One process of a small run: `python worker.py ROOT WORKDIR DATA DEVICES [ADDRESS:PORT,PROCESSES,ID]`."""
+
+import os
+import pathlib
+import sys
+
+ROOT, WORKDIR, DATA, DEVICES, *SPEC = sys.argv[1:]
+os.environ['XLA_FLAGS'] = f'--xla_force_host_platform_device_count={DEVICES}'
+os.environ['JAX_PLATFORMS'] = 'cpu'
+sys.path[:0] = [ROOT, os.path.join(ROOT, 'tests')]
+
+import numpy as np  # noqa: E402
+from small import small_config  # noqa: E402
+
+from gen_jax import modes, settings  # noqa: E402
+from gen_jax.training import loop, parallel  # noqa: E402
+
+if SPEC:
+  modes.join_processes(SPEC[0])
+config, workdir = small_config(DATA, steps=20), pathlib.Path(WORKDIR)
+if parallel.is_main():
+  settings.claim(workdir, config)
+state, _ = loop.train(config, workdir)
+if parallel.is_main():
+  import jax
+
+  np.savez(workdir / 'state.npz', *jax.tree.leaves(state))
