@@ -78,13 +78,14 @@ def update(config: ConfigDict, changes: Mapping[str, Any], free: bool = False) -
   for key, value in changes.items():
     if key not in config and not free:
       raise KeyError(f'{key} is no key of experiments/common.py')
-    section, inside = config.get(key), free or key == 'model'
-    if not isinstance(value, Mapping):
-      config[key] = value
-    elif isinstance(section, ConfigDict) and not (inside and value.get('name') not in (None, section.get('name'))):
-      update(section, value, inside)
-    else:
-      config[key] = ConfigDict(value)
+    inside, section = free or key == 'model', config.get(key)
+    if isinstance(value, Mapping) and isinstance(section, ConfigDict):
+      if not inside or value.get('name', section.get('name')) == section.get('name'):
+        update(section, value, inside)
+        continue
+    if inside and key in config:
+      del config[key]  # or its type would be kept, and a schedule could not take the place of a number
+    config[key] = ConfigDict(value) if isinstance(value, Mapping) else value
 
 
 def experiment(default: Mapping[str, Any], **variants: Mapping[str, Any]) -> Callable[[str], ConfigDict]:
@@ -97,9 +98,8 @@ def experiment(default: Mapping[str, Any], **variants: Mapping[str, Any]) -> Cal
 
   def get_config(variant: str = 'default') -> ConfigDict:
     config = common()
-    update(config, default)
-    for name in variant.split(','):
-      update(config, variants[name])
+    for changes in (default, *(variants[name] for name in variant.split(','))):
+      update(config, changes)
     return config.lock()
 
   get_config.variants = tuple(variants)

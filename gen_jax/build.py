@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from gen_jax import models, networks
+from gen_jax import evaluation, models, networks
 from gen_jax.data import digits, folder, preprocess, sprites, tfds_sets
 from gen_jax.data.dataset import Dataset
 from gen_jax.errors import UserError
@@ -60,7 +61,18 @@ def check(config: ConfigDict) -> None:
   if data.size < 1:
     raise UserError(f'config.data: the training split of {config.data.name} is empty')
   model(config, data)
+  evaluators(config)
   parallel.local_rows(config.batch_size)
+
+
+def evaluators(config: ConfigDict) -> list[Callable]:
+  """The functions of `gen_jax.evaluation` that `config.evals` names."""
+  names = (config.evals,) if isinstance(config.evals, str) else config.evals
+  there = {name for name in dir(evaluation) if inspect.isfunction(getattr(evaluation, name))}
+  for name in names:
+    if name not in there:
+      raise UserError(f'config.evals: {name!r} is unknown{nearest(name, there)}')
+  return [getattr(evaluation, name) for name in names]
 
 
 def dataset(config: ConfigDict, split: str) -> Dataset:

@@ -122,7 +122,8 @@ def check_overrides(arguments: list[str], config: ConfigDict) -> None:
     if argument.startswith('-') and word.startswith('config.'):
       key = word.removeprefix('config.')
       if key in sections:
-        raise UserError(f'--{word} is a section: set one of its keys{nearest("", [k for k in flat if k.startswith(key)])}')
+        keys = ', '.join(name for name in flat if name.startswith(f'{key}.'))
+        raise UserError(f'--{word} is a section: set one of its keys {keys}')
       if key not in flat:
         raise UserError(f'--{word}: there is no such key{nearest(key, flat)}')
 

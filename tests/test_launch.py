@@ -4,6 +4,7 @@ import json
 import pathlib
 import re
 
+import chex
 import numpy as np
 import pytest
 from PIL import Image
@@ -68,7 +69,8 @@ def test_a_workdir_holds_what_others_rely_on(trained):
     assert samples['latents'].shape == (64, 2)
     assert np.ptp(samples['images']) > 0
   evaluation = json.loads((trained / 'evaluation.json').read_text())
-  assert {'elbo', 'reconstruction', 'kl', 'kl_dim_00', 'kl_dim_01', 'squared_error', 'active_units', 'bits_per_dim'} <= set(evaluation)
+  terms = {'elbo', 'reconstruction', 'kl', 'kl_dim_00', 'kl_dim_01', 'squared_error', 'active_units', 'bits_per_dim'}
+  assert terms <= set(evaluation)
   figures = {path.stem for path in (trained / 'figures').glob('*.png')}
   assert figures == {
     'curves', 'interpolations', 'plane', 'reconstructions', 'samples', 'traversals_1', 'traversals_2', 'traversals_3',
@@ -107,7 +109,7 @@ def test_the_same_command_again_changes_no_parameter(trained):
   before = gen_jax.load(trained).state
   runs(VAE, f'--workdir={trained}', '--config.model.latent_dim=2')
   after = gen_jax.load(trained).state
-  np.testing.assert_array_equal(before.params['decoder']['Dense_0']['kernel'], after.params['decoder']['Dense_0']['kernel'])
+  chex.assert_trees_all_equal(before, after)
 
 
 def test_runs_side_by_side(trained, tmp_path):
@@ -129,38 +131,38 @@ def test_help_imports_nothing_heavy(capsys):
   assert 'beta_vae' in out and out.strip().endswith('False False'), out[-300:]
 
 
-MISTAKES = {
-  'nothing': ((), 'name an experiment'),
-  'unknown key': ((VAE, '--config.model.latent_dmi=3'), '--config.model.latent_dmi: there is no such key; did you mean model.latent_dim?'),
-  'section': ((VAE, '--config.model=3'), '--config.model is a section'),
-  'wrong type': ((VAE, '--config.batch_size=many'), "--config.batch_size=many: invalid literal for int()"),
-  'negative beta': ((VAE, '--config.model.beta=-1'), 'config.model.beta=-1.0: must not be negative'),
-  'no latents': ((VAE, '--config.model.latent_dim=0'), 'config.model.latent_dim=0: must be above 0'),
-  'devices': ((VAE, '--config.batch_size=6'), 'batch_size=6 does not divide over 4 devices: choose a multiple of 4'),
-  'choice': ((VAE, '--config.optimizer.schedule=cosin'), "config.optimizer.schedule='cosin': choose one of constant, cosine"),
-  'class': ((VAE, '--config.model.encoder.name=MLPEncodr'), "config.model.encoder.name='MLPEncodr' is unknown; did you mean MLPEncoder?"),
-  'evaluator': ((VAE, '--config.evals=active_unit'), "config.evals: 'active_unit' is unknown; did you mean active_units?"),
-  'file': (('--config=experiments/vea.py',), 'there is no file experiments/vea.py; did you mean experiments/vae.py?'),
-  'variant': (('--config=experiments/vae.py:smok',), "has no variant 'smok'; did you mean smoke?"),
-  'mode': ((VAE, '--mode=trian'), '--mode=trian is unknown; did you mean train?'),
-  'flag': ((VAE, '--wrokdir=x'), "Unknown command line flag 'wrokdir'"),
-  'word': ((VAE, 'evaluate'), "'evaluate' is no flag"),
-  'data': ((VAE, '--config.data.name=no_such_set'), 'no_such_set'),
-  'crop': ((VAE, '--config.data.crop=99'), 'crop'),
-  'distributed': ((VAE, '--distributed=here'), "write 'auto' or ADDRESS:PORT,PROCESSES,ID"),
-}  # fmt: skip
+MISTAKES = {  # name: (arguments, part of the answer)
+  'unknown key': ('--config.model.latent_dmi=3', 'there is no such key; did you mean model.latent_dim?'),
+  'section': ('--config.model=3', '--config.model is a section: set one of its keys model.beta, '),
+  'wrong type': ('--config.batch_size=many', '--config.batch_size=many: invalid literal for int()'),
+  'negative beta': ('--config.model.beta=-1', 'config.model.beta=-1.0: must not be negative'),
+  'no latents': ('--config.model.latent_dim=0', 'config.model.latent_dim=0: must be above 0'),
+  'devices': ('--config.batch_size=6', 'batch_size=6 does not divide over 4 devices: choose a multiple of 4'),
+  'choice': ('--config.optimizer.schedule=cosin', "schedule='cosin': choose one of constant, cosine"),
+  'class': ('--config.model.encoder.name=MLPEncodr', "name='MLPEncodr' is unknown; did you mean MLPEncoder?"),
+  'evaluator': ('--config.evals=active_unit', "'active_unit' is unknown; did you mean active_units?"),
+  'file': ('--config=experiments/vea.py', 'there is no file experiments/vea.py; did you mean experiments/vae.py?'),
+  'variant': ('--config=experiments/vae.py:smok', "has no variant 'smok'; did you mean smoke?"),
+  'mode': ('--mode=trian', '--mode=trian is unknown; did you mean train?'),
+  'flag': ('--wrokdir=x', "Unknown command line flag 'wrokdir'"),
+  'word': ('evaluate', "'evaluate' is no flag"),
+  'data': ('--config.data.name=no_such_set', 'no_such_set'),
+  'crop': ('--config.data.crop=99', 'crop'),
+  'distributed': ('--distributed=here', "write 'auto' or ADDRESS:PORT,PROCESSES,ID"),
+}
 
 
 @pytest.mark.parametrize('mistake', MISTAKES)
 def test_mistakes_end_in_one_line_and_nothing_is_written(mistake, capsys, tmp_path):
-  arguments, expected = MISTAKES[mistake]
+  argument, expected = MISTAKES[mistake]
   workdir = tmp_path / 'run'
-  where = [f'--workdir={workdir}'] if arguments else []
-  assert expected in fails(capsys, *arguments, *where)
+  experiment = [] if argument.startswith('--config=') else [VAE]
+  assert expected in fails(capsys, *experiment, argument, f'--workdir={workdir}')
   assert not workdir.exists()
 
 
 def test_modes_need_a_run(capsys, tmp_path):
+  assert 'name an experiment' in fails(capsys, '--mode=evaluate')
   assert 'holds no run (no config.json)' in fails(capsys, '--mode=sample', f'--workdir={tmp_path / "none"}')
   (tmp_path / 'config.json').write_text('{"steps": ')
   assert 'config.json is damaged' in fails(capsys, '--mode=sample', f'--workdir={tmp_path}')

@@ -19,7 +19,6 @@ from gen_jax.settings import nearest, show
 from gen_jax.training import parallel
 from gen_jax.training.state import TrainState
 
-
 SEAL = 'files.json'  # in the folder of a step: {file: [size, CRC-32]}
 
 
@@ -142,7 +141,7 @@ class Checkpoints:
       UserError: none is whole.
     """
     self._manager.wait_until_finished()
-    for step in sorted(self.steps()[::-1], key=lambda step: step != first):
+    for step in sorted(self.steps(), key=lambda step: (step != first, -step)):
       try:
         return self.restore(like, step)
       except Exception as error:  # whatever a damaged file makes the reader raise

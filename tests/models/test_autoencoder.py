@@ -18,7 +18,8 @@ def test_the_loss_is_the_squared_error_summed_over_pixels():
   variables = model.init(KEY, batch)
   loss, _ = model.apply(variables, batch, 0, method='loss')
   again = model.apply(variables, batch, method='reconstruct')
-  np.testing.assert_allclose(loss, np.mean([((x - y) ** 2).sum() for x, y in zip(batch['image'], again, strict=True)]), rtol=1e-5)
+  errors = [((x - y) ** 2).sum() for x, y in zip(batch['image'], again, strict=True)]
+  np.testing.assert_allclose(loss, np.mean(errors), rtol=1e-5)
   code = model.apply(variables, batch, method='encode')
   assert code.shape == (5, 3)
   np.testing.assert_array_equal(model.apply(variables, code, batch, method='decode'), again)

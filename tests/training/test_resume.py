@@ -50,7 +50,13 @@ def killed(workdir, data, when):
 
 @pytest.mark.parametrize(
   ('kind', 'when'),
-  [('rendered', 'step 73'), ('resident', 'step 131'), ('streamed', 'step 97'), ('resident', 'save 3'), ('resident', 'save 40')],
+  [
+    ('rendered', 'step 73'),
+    ('resident', 'step 131'),
+    ('streamed', 'step 97'),
+    ('resident', 'save 3'),
+    ('resident', 'save 40'),
+  ],
 )
 def test_a_killed_run_ends_as_if_it_had_not_been(kind, when, tmp_path, folder, straight, capsys):
   data = folder if kind == 'streamed' else kind

@@ -84,7 +84,7 @@ def test_a_step_equals_the_updates_written_out_by_hand():
 
   @functools.partial(jax.vmap, axis_name='batch')
   def both(batch):
-    first, second = (jax.tree.map(lambda x: x[i], batch) for i in (0, 1))
+    first, second = jax.tree.map(lambda x: x[0], batch), jax.tree.map(lambda x: x[1], batch)
     d_loss, params, variables = by_hand(
       first, state.params, state.variables, 0, 'discriminator', 'discriminator_loss'
     )
