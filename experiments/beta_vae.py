@@ -22,6 +22,7 @@ get_config = experiment(
       'capacity': {'name': 'linear_schedule', 'init_value': 0.0, 'end_value': 16.0, 'transition_steps': 4_000},
     },
     'optimizer': {'schedule': 'cosine'},
+    'evals': ('terms', 'active_units', 'spearman'),
   },
   paper={
     'steps': 300_000,

@@ -79,10 +79,10 @@ def update(config: ConfigDict, changes: Mapping[str, Any], free: bool = False) -
     if key not in config and not free:
       raise KeyError(f'{key} is no key of experiments/common.py')
     inside, section = free or key == 'model', config.get(key)
-    if isinstance(value, Mapping) and isinstance(section, ConfigDict):
-      if not inside or value.get('name', section.get('name')) == section.get('name'):
-        update(section, value, inside)
-        continue
+    sections = isinstance(value, Mapping) and isinstance(section, ConfigDict)
+    if sections and not (inside and value.get('name', section.get('name')) != section.get('name')):
+      update(section, value, inside)
+      continue
     if inside and key in config:
       del config[key]  # or its type would be kept, and a schedule could not take the place of a number
     config[key] = ConfigDict(value) if isinstance(value, Mapping) else value

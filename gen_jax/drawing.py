@@ -130,21 +130,22 @@ def draw_plane(run: Run) -> None:
 
 
 def compare(run: Run, others: list[Run]) -> None:
-  """This run beside others -> figures/comparison_*.png: the same images, errors by latent size, 2-D planes."""
+  """This run beside others -> figures/comparison_*.png: images, errors by latent size, 2-D planes.
+
+  Images are compared where the data are the same, planes where all runs have two latents.
+  """
   if not others:
     raise UserError('--mode=compare needs --others=WORKDIR[,WORKDIR]')
   runs, folder = [run, *others], run.workdir / 'figures'
   for each in runs:
     require(each, 'reconstruct', 'evaluate')
-  shapes = {each.model.image_shape for each in runs}
-  if len(shapes) > 1 or len({each.config.data.name for each in runs}) > 1:
-    raise UserError('--mode=compare needs runs on the same data, in the same size')
 
   def name(each: Run) -> str:
     return f'{type(each.model).__name__}, {each.model.latent_dim} latents'
 
   rows = {'original': pixels(run, test_batch(run)['image'])[:12]}
-  rows |= {name(each): pixels(each, each.verbs().reconstruct(test_batch(each)))[:12] for each in runs}
+  same = [each for each in runs if each.config.data == run.config.data]
+  rows |= {name(each): pixels(each, each.verbs().reconstruct(test_batch(each)))[:12] for each in same}
   figures.save_figure(folder / 'comparison_images.png', grids.labelled_rows(rows, 'The same test images by each run'))
 
   lines = {}

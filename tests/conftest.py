@@ -1,7 +1,15 @@
 """Every test runs on four virtual CPU devices, stricter than production."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 os.environ['JAX_PLATFORMS'] = 'cpu'
-os.environ['XLA_FLAGS'] = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=4'
+os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=4'
 os.environ['JAX_NUMPY_RANK_PROMOTION'] = 'raise'
+if 'GEN_JAX_TEST_CACHE' not in os.environ:
+  # what one test compiles, the others and the processes that they start need not compile again
+  os.environ['GEN_JAX_TEST_CACHE'] = os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp()
+  os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.1'
+  atexit.register(shutil.rmtree, os.environ['GEN_JAX_TEST_CACHE'], ignore_errors=True)

@@ -18,18 +18,23 @@ if TYPE_CHECKING:
 SPLITS = ('train', 'validation', 'test')
 PLAYER_METRICS = ('loss', 'grad_norm')  # the train step adds '<player>/<metric>' for each player of the game
 UNITS = {'elbo': 'nats', 'log_likelihood': 'nats', 'kl': 'nats', 'kl_dim': 'nats', 'bits_per_dim': 'bits/dim'}
+MAX_LEGEND = 6  # with more, a legend hides the lines
 
 Curve = tuple[np.ndarray, np.ndarray]  # steps [n], values [n]
 
 
 def panel_and_curve(name: str) -> tuple[str, str]:
-  """'elbo' -> elbo, train; 'validation/elbo' -> elbo, validation; 'model/loss' -> loss, model."""
+  """'elbo' -> elbo, train; 'validation/elbo' -> elbo, validation; 'model/loss' -> loss, model.
+
+  The numbered entries of a vector share a panel: 'validation/kl_dim_03' -> kl_dim, validation 3.
+  """
   first, _, rest = name.partition('/')
   split, rest = (first, rest) if first in SPLITS and rest else ('train', name)
   player, _, metric = rest.rpartition('/')
   if player and metric in PLAYER_METRICS:
     return metric, player if split == 'train' else f'{player}, {split}'
-  return rest, split
+  vector, _, entry = rest.rpartition('_')
+  return (vector, f'{split} {int(entry)}') if vector and entry.isdigit() else (rest, split)
 
 
 def gather(records: Sequence[Mapping]) -> dict[str, dict[str, Curve]]:
@@ -106,7 +111,9 @@ def draw_panel(axes: Axes, name: str, curves: Mapping[str, Curve], unit: str) ->
   axes.set_xlabel('step', size=8, color=INK)
   axes.xaxis.set_major_formatter(lambda x, _: f'{x / 1000:g}k' if abs(x) >= 1000 else f'{x:g}')
   axes.locator_params(axis='x', nbins=5)
-  if axes.get_legend_handles_labels()[1]:
+  if len(curves) > MAX_LEGEND:
+    notes.append(f'{len(curves)} lines, one an entry')
+  elif axes.get_legend_handles_labels()[1]:
     axes.legend(fontsize=7.5, frameon=False, labelcolor=INK)
   if notes:
     axes.set_title('; '.join(notes), size=6.5, color=COLOURS[1], loc='right')

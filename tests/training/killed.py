@@ -12,7 +12,6 @@ import time
 
 ROOT, WORKDIR, DATA, WHEN = sys.argv[1:5]
 sys.path[:0] = [ROOT, os.path.join(ROOT, 'tests')]
-import conftest  # noqa: E402, F401
 from small import small_config  # noqa: E402
 
 from gen_jax import settings  # noqa: E402

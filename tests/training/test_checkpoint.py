@@ -62,7 +62,7 @@ def test_without_validations_there_is_no_best(tmp_path):
   checkpoints = save(tmp_path, [(10, None)], best=METRIC)
   assert checkpoints.best_step() is None
   checkpoints.close()
-  with pytest.raises(UserError, match=r"config\.best: no evaluator gives validation/elob; did you mean validation/elbo\?"):
+  with pytest.raises(UserError, match=r'no evaluator gives validation/elob; did you mean validation/elbo\?'):
     save(tmp_path / 'other', [(10, -1.0)], best='validation/elob')
 
 

@@ -141,3 +141,8 @@ def test_error_curve_has_a_line_a_data_set_and_a_tick_a_size():
   assert [label.get_text() for label in axes.get_xticklabels()] == ['2', '8', '16', '32']
   assert axes.get_ylim()[0] == 0  # lengths above zero compare
   assert error_curve({'a': ([1, 2, 4], [1, 0.01, 0.0001])}).axes[0].get_yscale() == 'log'
+
+
+def test_the_entries_of_a_vector_share_a_panel():
+  records = [{'step': 1, 'validation/kl_dim_00': 1.0, 'validation/kl_dim_11': 2.0}]
+  assert {name: set(curves) for name, curves in gather(records).items()} == {'kl_dim': {'validation 0', 'validation 11'}}
