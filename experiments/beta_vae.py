@@ -5,7 +5,7 @@ from experiments.common import experiment
 get_config = experiment(
   default={
     'batch_size': 64,
-    'steps': 4_000,
+    'steps': 5_000,
     'data': {'name': 'sprites'},
     'model': {
       'name': 'VAE',
@@ -18,15 +18,22 @@ get_config = experiment(
       'decoder': {'name': 'ConvDecoder', 'features': (64, 64, 32, 32), 'hidden': (256,)},
       'likelihood': {'name': 'Bernoulli'},
       'latent_dim': 10,
-      'beta': 30.0,
-      'capacity': {'name': 'linear_schedule', 'init_value': 0.0, 'end_value': 16.0, 'transition_steps': 4_000},
+      # from a beta at which nothing pays down to the published 4, so that latents appear one after another
+      'beta': {
+        'name': 'exponential_decay',
+        'init_value': 200.0,
+        'end_value': 4.0,
+        'transition_steps': 2_500,
+        'decay_rate': 0.02,
+      },
+      'capacity': 0.0,
     },
     'optimizer': {'schedule': 'cosine'},
     'evals': ('terms', 'active_units', 'spearman'),
   },
   paper={
     'steps': 300_000,
-    'model': {'encoder': {'kernels': (4, 4, 2, 2)}, 'beta': 4.0, 'capacity': 0.0},
+    'model': {'encoder': {'kernels': (4, 4, 2, 2)}, 'beta': 4.0},
     'optimizer': {'learning_rate': 1e-4, 'schedule': 'constant'},
     'log_every': 1_000,
     'eval_every': 20_000,

@@ -34,10 +34,11 @@ WRITTEN = ('checkpoints', 'metrics.jsonl', 'evaluation.json', 'figures', 'sample
 
 
 def nearest(word: str, possible: Iterable[str]) -> str:
-  """'; did you mean X?' for an unknown word, or '; there are A, B, C'."""
+  """'; did you mean X?' for an unknown word, else all that there is, where that is little."""
   possible = sorted(possible)
-  close = difflib.get_close_matches(word, possible, n=1)
-  return f'; did you mean {close[0]}?' if close else f'; there are {", ".join(possible)}'
+  if close := difflib.get_close_matches(word, possible, n=1):
+    return f'; did you mean {close[0]}?'
+  return f'; there are {", ".join(possible)}' if 0 < len(possible) <= 20 else ''
 
 
 def flatten(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:

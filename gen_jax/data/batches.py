@@ -25,7 +25,7 @@ def evaluation_batches(
   """
   chosen = np.arange(dataset.size)
   if 0 < examples < dataset.size:
-    chosen = np.sort(np.random.default_rng(0).permutation(dataset.size)[:examples])
+    chosen = np.random.default_rng(0).permutation(dataset.size)[:examples]
   for start in range(0, len(chosen), batch_size):
     index = chosen[start : start + batch_size]
     mask = (np.arange(batch_size) < len(index)).astype(np.float32)

@@ -1,9 +1,7 @@
 """Any image set of TensorFlow Datasets that lies prepared on disk, read without TensorFlow."""
-import difflib
 import io
 import logging
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 from gen_jax.data.dataset import Dataset, from_fetch
 from gen_jax.data.folder import decode
 from gen_jax.errors import UserError
+from gen_jax.settings import nearest
 
 MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
 SAMPLED = 1000  # examples that decide whether an image is binary
@@ -141,14 +140,6 @@ def damaged(name: str, error: Exception) -> UserError:
 def one_line(error: Exception) -> str:
   """The message of a library's error, short enough to print."""
   return ' '.join(str(error).split())[:300]
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-  """'; did you mean ...?', or all that is known where that is little, or nothing."""
-  known = sorted(known)
-  if close := difflib.get_close_matches(word, known, n=1):
-    return f'; did you mean {close[0]!r}?'
-  return f'; there are: {", ".join(known) or "none"}' if len(known) <= 20 else ''
 
 
 def no_chatter(record: logging.LogRecord) -> bool:

@@ -135,17 +135,17 @@ def test_tensorflow_is_not_needed(root, monkeypatch):
 
 
 @pytest.mark.parametrize(('options', 'message'), [
-  ({'name': 'peopel'}, "no TFDS set 'peopel' is known or prepared below .*; did you mean 'people'"),
-  ({'name': 'mnst'}, "no TFDS set 'mnst' .*; did you mean 'mnist'"),
+  ({'name': 'peopel'}, "no TFDS set 'peopel' is known or prepared below .*; did you mean people"),
+  ({'name': 'mnst'}, "no TFDS set 'mnst' .*; did you mean mnist"),
   ({'name': 'a b'}, "cannot open the TFDS set 'a b'"),
   ({'name': 'emnist'}, r"emnist is not prepared in .*emnist.*: prepare it once, where tensorflow is installed: "
                        r"python -c .*tfds.builder\('emnist', file_format='array_record', data_dir='.*'\)"),
-  ({'split': 'trian'}, "people has no split 'trian'; did you mean 'train'"),
+  ({'split': 'trian'}, "people has no split 'trian'; did you mean train"),
   ({'split': 'train[:99]'}, r"'train\[:99\]' is no split of people: .*15 examples"),
   ({'split': 'train[x]'}, r"'train\[x\]' is no split of people"),
   ({'split': 'train[2:2]'}, r"the split 'train\[2:2\]' of people is empty"),
-  ({'label': 'gendre'}, "people has no label 'gendre'; did you mean 'gender'"),
-  ({'label': 'age'}, "people has no label 'age'; there are: gender, label"),
+  ({'label': 'gendre'}, "people has no label 'gendre'; did you mean gender"),
+  ({'label': 'age'}, "people has no label 'age'; there are gender, label"),
 ])
 def test_mistakes_name_the_nearest(root, options, message):
   options = {'name': 'people', 'split': 'train', 'label': '', **options}

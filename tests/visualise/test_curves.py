@@ -145,4 +145,5 @@ def test_error_curve_has_a_line_a_data_set_and_a_tick_a_size():
 
 def test_the_entries_of_a_vector_share_a_panel():
   records = [{'step': 1, 'validation/kl_dim_00': 1.0, 'validation/kl_dim_11': 2.0}]
-  assert {name: set(curves) for name, curves in gather(records).items()} == {'kl_dim': {'validation 0', 'validation 11'}}
+  panels = {name: set(curves) for name, curves in gather(records).items()}
+  assert panels == {'kl_dim': {'validation 0', 'validation 11'}}

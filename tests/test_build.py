@@ -1,0 +1,78 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from small import small_config
+
+from gen_jax import build, models
+from gen_jax.errors import UserError
+from gen_jax.training.optimizers import adam, learning_rate_schedule
+
+
+def built(**changes):
+  config = small_config('digits', **changes)
+  data = build.dataset(config, 'train')
+  return build.model(config, data), config, data
+
+
+def test_a_model_is_sized_and_informed_by_the_data():
+  model, _, _ = built(data={'size': 28, 'binarize': 'dynamic'})
+  assert isinstance(model, models.VAE) and model.image_shape == (28, 28, 1)
+  assert model.likelihood.binary and model.encoder.dtype == jnp.float32
+  assert not built()[0].likelihood.binary
+  assert built(precision='bfloat16')[0].decoder.dtype == jnp.bfloat16
+
+
+def test_likelihoods_know_the_grey_values():
+  symmetric = {'value_range': (-1.0, 1.0), 'dequantize': True}
+  model, _, _ = built(data=symmetric, model={'likelihood': {'name': 'LearnedGaussian'}})
+  assert model.likelihood.bin_width == 2 / 256
+  assert built(model={'likelihood': {'name': 'LearnedGaussian'}})[0].likelihood.bin_width is None
+  model, _, _ = built(data={'value_range': (-1.0, 1.0)}, model={'likelihood': {'name': 'DiscretizedLogistic'}})
+  assert (model.likelihood.levels, model.likelihood.low) == (256, -1.0)
+
+
+def test_a_schedule_may_take_the_place_of_a_number():
+  schedule = {'name': 'linear_schedule', 'init_value': 0.0, 'end_value': 8.0, 'transition_steps': 100}
+  model, _, _ = built(model={'beta': schedule, 'capacity': 2.0})
+  assert model.beta(50) == 4.0 and model.capacity == 2.0
+
+
+def test_the_same_config_builds_an_equal_model():
+  assert built()[0] == built()[0] and hash(built()[0]) == hash(built()[0])
+
+
+def test_fields_that_a_class_lacks_are_named():
+  with pytest.raises(UserError, match=r'config.model.encoder.hiden is no field of MLPEncoder; did you mean hidden\?'):
+    built(model={'encoder': {'hiden': (3,)}})
+
+
+def test_warm_up_and_cosine():
+  schedule = learning_rate_schedule(2e-3, 'cosine', warmup_steps=10, decay_steps=110)
+  found = [float(schedule(step)) for step in (0, 5, 10, 60, 110, 200)]
+  np.testing.assert_allclose(found, [0, 1e-3, 2e-3, 1e-3, 0, 0], atol=1e-9)
+  constant = learning_rate_schedule(2e-3, 'constant', 0, 100)
+  np.testing.assert_allclose([constant(0), constant(10**6)], [2e-3, 2e-3])
+
+
+def test_clipping_and_decoupled_decay():
+  params, gradient = {'w': jnp.array([3.0, 4.0])}, {'w': jnp.array([30.0, 40.0])}
+  plain = optax.adam(0.1)
+  clipped = adam(lambda step: 0.1, 0.9, 0.999, 1e-8, weight_decay=0.0, clip_norm=5.0)
+  found, _ = clipped.update(gradient, clipped.init(params), params)
+  expected, _ = plain.update({'w': jnp.array([3.0, 4.0])}, plain.init(params))
+  np.testing.assert_allclose(found['w'], expected['w'], rtol=1e-6)
+  decayed = adam(lambda step: 0.1, 0.9, 0.999, 1e-8, weight_decay=0.5, clip_norm=0.0)
+  found, _ = decayed.update(gradient, decayed.init(params), params)
+  expected, _ = plain.update(gradient, plain.init(params))
+  np.testing.assert_allclose(found['w'], expected['w'] - 0.1 * 0.5 * params['w'], rtol=1e-6)
+
+
+@pytest.mark.parametrize('split', ['train', 'validation', 'test'])
+def test_splits_of_the_embedded_sets(split):
+  for kind in ('rendered', 'resident'):
+    data = build.dataset(small_config(kind), split)
+    batch = build.example_batch(data, build.preprocessor(small_config(kind), data, train=False), rows=3)
+    assert batch['image'].dtype == jnp.float32 and 0 <= batch['image'].min() <= batch['image'].max() <= 1
+    assert jax.tree.all(jax.tree.map(lambda x: len(x) == 3, batch))
