@@ -57,7 +57,7 @@ def common() -> ConfigDict:
   config.optimizer.weight_decay = 0.0  # decoupled (AdamW)
   config.optimizer.clip_norm = 0.0  # of the global gradient norm; 0: none
 
-  config.log_every = 100  # a line of metrics: means over the dispatch that ends there
+  config.log_every = 50  # a line of metrics: means over the dispatch that ends there
   config.eval_every = 1_000  # the evaluators on the validation split
   config.save_every = 1_000
   config.keep = 2  # the last checkpoints to keep, besides the best

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from gen_jax import evaluation, models, networks
 from gen_jax.data import digits, folder, preprocess, sprites, tfds_sets
@@ -45,42 +45,73 @@ def check_values(config: Mapping[str, Any], path: str = 'config') -> None:
       continue
     if key in CHOICES and value not in CHOICES[key]:
       raise UserError(f'{where}={value!r}: choose one of {", ".join(map(str, CHOICES[key]))}')
+    if key not in POSITIVE | NON_NEGATIVE | FRACTION:
+      continue
     for number in value if isinstance(value, tuple) else (value,):
+      if isinstance(number, bool) or not isinstance(number, int | float):
+        raise UserError(f'{where}={value!r}: must be a number, or numbers')
       if key in POSITIVE and not number > 0:
         raise UserError(f'{where}={value}: must be above 0')
       if key in NON_NEGATIVE and not number >= 0:
         raise UserError(f'{where}={value}: must not be negative')
       if key in FRACTION and not 0 <= number < 1:
         raise UserError(f'{where}={value}: must lie in [0, 1)')
+  if path == 'config' and config.seed >= 2**32:
+    raise UserError(f'config.seed={config.seed}: must be below 2^32')
+  if path == 'config' and config.optimizer.warmup_steps >= config.steps:
+    raise UserError(f'config.optimizer.warmup_steps={config.optimizer.warmup_steps}: must be below config.steps')
 
 
 def check(config: ConfigDict) -> None:
-  """Raises UserError for values that cannot work, before anything is written."""
+  """Raises UserError for whatever cannot work, before anything is written or trained."""
   check_values(config)
-  data = dataset(config, 'train')
-  if data.size < 1:
-    raise UserError(f'config.data: the training split of {config.data.name} is empty')
-  model(config, data)
-  evaluators(config)
   parallel.local_rows(config.batch_size)
+  data = {split: dataset(config, split) for split in ('train', 'validation', 'test')}['train']
+  evaluators(config, data)
+  game = model(config, data)
+  check_likelihood(config, game)
+  batch = example_batch(data, preprocessor(config, data, train=True), rows=1)
+  try:
+    jax.eval_shape(game.init, jax.random.key(0), batch)
+  except Exception as error:  # whatever a misshapen network makes Flax raise
+    raise UserError(f'config.model cannot be built: {" ".join(str(error).split())[:200]}') from None
 
 
-def evaluators(config: ConfigDict) -> list[Callable]:
+def check_likelihood(config: ConfigDict, game: Model) -> None:
+  """Raises UserError where p(x|z) is no distribution of the data as they are preprocessed."""
+  likelihood = getattr(game, 'likelihood', None)
+  name = type(likelihood).__name__
+  if isinstance(likelihood, networks.Bernoulli) and config.data.value_range != (0.0, 1.0):
+    raise UserError(f'config.data.value_range={config.data.value_range}: {name} needs (0.0, 1.0)')
+  if isinstance(likelihood, networks.Bernoulli | networks.DiscretizedLogistic) and config.data.dequantize:
+    raise UserError(f'config.data.dequantize=True: {name} is a distribution of discrete values; choose a Gaussian')
+
+
+def evaluators(config: ConfigDict, data: Dataset) -> list[Callable]:
   """The functions of `gen_jax.evaluation` that `config.evals` names."""
   names = (config.evals,) if isinstance(config.evals, str) else config.evals
   there = {name for name in dir(evaluation) if inspect.isfunction(getattr(evaluation, name))}
-  for name in names:
+  for name in map(str, names):
     if name not in there:
       raise UserError(f'config.evals: {name!r} is unknown{nearest(name, there)}')
+    if name in evaluation.NEED_FACTORS and not data.factor_sizes:
+      raise UserError(f'config.evals: {name} needs a data set with factors, such as sprites')
   return [getattr(evaluation, name) for name in names]
 
 
 def dataset(config: ConfigDict, split: str) -> Dataset:
-  """The 'train', 'validation' or 'test' split of `config.data`."""
-  data, budget = config.data, config.data.resident_mib * 2**20
+  """The 'train', 'validation' or 'test' split of `config.data`, opened once."""
+  return opened(FrozenConfigDict(config.data), split)
+
+
+@functools.cache
+def opened(data: FrozenConfigDict, split: str) -> Dataset:
+  """The split that the section `config.data` describes."""
+  if not data.name:
+    raise UserError('config.data.name is empty: name a data set')
   if data.name in ('sprites', 'digits'):
     return {'sprites': sprites, 'digits': digits}[data.name].load(split)
-  path = pathlib.Path(data.name).expanduser()
+  path, budget = pathlib.Path(data.name).expanduser(), data.resident_mib * 2**20
   if path.is_dir() and not (path / 'dataset_info.json').exists():
     return folder.load(path, split, data.size, budget)
   return tfds_sets.load(
@@ -103,15 +134,15 @@ def preprocessor(config: ConfigDict, data: Dataset, train: bool) -> Callable[[Ba
 def facts(config: ConfigDict, data: Dataset) -> dict[str, Any]:
   """What the data and the precision fix for whichever class has a field of that name."""
   low, high = config.data.value_range
-  binary = data.levels == 2 or config.data.binarize != 'none'
+  levels = 2 if config.data.binarize != 'none' else data.levels
   return {
     'image_shape': preprocess.shape_after(data.image_shape, size=config.data.size, crop=config.data.crop),
     'num_classes': data.num_classes,
     'dtype': jnp.dtype(config.precision),
-    'levels': 2 if binary else data.levels,
+    'levels': levels,
     'low': low,
-    'binary': binary,
-    'bin_width': (high - low) / data.levels if config.data.dequantize else None,
+    'binary': levels == 2,
+    'bin_width': (high - low) / levels if config.data.dequantize else None,
   }
 
 
@@ -137,6 +168,13 @@ def instance(spec: ConfigDict, known: Mapping[str, Any], path: str) -> Any:
     return found[0](**arguments)
   except TypeError as error:
     raise UserError(f'{path}: {error}') from None
+
+
+def default_fields(spec: Mapping[str, Any]) -> dict[str, Any]:
+  """{field: default} of the class that `spec` names, of those that a command line can set."""
+  found = [getattr(namespace, spec['name']) for namespace in (models, networks) if spec['name'] in dir(namespace)]
+  fields = dataclasses.fields(found[0]) if found else ()
+  return {f.name: f.default for f in fields if f.name != 'name' and isinstance(f.default, int | float | str | tuple)}
 
 
 def model(config: ConfigDict, data: Dataset) -> Model:

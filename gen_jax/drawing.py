@@ -88,12 +88,13 @@ def traverse(run: Run) -> None:
   """Every latent moved alone, from three test images -> figures/traversals_*.png; sorted by KL where there is one."""
   require(run, 'encode', 'decode', 'evaluate')
   verbs, batch = run.verbs(), test_batch(run)
-  codes, terms = np.asarray(verbs.encode(batch)), verbs.evaluate(batch)
-  if 'kl_dim' in terms:
-    scale = {'kl': np.asarray(terms['kl_dim']).mean(0)}
+  there = np.asarray(batch['mask']) > 0
+  codes, evaluated = np.asarray(verbs.encode(batch))[there], verbs.evaluate(batch)
+  if 'kl_dim' in evaluated:
+    scale = {'kl': np.asarray(evaluated['kl_dim'])[there].mean(0)}
   else:  # no prior: the moments of the codes themselves
     scale = {'mean': codes.mean(0), 'std': codes.std(0)}
-  for i in range(3):
+  for i in range(min(3, len(codes))):
     title = f'Latent traversals from test image {i + 1}: one latent moves, the others keep their value'
     figure = traversals.traversal_figure(
       functools.partial(decode, run), codes[i], rows=codes.shape[1], title=title, **scale
@@ -105,7 +106,8 @@ def interpolate(run: Run) -> None:
   """Walks between the codes of pairs of test images -> figures/interpolations.png."""
   require(run, 'encode', 'decode')
   codes = np.asarray(run.verbs().encode(test_batch(run)))
-  figure = traversals.interpolation_figure(functools.partial(decode, run), codes[:4], codes[4:8])
+  pairs = min(4, run.test.size // 2)
+  figure = traversals.interpolation_figure(functools.partial(decode, run), codes[:pairs], codes[pairs : 2 * pairs])
   figures.save_figure(run.workdir / 'figures' / 'interpolations.png', figure)
 
 

@@ -45,12 +45,13 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> None:
   if parallel.is_main():
     settings.claim(workdir, config)
   state, done = training_loop(config, workdir)
+  if not done:
+    if parallel.is_main():
+      settings.show(f'stopped and saved at step {state.step}: the same command resumes')
+    return
+  run = runs.load(workdir, 'best', config)  # on every process, as opening checkpoints synchronises them
   if not parallel.is_main():
     return
-  if not done:
-    settings.show(f'stopped and saved at step {state.step}: the same command resumes')
-    return
-  run = runs.load(workdir, 'best', config)
   evaluate(run)
   for draw in drawing.possible(run):
     draw(run)
@@ -61,9 +62,9 @@ def evaluate(run: Run) -> None:
   """The evaluators on the test split -> evaluation.json, and a table."""
   found = evaluators(run.config, run.verbs(), run.test, run.config.test_examples)
   path, step = run.workdir / 'evaluation.json', int(run.state.step)
-  known = json.loads(path.read_text()) if path.exists() else {}
-  kept = known if known.get('step') == step else {}
+  known = read_evaluation(path)
   examples = min(run.config.test_examples or run.test.size, run.test.size)
+  kept = known if (known.get('step'), known.get('examples')) == (step, examples) else {}
   table = kept | {'step': step, 'split': 'test', 'examples': examples} | found
   figures.write_bytes(path, (json.dumps(table, indent=2) + '\n').encode())
   print(f'{run.workdir} at step {step}, {examples} test examples; terms in nats per example')
@@ -71,17 +72,24 @@ def evaluate(run: Run) -> None:
     print(f'  {name:{max(map(len, found))}}  {value:10.4f}')
 
 
+def read_evaluation(path: pathlib.Path) -> dict[str, float]:
+  """What evaluation.json holds, {} where there is none."""
+  try:
+    return json.loads(path.read_text()) if path.exists() else {}
+  except ValueError:
+    raise UserError(f'{path} is damaged: remove it, and evaluate again') from None
+
+
 def write_report(run: Run) -> None:
   """Training curves, and everything in one file that opens from disk: figures/curves.png, report.html."""
   folder, records = run.workdir / 'figures', read_metrics(run.workdir / 'metrics.jsonl')
   curves.curves(records, folder / 'curves.png')
-  evaluation = run.workdir / 'evaluation.json'
   report.write_report(
     run.workdir / 'report.html',
     title=run.config.experiment,
-    command=f'python launch.py --workdir={run.workdir}',
+    command=f'python launch.py --config={run.workdir}/config.json --workdir=NEW',
     config=json.loads(run.config.to_json()),
-    evaluation=json.loads(evaluation.read_text()) if evaluation.exists() else {},
+    evaluation=read_evaluation(run.workdir / 'evaluation.json'),
     records=records,
     figures=[(text, path) for name, text in CAPTIONS.items() for path in sorted(folder.glob(f'{name}*.png'))],
   )
@@ -109,7 +117,7 @@ def run(arguments: flags.FlagValues, config: ConfigDict) -> None:
     train(config, workdir)
     return
   settings.check_same(workdir, settings.load_config(workdir), config)
-  build.check(config)
+  build.check_values(config)
   opened = runs.load(workdir, arguments.checkpoint, config)
   options = {
     'sample': lambda: {'number': arguments.number, 'label': arguments.label, 'seed': arguments.seed},

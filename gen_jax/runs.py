@@ -41,7 +41,9 @@ def load(workdir: str | pathlib.Path, checkpoint: str = 'best', config: ConfigDi
   test = build.dataset(config, 'test')
   model = build.model(config, test)
   like = jax.eval_shape(lambda: fresh_state(config, test, model, build.optimizers(config, model)))
-  checkpoints = Checkpoints.of(config, workdir)
+  if not (workdir / 'checkpoints').is_dir():
+    raise UserError(f'{workdir} has no checkpoint yet: train first')
+  checkpoints = Checkpoints.of(config, workdir, read_only=True)
   try:
     steps = checkpoints.steps()
     if not steps:
@@ -49,7 +51,7 @@ def load(workdir: str | pathlib.Path, checkpoint: str = 'best', config: ConfigDi
     if checkpoint in ('best', 'last'):
       best = checkpoints.best_step() if checkpoint == 'best' else None
       state = checkpoints.restore_latest(like, best)
-    elif checkpoint.isdigit() and int(checkpoint) in steps:
+    elif checkpoint.isdecimal() and int(checkpoint) in steps:
       state = checkpoints.restore_latest(like, int(checkpoint))
     else:
       there = ', '.join(map(str, steps))

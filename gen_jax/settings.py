@@ -27,8 +27,10 @@ MAY_DIFFER = {
   'validation_examples',
   'test_examples',
   'profile',
+  'steps_per_dispatch',
   'data.dir',
   'data.workers',
+  'data.resident_mib',
 }
 WRITTEN = ('checkpoints', 'metrics.jsonl', 'evaluation.json', 'figures', 'samples.npz', 'report.html', 'tensorboard')
 
@@ -53,22 +55,30 @@ def flatten(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
 
 
 def load_experiment(spec: str) -> ConfigDict:
-  """The config of 'PATH.py' or 'PATH.py:VARIANT[,VARIANT]'."""
+  """The config of 'PATH.py', 'PATH.py:VARIANT[,VARIANT]', or the 'config.json' of a run."""
   path, _, variant = spec.partition(':')
   file = pathlib.Path(path)
   if not file.is_file():
     beside = [str(p) for p in (file.parent if file.parent.is_dir() else pathlib.Path('experiments')).glob('*.py')]
     raise UserError(f'--config: there is no file {path}{nearest(path, beside)}')
-  module_spec = importlib.util.spec_from_file_location(f'experiment_{file.stem}', file)
-  module = importlib.util.module_from_spec(module_spec)
-  module_spec.loader.exec_module(module)
-  if not hasattr(module, 'get_config'):
-    raise UserError(f'--config: {path} defines no get_config')
-  variants = getattr(module.get_config, 'variants', ('default',))
-  for name in filter(None, variant.split(',')):
-    if name not in variants:
-      raise UserError(f'--config: {path} has no variant {name!r}{nearest(name, variants)}')
-  config = module.get_config(variant) if variant else module.get_config()
+  if file.name == 'config.json':
+    return load_config(file.parent)
+  if file.suffix != '.py':
+    raise UserError(f'--config: {path} is neither an experiment (.py) nor the config.json of a run')
+  try:
+    module_spec = importlib.util.spec_from_file_location(f'experiment_{file.stem}', file)
+    module = importlib.util.module_from_spec(module_spec)
+    module_spec.loader.exec_module(module)
+    get_config = module.get_config
+    variants = getattr(get_config, 'variants', ('default',))
+    for name in variant.split(',') if variant else ():
+      if name not in variants:
+        raise UserError(f'--config: {path} has no variant {name!r}{nearest(name, variants)}')
+    config = get_config(variant) if variant else get_config()
+  except UserError:
+    raise
+  except Exception as error:  # the file is the user's own program
+    raise UserError(f'--config: {path} gives no config: {type(error).__name__}: {error}') from None
   config.experiment = file.stem + (f':{variant}' if variant else '')
   return config
 
@@ -86,10 +96,12 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
   if not path.is_file():
     raise UserError(f'{workdir} holds no run (no config.json): train one with --config, or name another --workdir')
   try:
-    config = ConfigDict(thaw(json.loads(path.read_text())))
+    content = json.loads(path.read_text())
+    if not isinstance(content, dict):
+      raise ValueError('not an object')
   except ValueError as error:
     raise UserError(f'{path} is damaged ({error}): restore it, or name another --workdir') from None
-  return config.lock()
+  return ConfigDict(thaw(content)).lock()
 
 
 def option(arguments: list[str], name: str) -> str | None:
@@ -112,6 +124,38 @@ def without(arguments: list[str], name: str) -> list[str]:
       kept.append(argument)
     skip = False
   return kept
+
+
+def make_room(arguments: list[str], config: ConfigDict) -> None:
+  """Adds to `config` the keys below `model` that the arguments set and it leaves at their defaults.
+
+  These are fields of the classes that it names; and a number may take the place of a schedule.
+  """
+  words = [argument.lstrip('-') for argument in arguments if argument.startswith('-')]
+  for word, _, value in (word.partition('=') for word in words if word.startswith('config.model.')):
+    *path, key = word.removeprefix('config.').split('.')
+    section = config
+    for name in path:
+      section = section.get(name) if isinstance(section, ConfigDict) else None
+    if not isinstance(section, ConfigDict):
+      continue
+    with section.unlocked():
+      if isinstance(section.get(key), ConfigDict) and is_number(value):
+        del section[key]
+        section[key] = 0.0
+      elif key not in section and 'name' in section:
+        from gen_jax import build  # heavy: only for those who ask for it
+
+        section.update({name: default for name, default in build.default_fields(section).items() if name == key})
+
+
+def is_number(text: str) -> bool:
+  """Whether the text of an argument is a number."""
+  try:
+    float(text)
+  except ValueError:
+    return False
+  return True
 
 
 def check_overrides(arguments: list[str], config: ConfigDict) -> None:
@@ -140,6 +184,8 @@ def parse(argv: list[str], values: flags.FlagValues) -> ConfigDict:
   """
   arguments = list(argv)
   spec, workdir = option(arguments, 'config'), option(arguments, 'workdir')
+  if workdir == '':
+    raise UserError('--workdir is empty: name a folder')
   if spec:
     config = load_experiment(spec)
   elif workdir:
@@ -147,6 +193,7 @@ def parse(argv: list[str], values: flags.FlagValues) -> ConfigDict:
   else:
     raise UserError('name an experiment, --config=experiments/NAME.py, or a run, --workdir=FOLDER')
   arguments = without(arguments, 'config')
+  make_room(arguments, config)
   check_overrides(arguments, config)
   try:
     config_flags.DEFINE_config_dict('config', config, flag_values=values, sys_argv=arguments)

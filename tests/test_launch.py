@@ -148,6 +148,17 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'word': ('evaluate', "'evaluate' is no flag"),
   'data': ('--config.data.name=no_such_set', 'no_such_set'),
   'crop': ('--config.data.crop=99', 'crop'),
+  'no data': ('--config.data.name=', 'config.data.name is empty: name a data set'),
+  'not a number': ("--config.model.encoder.hidden=('a',)", "config.model.encoder.hidden=('a',): must be a number"),
+  'a network in its wrong place': ('--config.model.encoder.name=MLPDecoder', 'config.model cannot be built'),
+  'a likelihood of another range': ('--config.data.value_range=(-1.0,1.0)', 'Bernoulli needs (0.0, 1.0)'),
+  'a likelihood of other values': ('--config.data.dequantize=True', 'Bernoulli is a distribution of discrete values'),
+  'factors': ('--config.evals=spearman', 'spearman needs a data set with factors'),
+  'a number of an evaluator': ('--config.evals=3', "'3' is unknown"),
+  'seed': ('--config.seed=99999999999', 'config.seed=99999999999: must be below 2^32'),
+  'warm-up': ('--config.optimizer.warmup_steps=20', 'warmup_steps=20: must be below config.steps'),
+  'not a config': ('--config=README.md', 'README.md is neither an experiment (.py) nor the config.json of a run'),
+  'empty variant': ('--config=experiments/vae.py:smoke,,mnist', "has no variant ''"),
   'distributed': ('--distributed=here', "write 'auto' or ADDRESS:PORT,PROCESSES,ID"),
 }
 
@@ -159,6 +170,56 @@ def test_mistakes_end_in_one_line_and_nothing_is_written(mistake, capsys, tmp_pa
   experiment = [] if argument.startswith('--config=') else [VAE]
   assert expected in fails(capsys, *experiment, argument, f'--workdir={workdir}')
   assert not workdir.exists()
+
+
+def test_an_experiment_that_is_not_right_itself(capsys, tmp_path):
+  for text, expected in (
+    ('get_config = 1 +', 'SyntaxError'),
+    ('x = 1', 'has no attribute'),
+    ("from experiments.common import experiment\nget_config = experiment({'stepps': 3})", 'stepps is no key'),
+  ):
+    (tmp_path / 'mine.py').write_text(text)
+    said = fails(capsys, f'--config={tmp_path}/mine.py', f'--workdir={tmp_path}/run')
+    assert 'mine.py gives no config' in said and expected in said
+
+
+def test_fields_that_an_experiment_leaves_at_their_defaults_can_be_set(tmp_path):
+  from gen_jax import settings
+
+  parse = lambda *arguments: settings.parse(['launch.py', *arguments], launch.define_flags())
+  vae = '--config=experiments/vae.py'
+  config = parse(vae, '--config.model.capacity=5', '--config.model.encoder.activation=tanh')
+  assert config.model.capacity == 5.0 and config.model.encoder.activation == 'tanh'
+  assert parse('--config=experiments/beta_vae.py', '--config.model.beta=16').model.beta == 16.0
+
+
+def test_every_mode_is_described():
+  from gen_jax import modes
+
+  assert {'train', *modes.MODES} == set(launch.MODES)
+
+
+def test_a_damaged_line_of_metrics_is_named(capsys, trained, tmp_path):
+  import shutil
+
+  copy = shutil.copytree(trained, tmp_path / 'copy')
+  lines = (copy / 'metrics.jsonl').read_text().splitlines()
+  (copy / 'metrics.jsonl').write_text('\n'.join([lines[0], lines[1][:9], *lines[2:]]) + '\n')
+  assert 'metrics.jsonl: line 2 is damaged: remove it' in fails(capsys, '--mode=report', f'--workdir={copy}')
+  (copy / 'evaluation.json').write_text('{')
+  assert 'evaluation.json is damaged' in fails(capsys, '--mode=evaluate', f'--workdir={copy}')
+
+
+def test_a_missing_test_split_is_found_before_training(capsys, tmp_path):
+  for part in ('train', 'val'):
+    write_images(tmp_path / 'images' / part)
+  said = fails(capsys, VAE, f'--config.data.name={tmp_path}/images', f'--workdir={tmp_path}/run')
+  assert 'no images for the test split' in said and not (tmp_path / 'run').exists()
+
+
+def test_a_run_is_repeated_from_its_config(trained, tmp_path):
+  runs(f'--config={trained}/config.json', f'--workdir={tmp_path}/again')
+  chex.assert_trees_all_equal(gen_jax.load(trained, '20').state, gen_jax.load(tmp_path / 'again', '20').state)
 
 
 def test_modes_need_a_run(capsys, tmp_path):

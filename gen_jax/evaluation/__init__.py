@@ -3,3 +3,5 @@
 from gen_jax.evaluation.factors import spearman as spearman
 from gen_jax.evaluation.terms import active_units as active_units
 from gen_jax.evaluation.terms import terms as terms
+
+NEED_FACTORS = {'spearman'}

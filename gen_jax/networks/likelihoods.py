@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from gen_jax import distributions
 
-MIN_LOG_SIGMA = -6.0  # a density without a floor rises without bound on pixels that never vary
+MIN_SIGMA = 0.0025  # a density without a floor rises without bound on pixels that never vary
 
 
 def bits(log_prob: jax.Array, dims: int) -> jax.Array:
@@ -69,7 +69,7 @@ class LearnedGaussian(nn.Module):
   def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.Normal:
     """h: mu."""
     log_sigma = self.param('log_sigma', nn.initializers.zeros, ())
-    return distributions.Normal(h, jnp.full_like(h, jnp.maximum(log_sigma, MIN_LOG_SIGMA)))
+    return distributions.Normal(h, jnp.full_like(h, log_sigma))
 
   def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array | None:
     """None for data that are not dequantised."""
@@ -95,7 +95,8 @@ class OptimalGaussian(nn.Module):
     if target is not None:
       variance = jax.lax.pmean(jnp.mean((target - h) ** 2), 'batch')
       running.value = self.momentum * running.value + (1 - self.momentum) * jax.lax.stop_gradient(variance)
-    log_sigma = jnp.maximum(0.5 * jnp.log(variance), MIN_LOG_SIGMA)
+    # the floor comes before the logarithm, whose gradient at 0 is not a number
+    log_sigma = 0.5 * jnp.log(jnp.maximum(variance, MIN_SIGMA**2))
     return distributions.Normal(h, jnp.full_like(h, log_sigma))
 
   def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array | None:
@@ -113,7 +114,7 @@ class PixelGaussian(nn.Module):
   def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.Normal:
     """h: mu and the sigma before its softplus, side by side in the last axis."""
     mu, raw_sigma = jnp.split(h, 2, axis=-1)
-    return distributions.Normal(mu, jnp.maximum(jnp.log(jax.nn.softplus(raw_sigma)), MIN_LOG_SIGMA))
+    return distributions.Normal(mu, jnp.log(jnp.maximum(jax.nn.softplus(raw_sigma), MIN_SIGMA)))
 
   def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array | None:
     """None for data that are not dequantised."""

@@ -1,12 +1,12 @@
 """Checkpoints that survive a kill at any moment, and are not believed when they are damaged."""
 
+import dataclasses
 import json
-import math
 import os
 import pathlib
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax
 import numpy as np
@@ -19,6 +19,8 @@ from gen_jax.settings import nearest, show
 from gen_jax.training import parallel
 from gen_jax.training.state import TrainState
 
+# what a reader raises for files that are cut short, changed or missing; not what a full or busy machine raises
+DAMAGE = (ValueError, KeyError, FileNotFoundError)
 SEAL = 'files.json'  # in the folder of a step: {file: [size, CRC-32]}
 
 
@@ -38,6 +40,14 @@ def seal(directory: pathlib.Path) -> None:
       os.replace(fresh, folder / SEAL)
 
 
+def read_validation(folder: pathlib.Path) -> dict[str, float]:
+  """The validation metrics saved with a step, {} where there are none, or none that can be read."""
+  try:
+    return json.loads((folder / 'validation' / 'metadata').read_text())
+  except (OSError, ValueError):
+    return {}
+
+
 def check_seal(folder: pathlib.Path) -> None:
   """Raises ValueError that names the first file of a step that is not as it was written.
 
@@ -53,69 +63,78 @@ def check_seal(folder: pathlib.Path) -> None:
       raise ValueError(f'{name} has changed')
 
 
-def set_aside(folder: pathlib.Path, reason: str) -> None:
+def set_aside(folder: pathlib.Path) -> None:
   """Moves a damaged step out of the way of the one that will take its place; deletes nothing."""
   aside = folder.parent.parent / 'damaged' / f'{folder.name}-{time.time_ns()}'
   aside.parent.mkdir(exist_ok=True)
   folder.rename(aside)
-  show(f'checkpoint {folder.name} is damaged ({reason[:80]}): moved to {aside}, falling back to the one before')
 
 
 def step_folders(directory: pathlib.Path) -> list[pathlib.Path]:
   """The folders of finished steps."""
-  return [folder for folder in directory.iterdir() if folder.name.isdigit()] if directory.exists() else []
+  return [folder for folder in directory.iterdir() if folder.name.isdecimal()] if directory.exists() else []
+
+
+@dataclasses.dataclass
+class LastAndBest(retention.PreservationPolicy):
+  """Keeps the last `keep` steps and the best one."""
+
+  keep: int
+  best_step: Callable[[], int | None]
+
+  def should_preserve(self, checkpoints, *, context) -> list[bool]:
+    """One answer for each of the checkpoints, which come in order."""
+    del context
+    best = self.best_step()
+    last = {checkpoint.step for checkpoint in checkpoints[-self.keep :]}
+    return [checkpoint.step in last or checkpoint.step == best for checkpoint in checkpoints]
 
 
 class Checkpoints:
-  """The checkpoints of a workdir: the last `keep`, and the best by `best`, a validation metric ('' for none)."""
+  """The checkpoints of a workdir: the last `keep`, and the best by the validation metric `best` ('' for none).
 
-  def __init__(self, directory: pathlib.Path, *, keep: int, best: str = '', best_mode: str = 'max'):
-    self._best, self._worst = best, -math.inf if best_mode == 'max' else math.inf
-    policies = [retention.LatestN(keep)]
-    if best:
-      policies.append(
-        retention.BestN(
-          get_metric_fn=lambda metrics: metrics[best],
-          reverse=best_mode == 'min',
-          n=1,
-        )
-      )
-    self._directory = directory.resolve()
-    for folder in step_folders(self._directory) if best else ():
-      try:  # the manager reads all of these at once, and fails as a whole
-        json.loads((folder / 'metrics' / 'metrics').read_text())
-      except (OSError, ValueError) as error:
-        set_aside(folder, str(error))
+  The one that trains writes; readers (`read_only`) leave everything as it is, so they may look on.
+  """
+
+  def __init__(
+    self, directory: pathlib.Path, *, keep: int, best: str = '', best_mode: str = 'max', read_only: bool = False
+  ):
+    self._directory, self._best, self._best_mode, self._read_only = directory.resolve(), best, best_mode, read_only
+    self._validations = {int(folder.name): read_validation(folder) for folder in step_folders(self._directory)}
+    writes = {
+      'preservation_policy': LastAndBest(keep, self.best_step),
+      'cleanup_tmp_directories': True,
+    }
     self._manager = ocp.CheckpointManager(
       self._directory,
-      options=ocp.CheckpointManagerOptions(
-        preservation_policy=retention.AnyPreservationPolicy(policies),
-        best_fn=(lambda metrics: metrics[best]) if best else None,
-        best_mode=best_mode,
-        cleanup_tmp_directories=True,
-      ),
+      options=ocp.CheckpointManagerOptions(read_only=True)
+      if read_only
+      else ocp.CheckpointManagerOptions(**writes),
     )
 
   @classmethod
-  def of(cls, config: ConfigDict, workdir: pathlib.Path) -> 'Checkpoints':
+  def of(cls, config: ConfigDict, workdir: pathlib.Path, read_only: bool = False) -> 'Checkpoints':
     """The checkpoints of the run that `config` describes."""
     best = config.best and f'validation/{config.best}'
-    return cls(workdir / 'checkpoints', keep=config.keep, best=best, best_mode=config.best_mode)
+    return cls(
+      workdir / 'checkpoints', keep=config.keep, best=best, best_mode=config.best_mode, read_only=read_only
+    )
 
-  def save(self, state: TrainState, metrics: Mapping[str, float]) -> None:
-    """Saves host arrays in the background; `metrics` are the validation metrics of this step, if there are any.
+  def save(self, state: TrainState, validation: Mapping[str, float]) -> None:
+    """Saves host arrays in the background, with the validation metrics of this step, if there are any.
 
     Raises:
       UserError: the metric that `config.best` names is not among them.
     """
-    if metrics and self._best and self._best not in metrics:
-      raise UserError(f'config.best: no evaluator gives {self._best}{nearest(self._best, metrics)}')
+    if validation and self._best and self._best not in validation:
+      raise UserError(f'config.best: no evaluator gives {self._best}{nearest(self._best, validation)}')
     self._finish()
+    self._validations[int(state.step)] = dict(validation)
     self._manager.save(
       int(state.step),
-      args=ocp.args.Composite(state=ocp.args.StandardSave(state._asdict())),
-      # one saved between validations is never the best
-      metrics={self._best: metrics.get(self._best, self._worst)} if self._best else None,
+      args=ocp.args.Composite(
+        state=ocp.args.StandardSave(state._asdict()), validation=ocp.args.JsonSave(dict(validation))
+      ),
     )
 
   def steps(self) -> list[int]:
@@ -123,36 +142,51 @@ class Checkpoints:
     return sorted(int(folder.name) for folder in step_folders(self._directory))
 
   def best_step(self) -> int | None:
-    """The step with the best metric, None without one."""
-    step = self._manager.best_step() if self._best else None
-    return None if step is None or self._manager.metrics(step)[self._best] == self._worst else step
+    """The step with the best metric, None where none has it; one saved between validations has none."""
+    found = {step: terms[self._best] for step, terms in sorted(self._validations.items()) if self._best in terms}
+    best = max if self._best_mode == 'max' else min
+    return best(found, key=found.get) if found else None
 
   def restore(self, like: TrainState, step: int) -> TrainState:
-    """The state saved at `step`, as numpy arrays; raises ValueError where it is damaged."""
+    """The state saved at `step`, as numpy arrays; raises ValueError or OSError where it is damaged."""
     check_seal(self._directory / str(step))
     template = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like._asdict())
     restored = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(template)))
     return TrainState(**restored['state'])
 
   def restore_latest(self, like: TrainState, first: int | None = None) -> TrainState:
-    """The newest state that is whole, `first` before all others; damaged ones are set aside, and named.
+    """The newest state that is whole, `first` before all others; damaged ones are named, and by a writer set aside.
 
     Raises:
       UserError: none is whole.
     """
     self._manager.wait_until_finished()
+    damaged = []
     for step in sorted(self.steps(), key=lambda step: (step != first, -step)):
       try:
-        return self.restore(like, step)
-      except Exception as error:  # whatever a damaged file makes the reader raise
-        set_aside(self._directory / str(step), str(error))
-        self._manager.reload()
+        state = self.restore(like, step)
+      except DAMAGE as error:
+        show(f'checkpoint {step} is damaged ({str(error)[:80]}): falling back to the one before')
+        damaged.append(step)
+        continue
+      if damaged and not self._read_only:
+        self._set_aside(damaged)
+      return state
     raise UserError(f'{self._directory} holds no whole checkpoint: name another --workdir to start anew')
+
+  def _set_aside(self, damaged: list[int]) -> None:
+    parallel.barrier('all have read')
+    for step in damaged:
+      self._validations.pop(step, None)
+      if parallel.is_main():
+        set_aside(self._directory / str(step))
+    parallel.barrier('set aside')
+    self._manager.reload()
 
   def _finish(self) -> None:
     """Waits for what is being written, and seals it."""
     self._manager.wait_until_finished()
-    if parallel.is_main():
+    if parallel.is_main() and not self._read_only:
       seal(self._directory)
 
   def close(self) -> None:

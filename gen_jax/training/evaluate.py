@@ -18,6 +18,6 @@ def evaluate(config: ConfigDict, verbs: Verbs, data: Dataset, examples: int) -> 
     evaluation_batches, data, build.preprocessor(config, data, train=False), EVALUATION_BATCH, examples
   )
   found = {}
-  for evaluator in build.evaluators(config):
+  for evaluator in build.evaluators(config, data):
     found.update(evaluator(verbs, batches))
   return found

@@ -16,11 +16,19 @@ from gen_jax.errors import UserError
 
 
 def read_metrics(path: pathlib.Path) -> list[dict[str, float]]:
-  """The whole lines of a metrics.jsonl; one that a kill cut short is left out."""
-  if not path.exists():
-    return []
-  lines = path.read_text().split('\n')
-  return [json.loads(line) for line in lines[:-1]]
+  """The whole lines of a metrics.jsonl; one that a kill cut short, at the end, is left out.
+
+  Raises:
+    UserError: another line is damaged.
+  """
+  lines = path.read_text().split('\n')[:-1] if path.exists() else []
+  records = []
+  for number, line in enumerate(lines, start=1):
+    try:
+      records.append(json.loads(line))
+    except ValueError:
+      raise UserError(f'{path}: line {number} is damaged: remove it') from None
+  return records
 
 
 class MetricsLog:

@@ -54,6 +54,12 @@ def any_process(flag: bool) -> bool:
   return flag if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(flag)).any())
 
 
+def barrier(name: str) -> None:
+  """Returns when every process is here."""
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices(name)
+
+
 def is_main() -> bool:
   """Whether this process is the one that writes."""
   return jax.process_index() == 0

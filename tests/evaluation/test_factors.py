@@ -1,8 +1,6 @@
 import numpy as np
-import pytest
 import scipy.stats
 
-from gen_jax.errors import UserError
 from gen_jax.evaluation import spearman
 
 
@@ -37,7 +35,3 @@ def test_the_latent_that_follows_a_factor_is_found_whatever_its_sign_and_shape()
   expected = abs(scipy.stats.spearmanr(codes[:57, 3], factors[:57, 0]).statistic)
   np.testing.assert_allclose(found['spearman_0'], expected, rtol=1e-6)
 
-
-def test_data_without_factors_are_refused():
-  with pytest.raises(UserError, match='needs a data set with factors'):
-    list(spearman(Codes, lambda: [{'codes': np.zeros((2, 1)), 'mask': np.ones(2)}]))

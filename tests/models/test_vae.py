@@ -1,3 +1,4 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -166,3 +167,21 @@ def test_every_likelihood_learns(likelihood):
     values.append(float(value))
   assert np.isfinite(values).all()
   assert np.mean(values[-5:]) < np.mean(values[:5]) - 1
+
+
+def test_the_capacity_is_held_by_the_global_batch():
+  # the KLs of two halves lie on both sides of C, where the mean of |KL - C| is not |mean KL - C|
+  model = vae(likelihood=networks.Gaussian())
+  image = jnp.concatenate([jnp.zeros((4, 8, 8, 1)), jnp.full((4, 8, 8, 1), 9.0)])
+  batch = {'image': image, 'row': jnp.arange(8, dtype=jnp.int32)}
+  variables = model.init(KEY, batch)
+  _, metrics = apply(model, variables, batch, 0, method='loss')
+  held = model.clone(capacity=float(metrics['kl']) + 0.5, beta=30.0)
+
+  def gradient(devices):
+    split = jax.tree.map(lambda x: x.reshape(devices, -1, *x.shape[1:]), batch)
+    loss = lambda params, part: held.apply({'params': params}, part, 0, rngs=KEY, method='loss')[0]
+    mean = lambda part: jax.lax.pmean(jax.grad(loss)(variables['params'], part), 'batch')
+    return jax.tree.map(lambda x: x[0], jax.vmap(mean, axis_name='batch')(split))
+
+  chex.assert_trees_all_close(gradient(1), gradient(2), rtol=1e-4, atol=1e-5)

@@ -74,3 +74,19 @@ def test_bits_per_dim_of_dequantised_data(width):
     found = module(bin_width=width / 256).bits_per_dim(log_prob, 48)
     np.testing.assert_allclose(found, np.full(3, 8.0), rtol=1e-6)
     assert module().bits_per_dim(log_prob, 48) is None
+
+
+def test_gradients_at_the_floors_of_sigma_are_numbers():
+  def per_pixel(raw):
+    h = jnp.stack([jnp.zeros((1, 1, 1)), jnp.full((1, 1, 1), raw)], axis=-1)
+    return likelihoods.PixelGaussian().apply({}, h).log_prob(jnp.ones((1, 1, 1, 1))).sum()
+
+  for raw in (-200.0, -120.0, 0.0, 50.0):
+    assert np.isfinite(jax.grad(per_pixel)(raw))
+
+  def optimal(scale):
+    module = likelihoods.OptimalGaussian()
+    apply = lambda h: module.apply(module.init(KEY, h), h, X, mutable=['statistics'])[0].log_prob(X).sum()
+    return jax.vmap(apply, axis_name='batch')(X[None] * scale).sum()
+
+  assert np.isfinite(jax.grad(optimal)(1.0)) and np.isfinite(jax.grad(optimal)(0.5))

@@ -91,10 +91,32 @@ def test_without_a_whole_checkpoint_there_is_nothing_to_resume(tmp_path):
   save(tmp_path, [(10, None), (20, None)]).close()
   for step in (10, 20):
     damage(tmp_path, step, DAMAGES['truncated'])
-  checkpoints = Checkpoints(tmp_path, keep=2)
-  with pytest.raises(UserError, match='holds no whole checkpoint: name another --workdir'):
-    checkpoints.restore_latest(state_at(0))
-  checkpoints.close()
+  for _ in range(2):  # asked again, it does not start anew either
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    with pytest.raises(UserError, match='holds no whole checkpoint: name another --workdir'):
+      checkpoints.restore_latest(state_at(0))
+    checkpoints.close()
+    assert checkpoints.steps() == [10, 20]
+
+
+def test_another_metric_may_name_the_best(tmp_path):
+  save(tmp_path, [(10, None), (20, -1.0), (30, -2.0)], keep=3).close()
+  for best, mode, step in ((METRIC, 'max', 20), (METRIC, 'min', 30), ('validation/kl', 'min', 20), ('', 'max', None)):
+    checkpoints = Checkpoints(tmp_path, keep=3, best=best, best_mode=mode)
+    assert (checkpoints.best_step(), checkpoints.steps()) == (step, [10, 20, 30])
+    checkpoints.close()
+
+
+def test_readers_leave_everything_as_it_is(tmp_path):
+  save(tmp_path, [(10, None), (20, None)]).close()
+  (tmp_path / '20' / 'files.json').unlink()
+  damage(tmp_path, 10, DAMAGES['truncated'])
+  (tmp_path / '30.orbax-checkpoint-tmp').mkdir()  # being written by another process
+  before = sorted(tmp_path.rglob('*'))
+  reader = Checkpoints(tmp_path, keep=2, read_only=True)
+  chex.assert_trees_all_equal(reader.restore_latest(state_at(0), 10), state_at(20))
+  reader.close()
+  assert before == sorted(tmp_path.rglob('*'))
 
 
 def test_a_missing_file_is_named(tmp_path, capfd):
@@ -113,10 +135,10 @@ def test_a_step_that_a_kill_left_without_a_seal_is_restored(tmp_path):
   checkpoints.close()
 
 
-@pytest.mark.parametrize('name', ['metrics', '_CHECKPOINT_METADATA'])
+@pytest.mark.parametrize('name', ['metadata', '_CHECKPOINT_METADATA'])
 def test_damaged_records_beside_the_state(name, tmp_path):
   save(tmp_path, [(10, -2.0), (20, -1.0)], best=METRIC).close()
-  path = next(path for path in (tmp_path / '20').rglob(name) if path.is_file())
+  path = next(path for path in (tmp_path / '20').rglob(name) if path.is_file() and path.parent.name != 'state')
   path.write_bytes(path.read_bytes()[:7])
   checkpoints = Checkpoints(tmp_path, keep=2, best=METRIC)
   assert int(checkpoints.restore_latest(state_at(0)).step) in (10, 20)

@@ -75,6 +75,7 @@ def test_two_processes_are_one_with_as_many_devices(kind, tmp_path, folder, alon
   assert largest_difference(together, alone(kind)) <= 1e-5
   lines = [(tmp_path / name / 'metrics.jsonl').read_text().count('\n') for name in ('pair', 'one')]
   assert lines[0] == lines[1] > 0
+  assert (tmp_path / 'pair' / 'evaluation.json').exists() and (tmp_path / 'pair' / 'report.html').exists()
 
 
 def test_the_game_of_two_players_on_one_two_and_four_devices():

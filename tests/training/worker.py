@@ -9,19 +9,21 @@ os.environ['XLA_FLAGS'] = f'--xla_force_host_platform_device_count={DEVICES}'
 os.environ['JAX_PLATFORMS'] = 'cpu'
 sys.path[:0] = [ROOT, os.path.join(ROOT, 'tests')]
 
+import jax  # noqa: E402
 import numpy as np  # noqa: E402
 from small import small_config  # noqa: E402
 
+import gen_jax  # noqa: E402
 from gen_jax import modes, settings  # noqa: E402
 from gen_jax.training import loop, parallel  # noqa: E402
 
-if SPEC:
-  modes.join_processes(SPEC[0])
 config, workdir = small_config(DATA, steps=20), pathlib.Path(WORKDIR)
-if parallel.is_main():
+if SPEC:  # all that the command does: training, evaluation, figures, report
+  modes.join_processes(SPEC[0])
+  modes.train(config, workdir)
+  state = gen_jax.load(workdir, 'last').state
+else:
   settings.claim(workdir, config)
-state, _ = loop.train(config, workdir)
+  state, _ = loop.train(config, workdir)
 if parallel.is_main():
-  import jax
-
   np.savez(workdir / 'state.npz', *jax.tree.leaves(state))
