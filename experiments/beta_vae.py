@@ -30,6 +30,8 @@ get_config = experiment(
     },
     'optimizer': {'schedule': 'cosine'},
     'evals': ('terms', 'active_units', 'spearman'),
+    'validation_examples': 2_000,
+    'test_examples': 20_000,
   },
   paper={
     'steps': 300_000,

@@ -42,8 +42,16 @@ def join_processes(spec: str) -> None:
 def train(config: ConfigDict, workdir: pathlib.Path) -> None:
   """Trains or resumes; then evaluates, draws every figure that the model has verbs for, and writes the report."""
   build.check(config)
-  if parallel.is_main():
-    settings.claim(workdir, config)
+  if not parallel.is_main():
+    train_and_show(config, workdir)
+    return
+  settings.claim(workdir, config)
+  with settings.held(workdir):
+    train_and_show(config, workdir)
+
+
+def train_and_show(config: ConfigDict, workdir: pathlib.Path) -> None:
+  """What every process does of `train`; only the main one shows and writes."""
   state, done = training_loop(config, workdir)
   if not done:
     if parallel.is_main():

@@ -1,12 +1,14 @@
 """From the command line and the workdir to one locked config; light to import."""
 
+import contextlib
 import difflib
+import fcntl
 import importlib.util
 import json
 import os
 import pathlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from absl import flags
@@ -222,6 +224,21 @@ def claim(workdir: pathlib.Path, config: ConfigDict) -> None:
     os.replace(fresh, workdir / 'config.json')
   except OSError as error:
     raise UserError(f'--workdir={workdir} cannot be written: {error.strerror}') from None
+
+
+@contextlib.contextmanager
+def held(workdir: pathlib.Path) -> Iterator[None]:
+  """Holds the workdir's lock, so that two runs never write to one; the system frees it whatever ends the process.
+
+  Raises:
+    UserError: another process holds it.
+  """
+  with (workdir / 'lock').open('w') as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      raise UserError(f'{workdir} is being trained by another process: wait, or name another --workdir') from None
+    yield
 
 
 def check_same(workdir: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -217,6 +217,15 @@ def test_a_missing_test_split_is_found_before_training(capsys, tmp_path):
   assert 'no images for the test split' in said and not (tmp_path / 'run').exists()
 
 
+def test_a_workdir_has_one_trainer(capsys, trained):
+  from gen_jax import settings
+
+  with settings.held(trained):
+    said = fails(capsys, VAE, f'--workdir={trained}', '--config.model.latent_dim=2')
+  assert 'is being trained by another process' in said
+  runs(f'--workdir={trained}', '--mode=evaluate')
+
+
 def test_a_run_is_repeated_from_its_config(trained, tmp_path):
   runs(f'--config={trained}/config.json', f'--workdir={tmp_path}/again')
   chex.assert_trees_all_equal(gen_jax.load(trained, '20').state, gen_jax.load(tmp_path / 'again', '20').state)

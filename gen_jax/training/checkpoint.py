@@ -99,18 +99,14 @@ class Checkpoints:
   def __init__(
     self, directory: pathlib.Path, *, keep: int, best: str = '', best_mode: str = 'max', read_only: bool = False
   ):
-    self._directory, self._best, self._best_mode, self._read_only = directory.resolve(), best, best_mode, read_only
+    self._directory, self._best, self._best_mode = directory.resolve(), best, best_mode
     self._validations = {int(folder.name): read_validation(folder) for folder in step_folders(self._directory)}
-    writes = {
-      'preservation_policy': LastAndBest(keep, self.best_step),
-      'cleanup_tmp_directories': True,
-    }
-    self._manager = ocp.CheckpointManager(
-      self._directory,
-      options=ocp.CheckpointManagerOptions(read_only=True)
-      if read_only
-      else ocp.CheckpointManagerOptions(**writes),
-    )
+    self._manager = None
+    if not read_only:
+      options = ocp.CheckpointManagerOptions(
+        preservation_policy=LastAndBest(keep, self.best_step), cleanup_tmp_directories=True
+      )
+      self._manager = ocp.CheckpointManager(self._directory, options=options)
 
   @classmethod
   def of(cls, config: ConfigDict, workdir: pathlib.Path, read_only: bool = False) -> 'Checkpoints':
@@ -149,10 +145,11 @@ class Checkpoints:
 
   def restore(self, like: TrainState, step: int) -> TrainState:
     """The state saved at `step`, as numpy arrays; raises ValueError or OSError where it is damaged."""
-    check_seal(self._directory / str(step))
+    folder = self._directory / str(step)
+    check_seal(folder)
     template = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like._asdict())
-    restored = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(template)))
-    return TrainState(**restored['state'])
+    with ocp.StandardCheckpointer() as reader:
+      return TrainState(**reader.restore(folder / 'state', template))
 
   def restore_latest(self, like: TrainState, first: int | None = None) -> TrainState:
     """The newest state that is whole, `first` before all others; damaged ones are named, and by a writer set aside.
@@ -160,7 +157,8 @@ class Checkpoints:
     Raises:
       UserError: none is whole.
     """
-    self._manager.wait_until_finished()
+    if self._manager:
+      self._manager.wait_until_finished()
     damaged = []
     for step in sorted(self.steps(), key=lambda step: (step != first, -step)):
       try:
@@ -169,7 +167,7 @@ class Checkpoints:
         show(f'checkpoint {step} is damaged ({str(error)[:80]}): falling back to the one before')
         damaged.append(step)
         continue
-      if damaged and not self._read_only:
+      if damaged and self._manager:
         self._set_aside(damaged)
       return state
     raise UserError(f'{self._directory} holds no whole checkpoint: name another --workdir to start anew')
@@ -186,10 +184,11 @@ class Checkpoints:
   def _finish(self) -> None:
     """Waits for what is being written, and seals it."""
     self._manager.wait_until_finished()
-    if parallel.is_main() and not self._read_only:
+    if parallel.is_main():
       seal(self._directory)
 
   def close(self) -> None:
-    """Finishes, then frees the manager's threads."""
-    self._finish()
-    self._manager.close()
+    """Finishes what a writer has begun, and frees its threads."""
+    if self._manager:
+      self._finish()
+      self._manager.close()
