@@ -14,6 +14,7 @@ from gen_jax.types import Batch
 
 Windows = Sequence[tuple[int, int]]  # (first step, step after the last) of each dispatch
 
+
 def resident_batch(dataset: Dataset, seed: int, batch_size: int, updates: int) -> Callable[..., Batch]:
   """(arrays, step, i, rows) -> raw batch [updates, B, ...], gathered where the arrays are."""
 
