@@ -1,4 +1,13 @@
-"""An autoencoder on the embedded handwritten digits: what the bottleneck costs."""
+"""An autoencoder on handwritten digits: what the bottleneck costs.
+
+    python launch.py --config=experiments/autoencoder.py[:mnist] --config.model.latent_dim=D
+
+Two CPU cores: digits 36 to 43 s, MNIST 67 to 81 s. Squared error an image on the test split:
+
+    D        2      5      10     32
+    digits   13.99  6.61   3.18   .88
+    MNIST    27.90  16.61  9.57   3.74
+"""
 
 from experiments.common import experiment
 
