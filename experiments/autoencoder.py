@@ -26,12 +26,5 @@ get_config = experiment(
     'best': 'squared_error',
     'best_mode': 'min',
   },
-  mnist={
-    'steps': 10_000,
-    'data': {
-      'name': 'mnist',
-      'train_split': 'train[:55000]',
-      'validation_split': 'train[55000:]',
-    },
-  },
+  mnist={'data': {'name': 'mnist', 'train_split': 'train[:55000]', 'validation_split': 'train[55000:]'}},
 )

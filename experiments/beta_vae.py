@@ -12,6 +12,16 @@ Other schedules of 4,000 to 5,000 steps: capacity annealed from the first step (
 
 from experiments.common import experiment
 
+PAPER = {
+  'steps': 300_000,
+  'test_examples': 0,
+  'model': {'encoder': {'kernels': (4, 4, 2, 2)}, 'beta': 4.0},
+  'optimizer': {'learning_rate': 1e-4, 'schedule': 'constant'},
+  'log_every': 1_000,
+  'eval_every': 20_000,
+  'save_every': 10_000,
+}
+
 get_config = experiment(
   default={
     'batch_size': 64,
@@ -43,13 +53,13 @@ get_config = experiment(
     'validation_examples': 2_000,
     'test_examples': 20_000,
   },
-  paper={
-    'steps': 300_000,
-    'test_examples': 0,
-    'model': {'encoder': {'kernels': (4, 4, 2, 2)}, 'beta': 4.0},
-    'optimizer': {'learning_rate': 1e-4, 'schedule': 'constant'},
-    'log_every': 1_000,
-    'eval_every': 20_000,
-    'save_every': 10_000,
+  paper=PAPER,  # Locatello et al., 2019
+  annealed={  # the same, with the capacity of Burgess et al., 2018
+    **PAPER,
+    'model': {
+      'encoder': {'kernels': (4, 4, 2, 2)},
+      'beta': 1_000.0,
+      'capacity': {'name': 'linear_schedule', 'init_value': 0.0, 'end_value': 25.0, 'transition_steps': 100_000},
+    },
   },
 )

@@ -11,7 +11,7 @@ from experiments.common import experiment
 get_config = experiment(
   default={
     'batch_size': 128,
-    'steps': 5_000,
+    'steps': 20_000,
     'data': {'name': 'digits', 'size': 28, 'binarize': 'dynamic'},
     'model': {
       'name': 'VAE',
@@ -24,12 +24,5 @@ get_config = experiment(
     'optimizer': {'schedule': 'cosine'},
     'best': 'elbo',
   },
-  mnist={
-    'steps': 20_000,
-    'data': {
-      'name': 'mnist',
-      'train_split': 'train[:55000]',
-      'validation_split': 'train[55000:]',
-    },
-  },
+  mnist={'data': {'name': 'mnist', 'train_split': 'train[:55000]', 'validation_split': 'train[55000:]'}},
 )
