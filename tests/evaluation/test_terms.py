@@ -50,3 +50,10 @@ def test_a_subset_is_fixed_and_spread_over_the_split():
   again = [b['index'][b['mask'] > 0] for b in evaluation_batches(DATA, as_floats, 7, examples=10)]
   np.testing.assert_array_equal(chosen, np.concatenate(again))
   assert len(set(chosen.tolist())) == 10 and chosen.max() > 12
+
+
+def test_padding_does_not_count_as_examples():
+  # codes 0 and .25 have variance .0156; with 62 copies of the last row beside them .001
+  two = from_arrays({'image': np.array([0, 1], np.uint8).reshape(2, 1, 1, 1)})
+  quarter = type('Quarter', (), {'encode': staticmethod(lambda batch: batch['image'].reshape(-1, 1) / 4)})
+  assert dict(active_units(quarter, functools.partial(evaluation_batches, two, as_floats, 64))) == {'active_units': 1.0}
