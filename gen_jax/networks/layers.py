@@ -21,29 +21,45 @@ Pair = tuple[int, int]
 Pads = Sequence[Pair]  # (low, high) of height and of width; negative values crop
 
 
-def native_conv(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads) -> jax.Array:
-  """y[o] = sum_k x[s o + k - low] kernel[k] for x [B,H,W,C] and kernel [kh,kw,C,F], by XLA's convolution."""
-  return lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+def native_conv(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
+  """y[o] = sum_k x[s o + d k - low] kernel[k] for x [B,H,W,C] and kernel [kh,kw,C,F], by XLA's convolution."""
+  dims = ('NHWC', 'HWIO', 'NHWC')
+  return lax.conv_general_dilated(x, kernel, strides, pads, rhs_dilation=dilation, dimension_numbers=dims)
 
 
-def native_conv_transpose(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads) -> jax.Array:
+def native_conv_transpose(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
   """`native_conv` of stride 1 over x with s - 1 zeros put between its pixels."""
   dims = ('NHWC', 'HWIO', 'NHWC')
-  return lax.conv_general_dilated(x, kernel, (1, 1), pads, lhs_dilation=strides, dimension_numbers=dims)
+  return lax.conv_general_dilated(
+    x, kernel, (1, 1), pads, lhs_dilation=strides, rhs_dilation=dilation, dimension_numbers=dims
+  )
 
 
-def matrix_conv(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads) -> jax.Array:
+def spans(window: Sequence[int], dilation: Pair) -> list[int]:
+  """The pixels from the first tap to the last, both included."""
+  return [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
+
+
+def dilated(kernel: jax.Array, dilation: Pair) -> jax.Array:
+  """The kernel with d - 1 zeros between its taps."""
+  return lax.pad(kernel, jnp.zeros((), kernel.dtype), [(0, 0, d - 1) for d in dilation] + [(0, 0, 0)] * 2)
+
+
+def matrix_conv(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
   """As `native_conv`, by one matrix product.
 
   Blocks of s x s pixels become channels, which leaves a convolution of stride 1 with ceil(k / s)^2 taps. Along each
   axis the taps are either gathered before the product (im2col) or added after it (col2im).
   """
+  if max(strides) > 1 and max(dilation) > 1:  # rare: the taps fall anywhere in the blocks
+    kernel, dilation = dilated(kernel, dilation), (1, 1)
   batch, *size, _ = x.shape
   *window, _, features = kernel.shape
   taps = [-(-k // s) for k, s in zip(window, strides, strict=True)]
   seen = [min(k, s) for k, s in zip(window, strides, strict=True)]  # pixels of a block that the kernel sees
-  outputs = [(n + sum(p) - k) // s + 1 for n, p, k, s in zip(size, pads, window, strides, strict=True)]
-  blocks = [n + t - 1 for n, t in zip(outputs, taps, strict=True)]
+  reach = spans(window, dilation)
+  outputs = [(n + sum(p) - r) // s + 1 for n, p, r, s in zip(size, pads, reach, strides, strict=True)]
+  blocks = [n + (t - 1) * d for n, t, d in zip(outputs, taps, dilation, strict=True)]
 
   margins = [(p[0], m * s - n - p[0], 0) for n, p, m, s in zip(size, pads, blocks, strides, strict=True)]
   x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *margins, (0, 0, 0)])
@@ -65,7 +81,11 @@ def matrix_conv(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads) -> j
 
   gathered = min(((), (1,), (0, 1)), key=cost)
   added = [axis for axis in (0, 1) if axis not in gathered]
-  shifted = lambda x, axis, i: lax.slice_in_dim(x, i, i + outputs[axis], axis=axis + 1)
+
+  def shifted(x: jax.Array, axis: int, tap: int) -> jax.Array:
+    start = tap * dilation[axis]
+    return lax.slice_in_dim(x, start, start + outputs[axis], axis=axis + 1)
+
   for axis in reversed(gathered):
     x = jnp.concatenate([shifted(x, axis, i) for i in range(taps[axis])], axis=-1)
   # with two axes only, as XLA copies the operands of the gradients of products with more
@@ -76,14 +96,14 @@ def matrix_conv(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads) -> j
   return y
 
 
-def matrix_conv_transpose(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads) -> jax.Array:
+def matrix_conv_transpose(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
   """As `native_conv_transpose`: the transpose of a `matrix_conv`, which is linear in its input."""
-  size, window = x.shape[1:3], kernel.shape[:2]
+  size, window = x.shape[1:3], spans(kernel.shape[:2], dilation)
   outputs = [(n - 1) * s + 2 + sum(p) - k for n, s, p, k in zip(size, strides, pads, window, strict=True)]
   pads = [(k - 1 - low, k - 1 - high) for k, (low, high) in zip(window, pads, strict=True)]
   kernel = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
   y = jax.ShapeDtypeStruct((x.shape[0], *outputs, kernel.shape[2]), x.dtype)
-  return jax.linear_transpose(lambda y: matrix_conv(y, kernel, strides, pads), y)(x)[0]
+  return jax.linear_transpose(lambda y: matrix_conv(y, kernel, strides, pads, dilation), y)(x)[0]
 
 
 def _pair(value: int | Sequence[int]) -> Pair:
@@ -98,6 +118,17 @@ def _transpose_pads(kernel: int, stride: int, padding: str) -> Pair:
   return low, kernel + stride - 2 - low
 
 
+def _with_parameters(layer: nn.Module, x: jax.Array, window: Pair) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """(x, kernel, bias [1,1,1,features]) in the dtype in which the layer computes."""
+  chex.assert_rank(x, 4)
+  kernel = layer.param('kernel', layer.kernel_init, (*window, x.shape[-1], layer.features), layer.param_dtype)
+  bias = jnp.zeros((layer.features,), layer.param_dtype)
+  if layer.use_bias:
+    bias = layer.param('bias', layer.bias_init, (layer.features,), layer.param_dtype)
+  x, kernel, bias = promote_dtype(x, kernel, bias, dtype=layer.dtype)
+  return x, kernel, bias.reshape(1, 1, 1, -1)
+
+
 class Conv(nn.Module):
   """`flax.linen.Conv` in two dimensions: [B,H,W,C] -> [B,H',W',features].
 
@@ -109,6 +140,7 @@ class Conv(nn.Module):
   kernel_size: int | Sequence[int]
   strides: int | Sequence[int] = 1
   padding: str | int | Sequence[int | Pair] = 'SAME'
+  dilation: int | Sequence[int] = 1
   use_bias: bool = True
   dtype: Any = None
   param_dtype: Any = jnp.float32
@@ -118,20 +150,16 @@ class Conv(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Pads with zeros (or mirror images), in `dtype` or the common type of input and parameters."""
-    chex.assert_rank(x, 4)
-    window, strides = _pair(self.kernel_size), _pair(self.strides)
-    kernel = self.param('kernel', self.kernel_init, (*window, x.shape[-1], self.features), self.param_dtype)
-    bias = self.param('bias', self.bias_init, (self.features,), self.param_dtype) if self.use_bias else None
-    x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
+    window, strides, dilation = _pair(self.kernel_size), _pair(self.strides), _pair(self.dilation)
+    x, kernel, bias = _with_parameters(self, x, window)
     pads = canonicalize_padding(self.padding, 2)
     if pads == 'REFLECT':
-      x = jnp.pad(x, [(0, 0), *(((k - 1) // 2, k // 2) for k in window), (0, 0)], mode='reflect')
+      x = jnp.pad(x, [(0, 0), *(((k - 1) // 2, k // 2) for k in spans(window, dilation)), (0, 0)], mode='reflect')
       pads = 'VALID'
     if isinstance(pads, str):
-      pads = lax.padtype_to_pads(x.shape[1:3], window, strides, pads)
+      pads = lax.padtype_to_pads(x.shape[1:3], spans(window, dilation), strides, pads)
     conv = matrix_conv if jax.default_backend() == 'cpu' else native_conv
-    y = conv(x, kernel, strides, pads)
-    return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+    return conv(x, kernel, strides, pads, dilation) + bias
 
 
 class ConvTranspose(nn.Module):
@@ -145,6 +173,7 @@ class ConvTranspose(nn.Module):
   kernel_size: int | Sequence[int]
   strides: int | Sequence[int] = 1
   padding: str | int | Sequence[int | Pair] = 'SAME'
+  dilation: int | Sequence[int] = 1
   use_bias: bool = True
   dtype: Any = None
   param_dtype: Any = jnp.float32
@@ -154,14 +183,40 @@ class ConvTranspose(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Computes in `dtype`, or in the common type of input and parameters."""
-    chex.assert_rank(x, 4)
-    window, strides = _pair(self.kernel_size), _pair(self.strides)
-    kernel = self.param('kernel', self.kernel_init, (*window, x.shape[-1], self.features), self.param_dtype)
-    bias = self.param('bias', self.bias_init, (self.features,), self.param_dtype) if self.use_bias else None
-    x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
+    window, strides, dilation = _pair(self.kernel_size), _pair(self.strides), _pair(self.dilation)
+    x, kernel, bias = _with_parameters(self, x, window)
     pads = canonicalize_padding(self.padding, 2)
     if isinstance(pads, str):
-      pads = [_transpose_pads(k, s, pads) for k, s in zip(window, strides, strict=True)]
+      pads = [_transpose_pads(k, s, pads) for k, s in zip(spans(window, dilation), strides, strict=True)]
     conv = matrix_conv_transpose if jax.default_backend() == 'cpu' else native_conv_transpose
-    y = conv(x, kernel, strides, pads)
-    return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+    return conv(x, kernel, strides, pads, dilation) + bias
+
+
+class ResizeConv(nn.Module):
+  """Enlarging to `scale` times the size by repeating pixels, then `Conv` of stride 1 (Odena et al., 2016).
+
+  [B,H,W,C] -> [B,scale H,scale W,features], 'SAME' padding. Parameters: 'kernel' [kh,kw,C,features], 'bias' [features].
+  """
+
+  features: int
+  kernel_size: int | Sequence[int] = 3
+  scale: int | Sequence[int] = 2
+  use_bias: bool = True
+  dtype: Any = None
+  param_dtype: Any = jnp.float32
+  kernel_init: Callable[..., jax.Array] = nn.initializers.lecun_normal()
+  bias_init: Callable[..., jax.Array] = nn.initializers.zeros
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Computes in `dtype`, or in the common type of input and parameters."""
+    window, scale = _pair(self.kernel_size), _pair(self.scale)
+    x, kernel, bias = _with_parameters(self, x, window)
+    # Repeating pixels is a transposed convolution with a box of ones, so both together are one with their product,
+    # and the enlarged image, s^2 times as large, is never made.
+    for axis, s in enumerate(scale):
+      margins = lambda i, s=s, axis=axis: [(i, s - 1 - i) if a == axis else (0, 0) for a in range(4)]
+      kernel = sum(jnp.pad(kernel, margins(i)) for i in range(s))
+    pads = [((k - 1) // 2 + s - 1, k // 2 + s - 1) for k, s in zip(window, scale, strict=True)]
+    conv = matrix_conv_transpose if jax.default_backend() == 'cpu' else native_conv_transpose
+    return conv(x, kernel, scale, pads, (1, 1)) + bias

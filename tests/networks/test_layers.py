@@ -14,7 +14,8 @@ from gen_jax.networks import layers
 
 pairs = lambda low, high: st.tuples(st.integers(low, high), st.integers(low, high))
 paddings = st.sampled_from(['SAME', 'VALID', 1, (2, 0), ((2, 1), (0, 2))])
-cases = given(pairs(5, 9), pairs(1, 5), pairs(1, 3), paddings, pairs(1, 5))  # size, kernel, strides, padding, channels
+# size, kernel, strides, padding, channels, dilation
+cases = given(pairs(5, 9), pairs(1, 5), pairs(1, 3), paddings, pairs(1, 5), pairs(1, 2))
 few = settings(max_examples=3, derandomize=True, deadline=None)
 QUICK = {'xla_backend_optimization_level': 0}  # to compile
 LAYERS = [(layers.Conv, nn.Conv), (layers.ConvTranspose, nn.ConvTranspose)]
@@ -58,9 +59,13 @@ def assert_close(actual, desired, tolerance=1e-4):
     np.testing.assert_allclose(a, d, atol=tolerance * max(np.abs(d).max(), 1e-3), rtol=0)
 
 
-def check(ours, flax, size, kernel, strides, padding, channels):
+def check(ours, flax, size, kernel, strides, padding, channels, dilation):
   x, settings = images(2, *size, channels[0]), {'strides': strides, 'padding': padding}
-  ours, flax = ours(channels[1], kernel, **settings), flax(channels[1], kernel, **settings)
+  if padding != 'SAME':  # room for the window
+    size = tuple(max(n, (k - 1) * d + 1) for n, k, d in zip(size, kernel, dilation, strict=True))
+    x = images(2, *size, channels[0])
+  ours = ours(channels[1], kernel, **settings, dilation=dilation)
+  flax = flax(channels[1], kernel, **settings, kernel_dilation=dilation)
   variables = init(flax, x)
   jax.tree.map(np.testing.assert_array_equal, init(ours, x), variables)
   assert_close(derivatives(ours, variables, x), derivatives(flax, variables, x))
@@ -70,9 +75,11 @@ def check(ours, flax, size, kernel, strides, padding, channels):
 forms = lambda f: functools.reduce(
   lambda f, e: example(*e)(f),
   [
-    ((8, 6), (4, 4), (2, 2), 'SAME', (1, 5)),
-    ((6, 6), (3, 3), (1, 1), 'SAME', (4, 4)),
-    ((8, 8), (4, 3), (2, 2), 'SAME', (5, 1)),
+    ((8, 6), (4, 4), (2, 2), 'SAME', (1, 5), (1, 1)),
+    ((6, 6), (3, 3), (1, 1), 'SAME', (4, 4), (1, 1)),
+    ((8, 8), (4, 3), (2, 2), 'SAME', (5, 1), (1, 1)),
+    ((7, 8), (3, 2), (1, 1), 'VALID', (2, 3), (2, 3)),
+    ((7, 8), (3, 2), (2, 1), 'SAME', (2, 3), (2, 2)),
   ],
   f,
 )
@@ -81,22 +88,23 @@ forms = lambda f: functools.reduce(
 @few
 @forms
 @cases
-def test_conv_is_flax_conv(size, kernel, strides, padding, channels):
-  check(*LAYERS[0], size, kernel, strides, padding, channels)
+def test_conv_is_flax_conv(size, kernel, strides, padding, channels, dilation):
+  check(*LAYERS[0], size, kernel, strides, padding, channels, dilation)
 
 
 @few
 @forms
 @cases
-def test_conv_transpose_is_flax_conv_transpose(size, kernel, strides, padding, channels):
-  check(*LAYERS[1], size, kernel, strides, padding, channels)
+def test_conv_transpose_is_flax_conv_transpose(size, kernel, strides, padding, channels, dilation):
+  check(*LAYERS[1], size, kernel, strides, padding, channels, dilation)
 
 
 @pytest.mark.parametrize(('ours', 'flax'), LAYERS)
 @pytest.mark.parametrize('padding', ['SAME', 'VALID', ((2, 1), (0, 2))])
 def test_the_native_form_is_flaxs(gpu, ours, flax, padding):
   x = images(2, 7, 8, 3)
-  ours, flax = ours(4, (4, 3), strides=(2, 3), padding=padding), flax(4, (4, 3), strides=(2, 3), padding=padding)
+  ours = ours(4, (4, 3), strides=(2, 3), padding=padding, dilation=2)
+  flax = flax(4, (4, 3), strides=(2, 3), padding=padding, kernel_dilation=2)
   variables = init(flax, x)
   np.testing.assert_array_equal(ours.apply(variables, x), flax.apply(variables, x))
   assert 'conv_general_dilated' in str(jax.make_jaxpr(ours.apply)(variables, x))
@@ -111,9 +119,42 @@ def test_no_convolution_is_left_on_cpu(layer):
   assert 'dot_general' in jaxpr
 
 
-def test_reflect_is_flaxs():
+class Enlarged(nn.Module):
+  """What `ResizeConv` means, step by step."""
+
+  scale: tuple[int, int]
+  conv: nn.Module
+
+  def __call__(self, x):
+    for axis, times in enumerate(self.scale):
+      x = jnp.repeat(x, times, axis=axis + 1)
+    return self.conv(x)
+
+
+@few
+@example((4, 3), (3, 3), (2, 2), (3, 2))
+@given(pairs(2, 5), pairs(1, 4), pairs(1, 3), pairs(1, 4))
+def test_resize_conv_repeats_pixels_then_convolves(size, kernel, scale, channels):
+  x, ours = images(2, *size, channels[0]), layers.ResizeConv(channels[1], kernel, scale)
+  variables = init(ours, x)
+  flax = {'params': {'conv': variables['params']}}
+  desired = derivatives(Enlarged(scale, nn.Conv(channels[1], kernel)), flax, x)
+  assert_close(derivatives(ours, variables, x), desired)
+
+
+def test_the_native_resize_conv_is_the_same(gpu):
+  x, ours = images(2, 4, 5, 3), layers.ResizeConv(2)
+  variables = init(ours, x)
+  y = Enlarged((2, 2), nn.Conv(2, (3, 3))).apply({'params': {'conv': variables['params']}}, x)
+  assert_close(ours.apply(variables, x), y)
+  assert 'conv_general_dilated' in str(jax.make_jaxpr(ours.apply)(variables, x))
+
+
+@pytest.mark.parametrize('dilation', [1, 2])
+def test_reflect_is_flaxs(dilation):
   x = images(2, 7, 8, 3)
-  ours, flax = (conv(2, (4, 3), strides=2, padding='REFLECT') for conv in LAYERS[0])
+  ours = layers.Conv(2, (4, 3), strides=2, padding='REFLECT', dilation=dilation)
+  flax = nn.Conv(2, (4, 3), strides=2, padding='REFLECT', kernel_dilation=dilation)
   variables = init(flax, x)
   assert_close(derivatives(ours, variables, x), derivatives(flax, variables, x))
 
