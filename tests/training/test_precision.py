@@ -1,0 +1,69 @@
+"""bfloat16 networks: float32 where it matters, and a loss curve within the noise of float32."""
+
+import jax
+import numpy as np
+import pytest
+from small import small_config
+
+from gen_jax import build
+from gen_jax.training import loop, parallel
+
+STEPS = 1_000
+
+
+def run(precision: str, seed: int):
+  """The state after 1,000 steps, and their metrics."""
+  config = small_config(
+    batch_size=32,
+    steps=STEPS,
+    steps_per_dispatch=STEPS,
+    precision=precision,
+    seed=seed,
+    model={'encoder': {'hidden': (64,)}, 'decoder': {'hidden': (64,)}, 'latent_dim': 5},
+  )
+  data = build.dataset(config, 'train')
+  game = build.model(config, data)
+  optimizers = build.optimizers(config, game)
+  play = loop.compiled_steps(config, data, game, optimizers)
+  state = loop.fresh_state(config, data, game, optimizers)
+  rows = parallel.local_rows(config.batch_size)
+  state, history = play(parallel.to_host(state), dict(data.arrays), np.int32(STEPS), rows)
+  return parallel.to_host(state), parallel.to_host(history)
+
+
+@pytest.fixture(scope='module')
+def runs():
+  return {(name, seed): run(name, seed) for name in ('float32', 'bfloat16') for seed in (0, 1, 2)}
+
+
+def curve(runs, precision, seed):
+  """-ELBO, in means over 50 steps."""
+  return -runs[precision, seed][1]['elbo'].reshape(-1, 50).mean(1)
+
+
+def test_the_curve_stays_within_the_noise_of_float32(runs):
+  rms = lambda x: float(np.sqrt(np.mean(x**2)))
+  full = [curve(runs, 'float32', seed) for seed in range(3)]
+  half = [curve(runs, 'bfloat16', seed) for seed in range(3)]
+  noise = np.mean([rms(full[i] - full[j]) for i, j in ((0, 1), (0, 2), (1, 2))])
+  same_seed = np.mean([rms(a - b) for a, b in zip(full, half, strict=True)])
+  assert 0 < same_seed < noise
+  assert abs(np.mean(half) - np.mean(full)) < noise  # nor is it off on average
+
+
+def test_state_statistics_and_losses_stay_float32(runs):
+  state, history = runs['bfloat16', 0]
+  floats = [x for x in jax.tree.leaves((state, history)) if np.issubdtype(x.dtype, np.floating) or x.dtype.itemsize == 2]
+  assert {x.dtype.name for x in floats} == {'float32'}
+
+
+def test_the_networks_compute_in_bfloat16():
+  config = small_config(precision='bfloat16')
+  data = build.dataset(config, 'train')
+  game = build.model(config, data)
+  batch = build.example_batch(data, build.preprocessor(config, data, train=False), rows=2)
+  variables = jax.eval_shape(game.init, jax.random.key(0), batch)
+  jaxpr = str(jax.make_jaxpr(lambda v: game.apply(v, batch, method='encode'))(variables))
+  products = [line for line in jaxpr.splitlines() if 'dot_general' in line]
+  assert products
+  assert all('bf16' in line.split('=')[0] for line in products)
