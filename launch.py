@@ -11,6 +11,7 @@ from absl import flags
 
 from gen_jax import settings
 from gen_jax.errors import UserError
+from gen_jax.stopwatch import Stopwatch
 
 MODES = {
   'train': 'trains or resumes; then all below: evaluation, figures, report',
@@ -22,6 +23,7 @@ MODES = {
   'plane': 'a 2-D latent space, encoded and decoded: figures/plane.png',
   'compare': 'this run beside --others: figures/comparison_*.png',
   'report': 'config, metrics and figures in one file: report.html',
+  'benchmark': 'times the training step of --config, or of a run: a table, and one line of JSON',
 }
 
 
@@ -35,6 +37,13 @@ def define_flags() -> flags.FlagValues:
   flags.DEFINE_integer('label', None, 'the class that `sample` draws; all in turn by default', flag_values=values)
   flags.DEFINE_integer('seed', 0, 'of the noise of `sample`', lower_bound=0, flag_values=values)
   flags.DEFINE_list('others', [], 'the workdirs that `compare` sets beside --workdir', flag_values=values)
+  flags.DEFINE_integer(
+    'benchmark_steps', 200, 'how many steps `benchmark` times, rounded up to dispatches', lower_bound=1,
+    flag_values=values,
+  )  # fmt: skip
+  flags.DEFINE_boolean(
+    'compilation_cache', True, 'keep compiled programs in ~/.cache/gen_jax, for the next run', flag_values=values
+  )
   flags.DEFINE_string('distributed', '', "'auto' on a cluster, or ADDRESS:PORT,PROCESSES,ID", flag_values=values)
   return values
 
@@ -48,7 +57,7 @@ def usage(values: flags.FlagValues) -> str:
 
 def main(argv: list[str]) -> int:
   """Runs one command line; the exit code: 0, or 2 after one line that says what is wrong with it."""
-  values = define_flags()
+  watch, values = Stopwatch(), define_flags()
   if settings.is_help(argv):
     print(usage(values))
     return 0
@@ -58,7 +67,8 @@ def main(argv: list[str]) -> int:
       raise UserError(f'--mode={values.mode} is unknown{settings.nearest(values.mode, MODES)}')
     from gen_jax import modes  # heavy: --help and mistyped flags need not wait for it
 
-    modes.run(values, config)
+    watch.lap('imports')
+    modes.run(values, config, watch)
   except UserError as error:
     settings.show(f'error: {error}')
     return 2

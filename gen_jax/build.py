@@ -70,7 +70,7 @@ def check(config: ConfigDict) -> None:
   evaluators(config, data)
   game = model(config, data)
   check_likelihood(config, game)
-  batch = example_batch(data, preprocessor(config, data, train=True), rows=1)
+  batch = jax.eval_shape(lambda: example_batch(data, preprocessor(config, data, train=True), rows=1))
   try:
     jax.eval_shape(game.init, jax.random.key(0), batch)
   except Exception as error:  # whatever a misshapen network makes Flax raise

@@ -7,10 +7,12 @@ import jax
 from absl import flags
 from ml_collections import ConfigDict
 
-from gen_jax import build, drawing, runs, settings
+from gen_jax import build, compilation_cache, drawing, runs, settings
 from gen_jax.errors import UserError
 from gen_jax.runs import Run
+from gen_jax.stopwatch import Stopwatch
 from gen_jax.training import parallel
+from gen_jax.training.benchmark import measure
 from gen_jax.training.evaluate import evaluate as evaluators
 from gen_jax.training.loop import train as training_loop
 from gen_jax.training.metrics import read_metrics
@@ -39,20 +41,25 @@ def join_processes(spec: str) -> None:
     raise UserError(f"--distributed={spec}: {reason}; write 'auto' or ADDRESS:PORT,PROCESSES,ID") from None
 
 
-def train(config: ConfigDict, workdir: pathlib.Path) -> None:
-  """Trains or resumes; then evaluates, draws every figure that the model has verbs for, and writes the report."""
+def train(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch | None = None) -> None:
+  """Trains or resumes; then evaluates, draws every figure that the model has verbs for, and writes the report.
+
+  `watch` times what comes before the first step.
+  """
+  watch = watch or Stopwatch()
   build.check(config)
+  watch.lap('data')
   if not parallel.is_main():
-    train_and_show(config, workdir)
+    train_and_show(config, workdir, watch)
     return
   settings.claim(workdir, config)
   with settings.held(workdir):
-    train_and_show(config, workdir)
+    train_and_show(config, workdir, watch)
 
 
-def train_and_show(config: ConfigDict, workdir: pathlib.Path) -> None:
+def train_and_show(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch) -> None:
   """What every process does of `train`; only the main one shows and writes."""
-  state, done = training_loop(config, workdir)
+  state, done = training_loop(config, workdir, watch)
   if not done:
     if parallel.is_main():
       settings.show(f'stopped and saved at step {state.step}: the same command resumes')
@@ -64,6 +71,16 @@ def train_and_show(config: ConfigDict, workdir: pathlib.Path) -> None:
   for draw in drawing.possible(run):
     draw(run)
   write_report(run)
+
+
+def benchmark(config: ConfigDict, steps: int, watch: Stopwatch) -> None:
+  """Times at least `steps` training steps -> a table, and one line of JSON after it; writes no file."""
+  build.check(config)
+  watch.lap('data')
+  timing = measure(config, steps, watch)
+  if parallel.is_main():
+    print(timing.table())
+    print(json.dumps(timing.summary()))
 
 
 def evaluate(run: Run) -> None:
@@ -116,13 +133,20 @@ MODES = {
 }
 
 
-def run(arguments: flags.FlagValues, config: ConfigDict) -> None:
-  """Runs --mode with the flags that it takes."""
+def run(arguments: flags.FlagValues, config: ConfigDict, watch: Stopwatch) -> None:
+  """Runs --mode with the flags that it takes; `watch` times the start-up."""
   workdir = pathlib.Path(arguments.workdir)
+  if arguments.compilation_cache:
+    compilation_cache.turn_on()
+  else:
+    compilation_cache.turn_off()
   if arguments.distributed:
     join_processes(arguments.distributed)
   if arguments.mode == 'train':
-    train(config, workdir)
+    train(config, workdir, watch)
+    return
+  if arguments.mode == 'benchmark':
+    benchmark(config, arguments.benchmark_steps, watch)
     return
   settings.check_same(workdir, settings.load_config(workdir), config)
   build.check_values(config)

@@ -105,9 +105,10 @@ def test_modes_on_a_workdir(trained, capsys):
   assert json.loads((trained / 'evaluation.json').read_text())['step'] == 10
 
 
-def test_the_same_command_again_changes_no_parameter(trained):
+def test_the_same_command_again_changes_no_parameter(trained, capsys):
   before = gen_jax.load(trained).state
   runs(VAE, f'--workdir={trained}', '--config.model.latent_dim=2')
+  assert 'first step' not in capsys.readouterr().err  # there is none, so nothing is compiled for it
   after = gen_jax.load(trained).state
   chex.assert_trees_all_equal(before, after)
 
@@ -159,6 +160,8 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'warm-up': ('--config.optimizer.warmup_steps=20', 'warmup_steps=20: must be below config.steps'),
   'not a config': ('--config=README.md', 'README.md is neither an experiment (.py) nor the config.json of a run'),
   'empty variant': ('--config=experiments/vae.py:smoke,,mnist', "has no variant ''"),
+  'no steps to time': ('--benchmark_steps=0', '--benchmark_steps=0: '),
+  'fewer steps to time': ('--benchmark_steps=-1', '--benchmark_steps=-1: '),
   'distributed': ('--distributed=here', "write 'auto' or ADDRESS:PORT,PROCESSES,ID"),
 }
 
@@ -196,7 +199,7 @@ def test_fields_that_an_experiment_leaves_at_their_defaults_can_be_set(tmp_path)
 def test_every_mode_is_described():
   from gen_jax import modes
 
-  assert {'train', *modes.MODES} == set(launch.MODES)
+  assert {'train', 'benchmark', *modes.MODES} == set(launch.MODES)
 
 
 def test_a_damaged_line_of_metrics_is_named(capsys, trained, tmp_path):
@@ -229,6 +232,48 @@ def test_a_workdir_has_one_trainer(capsys, trained):
 def test_a_run_is_repeated_from_its_config(trained, tmp_path):
   runs(f'--config={trained}/config.json', f'--workdir={tmp_path}/again')
   chex.assert_trees_all_equal(gen_jax.load(trained, '20').state, gen_jax.load(tmp_path / 'again', '20').state)
+
+
+BENCHMARK = {  # key: what its value must be
+  'examples_per_second': lambda value: value > 0,
+  'milliseconds_per_step': lambda value: value > 0,
+  'compile_seconds': lambda value: value > 0,
+  'input_wait_fraction': lambda value: 0 < value <= 1,
+  'peak_bytes': lambda value: 2**20 < value < 2**40 and isinstance(value, int),
+  'device': lambda value: value.startswith('4 x cpu '),
+}
+
+
+def test_a_benchmark_needs_no_workdir_and_writes_nothing(capsys, trained, tmp_path):
+  files = {path: path.stat().st_mtime_ns for path in trained.rglob('*')}
+  small = '--config.model.encoder.hidden=(8,)'
+  for arguments in ((VAE, small, f'--workdir={tmp_path / "none"}'), (f'--workdir={trained}',)):
+    runs(*arguments, '--mode=benchmark', '--benchmark_steps=16')
+    said = capsys.readouterr()
+    *table, last = said.out.splitlines()
+    found = json.loads(last)
+    assert set(found) == set(BENCHMARK) and all(right(found[key]) for key, right in BENCHMARK.items()), found
+    assert 'timed             20 steps in 4 dispatches of 5' in table  # beyond the 20 steps of the whole run
+    assert re.search(r'compilation +\d+\.\d\d s, (cold|from the cache): ', said.out)
+    assert said.err.startswith('first step after ')
+  assert not (tmp_path / 'none').exists()
+  assert {path: path.stat().st_mtime_ns for path in trained.rglob('*')} == files
+
+
+def test_a_benchmark_checks_its_config_first(capsys, tmp_path):
+  assert 'must not be negative' in fails(capsys, VAE, '--mode=benchmark', '--config.model.beta=-1')
+  assert 'holds no run' in fails(capsys, '--mode=benchmark', f'--workdir={tmp_path / "none"}')
+
+
+@pytest.mark.parametrize('dispatches', [1, 4])
+def test_a_run_says_where_its_time_went_and_its_profile_is(dispatches, capsys, tmp_path):
+  runs(VAE, f'--workdir={tmp_path}', '--config.profile=True', f'--config.steps={5 * dispatches}')
+  said = capsys.readouterr().err
+  phases = r'first step after \d+\.\d s: imports \S+, data \S+, model and state \S+, tracing \S+, compilation \S+'
+  assert len(re.findall(phases, said)) == 1
+  named = re.search(r'profile of one dispatch in (\S+): tensorboard --logdir=(\S+)', said)
+  assert named[1] == named[2] == f'{tmp_path}/profile'
+  assert len(list((tmp_path / 'profile').glob('plugins/profile/*/*.xplane.pb'))) == 1
 
 
 def test_modes_need_a_run(capsys, tmp_path):

@@ -1,5 +1,9 @@
 """Batches of a data set too large for memory, read ahead by threads, in the order of training."""
-from collections.abc import Callable, Iterator, Mapping
+import collections
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grain
 import jax
@@ -45,3 +49,16 @@ def batches(dataset: Dataset, indices_of_step: Callable[[int], np.ndarray], star
     yield from iterator
   finally:
     iterator.close()
+
+
+def ahead(items: Generator[Any], number: int = 2) -> Generator[Any]:
+  """The items, `number` of them made by a thread before they are asked for; what making raises is raised here."""
+  end = object()
+  with contextlib.closing(items), ThreadPoolExecutor(1) as thread:
+    coming = collections.deque(thread.submit(next, items, end) for _ in range(number))
+    try:
+      while (item := coming.popleft().result()) is not end:
+        coming.append(thread.submit(next, items, end))
+        yield item
+    finally:
+      thread.shutdown(cancel_futures=True)  # before `items` is closed, which must not be at work then

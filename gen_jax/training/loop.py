@@ -13,16 +13,19 @@ import optax
 from ml_collections import ConfigDict
 
 from gen_jax import build
+from gen_jax.data import stream
 from gen_jax.data.dataset import Dataset
 from gen_jax.errors import UserError
 from gen_jax.settings import show
+from gen_jax.stopwatch import Stopwatch
 from gen_jax.training import dispatch, parallel
 from gen_jax.training.checkpoint import Checkpoints
+from gen_jax.training.compiled import Compiled
 from gen_jax.training.evaluate import evaluate
 from gen_jax.training.metrics import Recorder
 from gen_jax.training.state import TrainState, create_state
 from gen_jax.training.step import train_step, updates_per_step
-from gen_jax.types import Model
+from gen_jax.types import Batch, Model
 from gen_jax.verbs import Verbs
 
 
@@ -44,9 +47,11 @@ def inputs_of_windows(
   while step < config.steps:
     windows.append((step, next_stop(step, config)))
     step = windows[-1][1]
-  yield from dispatch.streamed_inputs(
+  streamed = dispatch.streamed_inputs(
     data, config.seed, rows, config.batch_size, updates, config.data.workers, windows
   )
+  # one window is on its way to the devices while another is played
+  yield from stream.ahead(parallel.split_over_devices(window) for window in streamed)
 
 
 def compiled_steps(
@@ -61,13 +66,16 @@ def compiled_steps(
     rng=jax.random.fold_in(jax.random.key(config.seed), 1),
     ema=config.ema_decay,
   )
-  streamed = data.arrays is None
-  batch_of = (
-    dispatch.streamed_batch(data)
-    if streamed
-    else dispatch.resident_batch(data, config.seed, config.batch_size, updates_per_step(game))
-  )
-  return parallel.data_parallel(dispatch.several_steps(one_step, batch_of, config.steps_per_dispatch), streamed)
+  batch_of = batches_of(config, data, updates_per_step(game))
+  play = dispatch.several_steps(one_step, batch_of, config.steps_per_dispatch)
+  return parallel.data_parallel(play, streamed=data.arrays is None)
+
+
+def batches_of(config: ConfigDict, data: Dataset, updates: int) -> Callable[..., Batch]:
+  """(inputs, step, i, rows) -> the raw batches of one step, made inside the compiled loop."""
+  if data.arrays is None:
+    return dispatch.streamed_batch(data)
+  return dispatch.resident_batch(data, config.seed, config.batch_size, updates)
 
 
 def fresh_state(
@@ -77,6 +85,25 @@ def fresh_state(
   batch = build.example_batch(data, build.preprocessor(config, data, train=False), rows=2)
   key = jax.random.fold_in(jax.random.key(config.seed), 0)
   return create_state(game, optimizers, key, batch, averaged=config.ema_decay > 0)
+
+
+def initial_state(
+  config: ConfigDict, data: Dataset, game: Model, optimizers: Mapping[str, optax.GradientTransformation]
+) -> TrainState:
+  """`fresh_state` on the host, made by one program."""
+  # it runs once, so on a processor it is not worth what LLVM would spend on it: a quarter of the time to compile
+  quick = {'xla_backend_optimization_level': 0} if jax.default_backend() == 'cpu' else None
+  fresh = jax.jit(functools.partial(fresh_state, config, data, game, optimizers), compiler_options=quick)
+  return parallel.to_host(fresh())
+
+
+@contextlib.contextmanager
+def traced_to(folder: pathlib.Path) -> Iterator[None]:
+  """Writes a trace of what happens inside, and says where it is."""
+  with jax.profiler.trace(str(folder)):
+    yield
+  if parallel.is_main():
+    show(f'profile of one dispatch in {folder}: tensorboard --logdir={folder}')
 
 
 @contextlib.contextmanager
@@ -101,26 +128,28 @@ def stop_signals() -> Iterator[list[int]]:
     restore()
 
 
-def train(config: ConfigDict, workdir: pathlib.Path) -> tuple[TrainState, bool]:
-  """Trains from the newest checkpoint of `workdir`, or from the start, to `config.steps`.
+def train(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch | None = None) -> tuple[TrainState, bool]:
+  """Trains from the newest checkpoint of `workdir`, or from the start, to `config.steps`; `watch` times the start-up.
 
   Returns the state on the host, and whether all steps were done: False after SIGTERM or SIGINT, which save first.
   Raises UserError where a metric is not finite, or where no checkpoint is whole.
   """
+  watch = watch or Stopwatch()
   rows = parallel.local_rows(config.batch_size)
   data, validation = build.dataset(config, 'train'), build.dataset(config, 'validation')
   game = build.model(config, data)
   optimizers = build.optimizers(config, game)
-  fresh = functools.partial(fresh_state, config, data, game, optimizers)
-  play = compiled_steps(config, data, game, optimizers)
+  watch.lap('data')
+  play = Compiled(compiled_steps(config, data, game, optimizers), data.arrays is None, watch)
 
   with contextlib.ExitStack() as stack:
     checkpoints = stack.enter_context(contextlib.closing(Checkpoints.of(config, workdir)))
     if checkpoints.steps():
-      state = checkpoints.restore_latest(jax.eval_shape(fresh))
+      shapes = jax.eval_shape(functools.partial(fresh_state, config, data, game, optimizers))
+      state = checkpoints.restore_latest(shapes)
       show(f'resumed at step {state.step}')
     else:
-      state = parallel.to_host(fresh())
+      state = initial_state(config, data, game, optimizers)
     start = step = int(state.step)
     if step > config.steps:
       raise UserError(f'{workdir} is at step {step} already, beyond config.steps={config.steps}')
@@ -129,14 +158,16 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> tuple[TrainState, bool]:
     recorder = Recorder(workdir, step, config.steps, config.log_every, writes=parallel.is_main())
     stack.enter_context(contextlib.closing(recorder))
     signals = stack.enter_context(stop_signals())
+    watch.lap('model and state')
 
+    second = next_stop(start, config)
+    profiled = second if second < config.steps else start  # the first window warms up
     pending = None  # the window whose metrics are still on the device while the next one runs
     while step < config.steps:
       begin, step = step, next_stop(step, config)
-      # the second window: the first one compiles
-      traced = config.profile and begin == next_stop(start, config)
-      with jax.profiler.trace(str(workdir / 'profile')) if traced else contextlib.nullcontext():
-        state, history = play(state, next(inputs), np.int32(step - begin), rows)
+      traced = config.profile and begin == profiled
+      with traced_to(workdir / 'profile') if traced else contextlib.nullcontext():
+        state, history = play(state, next(inputs), step - begin, rows)
         if traced or parallel.wait_between_dispatches():
           jax.block_until_ready(history)
       if pending:

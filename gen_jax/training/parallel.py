@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gen_jax.errors import UserError
 
@@ -37,6 +38,26 @@ def replicate(tree):
   """Copies host arrays to every local device, once."""
   devices = np.arange(jax.local_device_count())
   return jax.pmap(lambda x, _: x, in_axes=(None, 0), out_axes=None)(tree, devices)
+
+
+def on_all_processes(tree, split: bool = False):
+  """This process's arrays as its part of the global ones, which a call that was compiled ahead of time takes.
+
+  `split`: over the devices in the first axis; else they are the same on all.
+  """
+  if jax.process_count() == 1:
+    return tree
+  devices = [device for process in range(jax.process_count()) for device in jax.local_devices(process)]
+  spec = PartitionSpec('batch') if split else PartitionSpec()
+  return multihost_utils.host_local_array_to_global_array(tree, Mesh(devices, ('batch',)), spec)
+
+
+def split_over_devices(tree):
+  """Starts to copy host arrays [devices, ...] to the devices; the copies of several processes start with the call."""
+  if jax.process_count() > 1:
+    return tree
+  sharding = NamedSharding(Mesh(jax.local_devices(), ('batch',)), PartitionSpec('batch'))
+  return jax.device_put(tree, sharding)
 
 
 def to_host(tree):

@@ -93,3 +93,52 @@ batches = stream.batches(split, lambda step: np.array([step % 9]), 0, 10**9, wor
 next(batches)
 '''
   subprocess.run([sys.executable, '-W', 'error', '-c', program], check=True, timeout=60, cwd=ROOT)
+
+
+def counted(made):
+  """0, 1, ...; notes in `made` what was made."""
+  try:
+    for i in range(10):
+      made.append(i)
+      yield i
+  finally:
+    made.append('closed')
+
+
+def test_ahead_yields_all_in_order():
+  made = []
+  assert list(stream.ahead(counted(made))) == list(range(10))
+  assert made == [*range(10), 'closed']
+
+
+def test_ahead_makes_before_it_is_asked():
+  release = threading.Event()
+
+  def items():
+    yield from range(3)
+    release.set()  # reached though only the first item is ever asked for
+    yield 3
+
+  coming = stream.ahead(items(), number=3)
+  assert next(coming) == 0
+  assert release.wait(10)
+  coming.close()
+
+
+def test_closing_ahead_closes_the_items():
+  made = []
+  coming = stream.ahead(counted(made))
+  assert next(coming) == 0
+  coming.close()
+  assert made[-1] == 'closed'
+
+
+def test_ahead_raises_what_making_raises():
+  def items():
+    yield 1
+    raise ValueError('damaged')
+
+  coming = stream.ahead(items())
+  assert next(coming) == 1
+  with pytest.raises(ValueError, match='damaged'):
+    next(coming)

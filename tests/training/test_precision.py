@@ -53,8 +53,7 @@ def test_the_curve_stays_within_the_noise_of_float32(runs):
 
 def test_state_statistics_and_losses_stay_float32(runs):
   state, history = runs['bfloat16', 0]
-  floats = [x for x in jax.tree.leaves((state, history)) if np.issubdtype(x.dtype, np.floating) or x.dtype.itemsize == 2]
-  assert {x.dtype.name for x in floats} == {'float32'}
+  assert {x.dtype.name for x in jax.tree.leaves((state, history))} <= {'float32', 'int32'}
 
 
 def test_the_networks_compute_in_bfloat16():

@@ -1,0 +1,65 @@
+"""The compiled training steps: compiled once, before the first dispatch, and never again."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from gen_jax.settings import show
+from gen_jax.stopwatch import Stopwatch
+from gen_jax.training import parallel
+from gen_jax.training.state import TrainState
+
+
+@contextlib.contextmanager
+def cache_hits() -> Iterator[list[str]]:
+  """Collects an item for every program that is read from the compilation cache."""
+  found = []
+
+  def note(event: str, **details):
+    del details
+    if event == '/jax/compilation_cache/cache_hits':
+      found.append(event)
+
+  jax.monitoring.register_event_listener(note)
+  try:
+    yield found
+  finally:
+    jax.monitoring.unregister_event_listener(note)
+
+
+class Compiled:
+  """`play(state, inputs, count, rows)` of `parallel.data_parallel`, compiled ahead of its first call.
+
+  Later calls with other shapes or dtypes raise TypeError, where jit would compile again without a word. `watch` gets
+  what the first call spends before the first step, which is then shown.
+  """
+
+  def __init__(self, play: Callable, streamed: bool, watch: Stopwatch):
+    self._play, self._streamed, self._watch = play, streamed, watch
+    self._call, self._rows = None, None
+    self.cached = False
+
+  def __call__(
+    self, state: TrainState, inputs: Mapping[str, Any], count: int, rows: np.ndarray
+  ) -> tuple[TrainState, dict[str, jax.Array]]:
+    """The state after `count` steps, and the metrics of each."""
+    if self._call is None:
+      self._compile(state, inputs, rows)
+    return self._call(
+      state, parallel.on_all_processes(inputs, self._streamed), np.int32(count), self._rows
+    )
+
+  def _compile(self, state, inputs, rows) -> None:
+    self._watch.lap('data')
+    lowered = self._play.lower(state, inputs, np.int32(0), rows)
+    self._watch.lap('tracing')
+    with cache_hits() as hits:
+      self._call = lowered.compile()
+    self._watch.lap('compilation')
+    self.cached = bool(hits)
+    self._rows = parallel.on_all_processes(rows, split=True)
+    if parallel.is_main():
+      show(f'first step after {self._watch}{" (from the cache)" if self.cached else ""}')

@@ -1,0 +1,85 @@
+"""The training steps are compiled once."""
+
+import contextlib
+
+import chex
+import jax
+import numpy as np
+import pytest
+from small import small_config, write_images
+
+from gen_jax import build
+from gen_jax.stopwatch import Stopwatch
+from gen_jax.training import loop, parallel
+from gen_jax.training.compiled import Compiled
+from gen_jax.training.step import updates_per_step
+
+
+@contextlib.contextmanager
+def compilations():
+  """Collects the names of what is compiled inside."""
+  found = []
+
+  def note(event, duration, **details):
+    if event == '/jax/core/compile/backend_compile_duration':
+      found.append(details.get('fun_name'))
+
+  jax.monitoring.register_event_duration_secs_listener(note)
+  try:
+    yield found
+  finally:
+    jax.monitoring.unregister_event_duration_listener(note)
+
+
+@pytest.fixture(scope='module', params=['rendered', 'streamed'])
+def parts(request, tmp_path_factory):
+  """(compiled steps, the same under pmap, state, two windows of inputs, rows) of 5 and 3 steps."""
+  streamed = request.param == 'streamed'
+  data = str(write_images(tmp_path_factory.mktemp('data') / 'images')) if streamed else 'rendered'
+  config = small_config(data, steps=8)
+  train = build.dataset(config, 'train')
+  game = build.model(config, train)
+  optimizers, rows = build.optimizers(config, game), parallel.local_rows(config.batch_size)
+  inputs = loop.inputs_of_windows(config, train, updates_per_step(game), rows, 0)
+  windows = [next(inputs), next(inputs)]
+  inputs.close()
+  steps = loop.compiled_steps(config, train, game, optimizers)
+  state = loop.initial_state(config, train, game, optimizers)
+  return Compiled(steps, streamed, Stopwatch()), steps, state, windows, rows
+
+
+def test_windows_of_two_lengths_are_one_compilation_and_what_pmap_computes(parts, capsys):
+  play, steps, state, windows, rows = parts
+  with compilations() as first:
+    after, _ = play(state, windows[0], 5, rows)
+  assert '_fun' in str(first) and capsys.readouterr().err.count('first step after') == 1
+  with compilations() as second:
+    after, history = play(after, windows[1], 3, rows)
+  assert second == []
+  expected, _ = steps(state, windows[0], np.int32(5), rows)
+  expected, expected_history = steps(expected, windows[1], np.int32(3), rows)
+  chex.assert_trees_all_equal(parallel.to_host((after, history)), parallel.to_host((expected, expected_history)))
+  assert after.step == 8 and capsys.readouterr().err == ''
+
+
+def test_a_state_of_another_shape_or_dtype_is_refused(parts):
+  play, _, state, windows, rows = parts
+  play(state, windows[0], 1, rows)
+  halves = jax.tree.map(lambda x: x.astype(np.float16) if x.dtype == np.float32 else x, state)
+  with compilations() as compiled:
+    for other in (
+      state._replace(step=np.zeros(2, np.int32)),
+      state._replace(step=np.float32(0)),
+      halves,
+      state._replace(ema={}),
+    ):
+      with pytest.raises(TypeError):
+        play(other, windows[0], 1, rows)
+  assert compiled == []
+
+
+def test_the_state_is_donated(parts):
+  play, _, state, windows, rows = parts
+  before, _ = play(state, windows[0], 1, rows)
+  play(before, windows[0], 1, rows)
+  assert all(x.is_deleted() for x in jax.tree.leaves(before.params))
