@@ -25,7 +25,7 @@ PAPER = {
 get_config = experiment(
   default={
     'batch_size': 64,
-    'steps': 5_000,
+    'steps': 10_000,
     'data': {'name': 'sprites'},
     'model': {
       'name': 'VAE',
@@ -43,7 +43,7 @@ get_config = experiment(
         'name': 'exponential_decay',
         'init_value': 200.0,
         'end_value': 4.0,
-        'transition_steps': 2_500,
+        'transition_steps': 5_000,
         'decay_rate': 0.02,
       },
       'capacity': 0.0,

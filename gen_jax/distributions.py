@@ -118,6 +118,13 @@ def sample_rows(distribution, key: jax.Array, rows: jax.Array) -> jax.Array:
   return jax.vmap(lambda d, k: d.sample(k))(distribution, row_keys(key, rows))
 
 
+def log_likelihood(distribution, x: jax.Array) -> jax.Array:
+  """log p(x) of each row [B], summed over all axes of x but the first, which are those of every parameter."""
+  # flat before anything is computed: sums that end in an axis of one channel are slow on a CPU
+  rows = lambda a: a.reshape(a.shape[0], -1)
+  return jax.tree.map(rows, distribution).log_prob(rows(x)).sum(-1)
+
+
 def sum_dims(x: jax.Array) -> jax.Array:
   """Sums [B, ...] over all axes but the first -> [B]."""
   return x.reshape(x.shape[0], -1).sum(-1)

@@ -5,10 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.integrate
+import scipy.special
 import scipy.stats
 
 from gen_jax import distributions
-from gen_jax.distributions import Bernoulli, DiscretizedLogistic, Normal, kl_divergence, sample_rows, sum_dims
+from gen_jax.distributions import (
+  Bernoulli,
+  DiscretizedLogistic,
+  Normal,
+  kl_divergence,
+  log_likelihood,
+  sample_rows,
+  sum_dims,
+)
 
 KEY = jax.random.key(0)
 
@@ -107,6 +116,22 @@ def test_noise_of_a_row_depends_on_its_number_alone():
   part = sample_rows(jax.tree.map(lambda x: x[2:5], q), KEY, jnp.arange(2, 5))
   np.testing.assert_array_equal(whole[2:5], part)
   assert len(np.unique(np.asarray(whole))) == 18
+
+
+@pytest.mark.parametrize('kind', ['bernoulli', 'normal', 'logistic'])
+def test_the_log_likelihood_is_that_of_each_value_alone(kind):
+  shape = (3, 4, 2, 1)
+  rng = np.random.default_rng(0)
+  h, x = rng.normal(size=shape).astype(np.float32), rng.integers(0, 2, shape).astype(np.float32)
+  distribution, expected = {
+    'bernoulli': (Bernoulli(h), scipy.stats.bernoulli.logpmf(x, scipy.special.expit(h))),
+    'normal': (Normal(h, 0.1 * h), scipy.stats.norm.logpdf(x, h, np.exp(0.1 * h))),
+    'logistic': (DiscretizedLogistic(h, h, levels=2), None),
+  }[kind]
+  if expected is None:  # of two levels the lower one is P(X < 1/2)
+    below = scipy.stats.logistic.cdf(0.5, h, np.exp(h))
+    expected = np.log(np.where(x == 0, below, 1 - below))
+  np.testing.assert_allclose(log_likelihood(distribution, x), expected.sum((1, 2, 3)), rtol=1e-4)
 
 
 def test_sum_dims_keeps_the_batch():

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen_jax.distributions import Normal, kl_divergence, sample_rows, standard_normal, sum_dims
+from gen_jax.distributions import Normal, kl_divergence, log_likelihood, sample_rows, standard_normal, sum_dims
 from gen_jax.types import Batch, Player
 
 Schedule = float | Callable[[jax.Array], jax.Array]
@@ -55,7 +55,7 @@ class VAE(nn.Module):
     z = sample_rows(q, self.make_rng('noise'), batch['row'])
 
     # 1. RECONSTRUCTION  E_q[-log p(x|z)], one sample
-    reconstruction = sum_dims(-self.observation(z, target=x).log_prob(x)).mean()
+    reconstruction = -log_likelihood(self.observation(z, target=x), x).mean()
 
     # 2. LATENT  KL(q(z|x) || p(z)), held at the capacity C
     kl = sum_dims(kl_divergence(q, standard_normal(z.shape))).mean()
@@ -68,7 +68,7 @@ class VAE(nn.Module):
     """Terms of the ELBO for each example [B], `kl_dim` [B,D], one sample of z; squared error from the mean code."""
     x, q = batch['image'], self.posterior(batch)
     z = sample_rows(q, self.make_rng('noise'), batch['row'])
-    reconstruction = sum_dims(-self.observation(z).log_prob(x))
+    reconstruction = -log_likelihood(self.observation(z), x)
     kl_dim = kl_divergence(q, standard_normal(z.shape))
     elbo = -reconstruction - kl_dim.sum(-1)
     terms = {

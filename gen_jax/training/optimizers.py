@@ -22,4 +22,6 @@ def adam(
 ) -> optax.GradientTransformation:
   """Adam, with decoupled weight decay (AdamW) and clipping by the global gradient norm where these are not 0."""
   clip = [optax.clip_by_global_norm(clip_norm)] if clip_norm else []
-  return optax.chain(*clip, optax.adamw(schedule, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay))
+  # a decay of 0 would still read every parameter
+  decay = [optax.add_decayed_weights(weight_decay)] if weight_decay else []
+  return optax.chain(*clip, optax.scale_by_adam(b1, b2, eps), *decay, optax.scale_by_learning_rate(schedule))

@@ -15,9 +15,16 @@ def updates_per_step(model: Model) -> int:
   return sum(player.steps for player in model.players.values())
 
 
-def mean_of_floats(tree):
-  """Averages float leaves over the devices; integer leaves are equal there already, and would turn float."""
+def mean_over_devices(tree):
+  """Averages float leaves; integer leaves are equal on all devices already, and would turn float."""
+  if jax.lax.axis_size('batch') == 1:  # XLA would copy every array
+    return tree
   return jax.tree.map(lambda x: jax.lax.pmean(x, 'batch') if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
+
+
+def norm(tree) -> jax.Array:
+  """The Euclidean norm of all numbers in it, []; in one pass where `optax.tree.norm` stores the squares on a CPU."""
+  return jnp.sqrt(sum(jnp.vdot(x, x) for x in jax.tree.leaves(tree)))
 
 
 def objective(trained, params, variables, batch: Batch, step: jax.Array, key: jax.Array, model: Model, loss: str):
@@ -68,11 +75,11 @@ def train_step(
     (loss, (terms, changed)), gradients = jax.value_and_grad(objective, has_aux=True)(
       trained, params, variables, data, state.step, model_key, model, player.loss
     )
-    gradients, loss, terms = jax.lax.pmean((gradients, loss, terms), 'batch')
-    variables |= mean_of_floats(changed)
+    gradients, loss, terms = mean_over_devices((gradients, loss, terms))
+    variables |= mean_over_devices(changed)
     deltas, opt_state[name] = optimizers[name].update(gradients, opt_state[name], trained)
     params |= optax.apply_updates(trained, deltas)
-    metrics |= terms | {f'{name}/loss': loss, f'{name}/grad_norm': optax.tree.norm(gradients)}
+    metrics |= terms | {f'{name}/loss': loss, f'{name}/grad_norm': norm(gradients)}
 
   average = optax.incremental_update(params, state.ema, 1 - ema) if ema else state.ema
   return TrainState(state.step + 1, params, variables, opt_state, average, state.data), metrics

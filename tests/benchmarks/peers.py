@@ -1,0 +1,241 @@
+"""PyTorch's side of the benchmark, as a good user of PyTorch would write it; imports no JAX."""
+
+import itertools
+import math
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import serve
+
+DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
+
+
+class Mode(NamedTuple):
+  """A way to run the same model."""
+
+  compiled: bool = False
+  channels_last: bool = False
+
+  def module(self, module: nn.Module) -> nn.Module:
+    module = module.to(DEVICE)
+    return module.to(memory_format=torch.channels_last) if self.channels_last else module
+
+  def loss(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return torch.compile(function) if self.compiled else function
+
+  def images(self, path: str) -> Callable[[int], Tensor]:
+    """`draw(n)`: n random images [n,C,H,W] of a file of [N,H,W,C], kept on the device in the mode's layout."""
+    stored = torch.from_numpy(np.load(path)).to(DEVICE)
+    if self.channels_last:
+      return lambda n: stored[torch.randint(len(stored), (n,), device=DEVICE)].permute(0, 3, 1, 2)
+    stored = stored.permute(0, 3, 1, 2).contiguous()
+    return lambda n: stored[torch.randint(len(stored), (n,), device=DEVICE)]
+
+
+MODES = {
+  'eager': Mode(),
+  'channels_last': Mode(channels_last=True),
+  'compile': Mode(compiled=True),
+  'compile, channels_last': Mode(compiled=True, channels_last=True),
+}
+
+
+class Training(NamedTuple):
+  """A model and its training step on a batch of its own, which returns the losses."""
+
+  modules: list[nn.Module]
+  step: Callable[[], list[Tensor]]
+
+  @property
+  def parameters(self) -> int:
+    return sum(p.numel() for module in self.modules for p in module.parameters())
+
+
+def adam(module: nn.Module, learning_rate: float, b1: float = 0.9) -> torch.optim.Optimizer:
+  return torch.optim.Adam(module.parameters(), learning_rate, (b1, 0.999), eps=1e-8, fused=True)
+
+
+def descend(optimizer: torch.optim.Optimizer, loss: Callable[..., Tensor], *batch: Tensor) -> Tensor:
+  """One update."""
+  optimizer.zero_grad(set_to_none=True)
+  value = loss(*batch)
+  value.backward()
+  optimizer.step()
+  return value.detach()
+
+
+# Variational autoencoders
+
+
+def mlp(sizes: list[int], activation: nn.Module) -> list[nn.Module]:
+  """Dense layers with the activation between them."""
+  layers = [layer for pair in itertools.pairwise(sizes) for layer in (nn.Linear(*pair), activation)]
+  return layers[:-1]
+
+
+def conv_encoder(latents: int) -> nn.Module:
+  convs = [nn.Conv2d(i, o, 4, 2, 1) for i, o in ((1, 32), (32, 32), (32, 64), (64, 64))]
+  layers = [layer for conv in convs for layer in (conv, nn.ReLU())]
+  return nn.Sequential(*layers, nn.Flatten(), *mlp([1024, 256, 2 * latents], nn.ReLU()))
+
+
+def conv_decoder(latents: int) -> nn.Module:
+  convs = [nn.ConvTranspose2d(i, o, 4, 2, 1) for i, o in ((64, 64), (64, 32), (32, 32), (32, 1))]
+  layers = [layer for conv in convs for layer in (nn.ReLU(), conv)]
+  return nn.Sequential(*mlp([latents, 256, 1024], nn.ReLU()), nn.Unflatten(1, (64, 4, 4)), *layers)
+
+
+def vae(mode: Mode, path: str, encoder: nn.Module, decoder: nn.Module, batch_size: int, beta: float,
+        prepare: Callable[[Tensor], Tensor]) -> Training:  # fmt: skip
+  """E_q[-log p(x|z)] + beta KL(q || p), averaged over the batch."""
+  parts = mode.module(nn.ModuleDict({'encoder': encoder, 'decoder': decoder}))
+  draw, optimizer = mode.images(path), adam(parts, 1e-3)
+
+  def negative_elbo(images: Tensor) -> Tensor:
+    x = prepare(images)
+    mu, log_variance = parts['encoder'](x).chunk(2, 1)
+    z = mu + torch.exp(0.5 * log_variance) * torch.randn_like(mu)
+    reconstruction = functional.binary_cross_entropy_with_logits(parts['decoder'](z), x, reduction='sum')
+    kl = 0.5 * (log_variance.exp() + mu**2 - 1 - log_variance).sum()
+    return (reconstruction + beta * kl) / len(x)
+
+  loss = mode.loss(negative_elbo)
+  return Training([parts], lambda: [descend(optimizer, loss, draw(batch_size))])
+
+
+def beta_vae(mode: Mode, path: str, batch_size: int) -> Training:
+  return vae(mode, path, conv_encoder(10), conv_decoder(10), batch_size, 4.0, Tensor.float)
+
+
+def mlp_vae(mode: Mode, path: str) -> Training:
+  encoder = nn.Sequential(nn.Flatten(), *mlp([784, 512, 40], nn.ReLU()))
+  decoder = nn.Sequential(*mlp([20, 512, 784], nn.ReLU()), nn.Unflatten(1, (1, 28, 28)))
+  return vae(mode, path, encoder, decoder, 128, 1.0, lambda images: torch.bernoulli(images / 255))
+
+
+# Generative adversarial networks
+
+
+def image_generator() -> nn.Module:
+  def block(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+
+  first = [nn.Linear(100, 4096, bias=False), nn.Unflatten(1, (256, 4, 4)), nn.BatchNorm2d(256), nn.ReLU()]
+  last = [nn.ConvTranspose2d(64, 3, 4, 2, 1), nn.Tanh()]
+  return nn.Sequential(*first, *block(256, 128), *block(128, 64), *last)
+
+
+def image_discriminator() -> nn.Module:
+  def block(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]
+
+  first = [nn.Conv2d(3, 64, 4, 2, 1), nn.LeakyReLU(0.2)]
+  return nn.Sequential(*first, *block(64, 128), *block(128, 256), nn.Flatten(), nn.Linear(4096, 1))
+
+
+def gan(mode: Mode, path: str, generator: nn.Module, discriminator: nn.Module, latents: int, batch_size: int,
+        learning_rate: float, levels: int) -> Training:  # fmt: skip
+  """The non-saturating losses, the discriminator's update first, each with its own noise."""
+  generator, discriminator = mode.module(generator), mode.module(discriminator)
+  g_optimizer, d_optimizer = adam(generator, learning_rate, 0.5), adam(discriminator, learning_rate, 0.5)
+  draw = mode.images(path)
+
+  def sample() -> Tensor:
+    return generator(torch.randn(batch_size, latents, device=DEVICE))
+
+  def discriminator_loss(images: Tensor) -> Tensor:
+    with torch.no_grad():
+      fake = sample()
+    real = discriminator(images * (2 / (levels - 1)) - 1)
+    return functional.softplus(-real).mean() + functional.softplus(discriminator(fake)).mean()
+
+  def generator_loss() -> Tensor:
+    return functional.softplus(-discriminator(sample())).mean()
+
+  d_loss, g_loss = mode.loss(discriminator_loss), mode.loss(generator_loss)
+
+  def step() -> list[Tensor]:
+    d_value = descend(d_optimizer, d_loss, draw(batch_size))
+    discriminator.requires_grad_(False)  # or its gradients would be computed for nothing
+    g_value = descend(g_optimizer, g_loss)
+    discriminator.requires_grad_(True)
+    return [d_value, g_value]
+
+  return Training([generator, discriminator], step)
+
+
+def gan_2d(mode: Mode, path: str) -> Training:
+  generator = nn.Sequential(*mlp([2, 128, 128, 128, 2], nn.ReLU()), nn.Unflatten(1, (2, 1, 1)))
+  discriminator = nn.Sequential(nn.Flatten(), *mlp([2, 128, 128, 128, 1], nn.LeakyReLU(0.2)))
+  return gan(mode, path, generator, discriminator, 2, 256, 1e-3, levels=2)
+
+
+def dcgan_32(mode: Mode, path: str) -> Training:
+  return gan(mode, path, image_generator(), image_discriminator(), 100, 64, 2e-4, levels=256)
+
+
+ROWS = {
+  'beta_vae_64': lambda mode, path: beta_vae(mode, path, 64),
+  'beta_vae_256': lambda mode, path: beta_vae(mode, path, 256),
+  'mlp_vae': mlp_vae,
+  'gan_2d': gan_2d,
+  'dcgan_32': dcgan_32,
+}
+WITHOUT_CHANNELS_LAST = {'mlp_vae', 'gan_2d'}  # no convolutions
+
+
+class Worker:
+  """The commands of `compare.py`."""
+
+  def __init__(self):
+    self._trainings: dict[str, Training] = {}
+
+  def about(self) -> dict[str, Any]:
+    modes = {row: [m for m in MODES if not (MODES[m].channels_last and row in WITHOUT_CHANNELS_LAST)] for row in ROWS}
+    text = f'PyTorch {torch.__version__}, {torch.get_num_threads()} threads'
+    return {'rows': list(ROWS), 'modes': modes, 'text': text, 'device': DEVICE.replace('cuda', 'gpu')}
+
+  def build(self, row: str, mode: str, path: str) -> dict[str, float]:
+    """Makes and tries the model; the floating-point operations are those of a step's matrix products."""
+    torch.manual_seed(0)
+    training = ROWS[row](MODES[mode], path)
+    begin = time.perf_counter()
+    finite(training.step())
+    found = {'parameters': training.parameters, 'first_step_s': time.perf_counter() - begin}
+    for _ in range(3):
+      finite(training.step())
+    if not MODES[mode].compiled:
+      with FlopCounterMode(display=False) as counter:
+        training.step()
+      found['gflop'] = 1e-9 * counter.get_total_flops()
+    self._trainings[mode] = training
+    return found
+
+  def run(self, mode: str, seconds: float) -> float:
+    """Milliseconds a step, of about so many seconds."""
+    step = self._trainings[mode].step
+    begin, steps = time.perf_counter(), 0
+    while steps == 0 or time.perf_counter() - begin < seconds:
+      losses = step()
+      steps += 1
+    finite(losses)
+    return 1e3 * (time.perf_counter() - begin) / steps
+
+
+def finite(losses: list[Tensor]) -> None:
+  """Waits for the losses; ValueError where one is no number."""
+  values = [float(loss) for loss in losses]
+  if not all(map(math.isfinite, values)):
+    raise ValueError(f'the losses are {values}')
+
+
+if __name__ == '__main__':
+  worker = Worker()
+  serve.serve({name: getattr(worker, name) for name in ('about', 'build', 'run')})

@@ -1,0 +1,36 @@
+"""Our chain against those of Optax, over a few updates."""
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from gen_jax.training import optimizers
+
+PARAMS = {'a': np.array([1.0, -2.0], np.float32), 'b': np.full((2, 2), 0.5, np.float32)}
+
+
+def path(optimizer):
+  """The parameters after four updates with growing gradients."""
+  params, state = PARAMS, optimizer.init(PARAMS)
+  for i in range(4):
+    gradients = jax.tree.map(lambda p, i=i: np.float32(i + 1) * np.cos(p), params)
+    updates, state = optimizer.update(gradients, state, params)
+    params = optax.apply_updates(params, updates)
+  return params
+
+
+@pytest.mark.parametrize('decay', [0.0, 0.1])
+@pytest.mark.parametrize('clip', [0.0, 0.5])
+def test_adam_is_optaxs(decay, clip):
+  schedule = optimizers.learning_rate_schedule(0.1, 'cosine', 2, 8)
+  ours = optimizers.adam(schedule, 0.8, 0.9, 1e-6, decay, clip)
+  theirs = optax.adamw(schedule, 0.8, 0.9, 1e-6, weight_decay=decay)
+  theirs = optax.chain(optax.clip_by_global_norm(clip), theirs) if clip else theirs
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), path(ours), path(theirs))
+
+
+def test_the_schedule_warms_up_then_falls():
+  schedule = optimizers.learning_rate_schedule(0.1, 'cosine', 4, 12)
+  values = [float(schedule(step)) for step in (0, 2, 4, 8, 12)]
+  np.testing.assert_allclose(values, [0.0, 0.05, 0.1, 0.05, 0.0], atol=1e-7)
