@@ -19,6 +19,7 @@ VAE = '--config=experiments/vae.py:smoke'
 
 def fails(capsys, *arguments):
   """The one line that a command line ends with."""
+  capsys.readouterr()  # what commands before it said
   assert launch.main(['launch.py', *map(str, arguments)]) == 2
   said = capsys.readouterr().err
   assert said.startswith('error: ') and said.count('\n') == 1, said
