@@ -12,8 +12,6 @@ from gen_jax.stopwatch import Stopwatch
 from gen_jax.training import parallel
 from gen_jax.training.state import TrainState
 
-SMALL = 2**16  # numbers in the largest parameter; at 128 x 128 a step takes .78 of the time, at 784 x 512 as long
-
 
 @contextlib.contextmanager
 def cache_hits() -> Iterator[list[str]]:
@@ -30,14 +28,6 @@ def cache_hits() -> Iterator[list[str]]:
     yield found
   finally:
     jax.monitoring.unregister_event_listener(note)
-
-
-def options_for(state: TrainState) -> dict[str, str] | None:
-  """Options of XLA that suit the sizes of a model."""
-  if jax.default_backend() != 'cpu' or max(x.size for x in jax.tree.leaves(state.params)) > SMALL:
-    return None
-  # each product that goes to YNNPACK waits for its threads, which takes longer than a small one itself
-  return {'xla_cpu_experimental_ynn_fusion_type': 'LIBRARY_FUSION_TYPE_REDUCE'}
 
 
 class Compiled:
@@ -67,7 +57,7 @@ class Compiled:
     lowered = self._play.lower(state, inputs, np.int32(0), rows)
     self._watch.lap('tracing')
     with cache_hits() as hits:
-      self._call = lowered.compile(options_for(state))
+      self._call = lowered.compile()
     self._watch.lap('compilation')
     self.cached = bool(hits)
     self._rows = parallel.on_all_processes(rows, split=True)

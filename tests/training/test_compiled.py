@@ -11,8 +11,7 @@ from small import small_config, write_images
 from gen_jax import build
 from gen_jax.stopwatch import Stopwatch
 from gen_jax.training import loop, parallel
-from gen_jax.training.compiled import SMALL, Compiled, options_for
-from gen_jax.training.state import TrainState
+from gen_jax.training.compiled import Compiled
 from gen_jax.training.step import updates_per_step
 
 
@@ -57,7 +56,7 @@ def test_windows_of_two_lengths_are_one_compilation_and_what_pmap_computes(parts
   with compilations() as second:
     after, history = play(after, windows[1], 3, rows)
   assert second == []
-  alone = steps.lower(state, windows[0], np.int32(0), rows).compile(options_for(state))
+  alone = steps.lower(state, windows[0], np.int32(0), rows).compile()
   expected, _ = alone(state, windows[0], np.int32(5), rows)
   expected, expected_history = alone(expected, windows[1], np.int32(3), rows)
   chex.assert_trees_all_equal(parallel.to_host((after, history)), parallel.to_host((expected, expected_history)))
@@ -85,17 +84,3 @@ def test_the_state_is_donated(parts):
   before, _ = play(state, windows[0], 1, rows)
   play(before, windows[0], 1, rows)
   assert all(x.is_deleted() for x in jax.tree.leaves(before.params))
-
-
-def test_small_models_on_a_processor_are_compiled_for_it(monkeypatch):
-  def options(size):
-    params = {'net': {'kernel': np.zeros(size), 'bias': np.zeros(3)}}
-    return options_for(TrainState(0, params, {}, {}, {}, ()))
-
-  small = options(SMALL)
-  assert small and options(SMALL + 1) is None
-  dot = jax.jit(lambda x: x @ x).lower(np.zeros((128, 128), np.float32))
-  assert 'ynn' in dot.compile().as_text()  # what the option is there to avoid
-  assert 'ynn' not in dot.compile(small).as_text()
-  monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
-  assert options(1) is None
