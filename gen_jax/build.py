@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from gen_jax import evaluation, models, networks
+from gen_jax import evaluation, models, networks, randomness
 from gen_jax.data import digits, folder, preprocess, sprites, tfds_sets
 from gen_jax.data.dataset import Dataset
 from gen_jax.errors import UserError
@@ -72,7 +72,7 @@ def check(config: ConfigDict) -> None:
   check_likelihood(config, game)
   batch = jax.eval_shape(lambda: example_batch(data, preprocessor(config, data, train=True), rows=1))
   try:
-    jax.eval_shape(game.init, jax.random.key(0), batch)
+    jax.eval_shape(game.init, randomness.key(0), batch)
   except Exception as error:  # whatever a misshapen network makes Flax raise
     raise UserError(f'config.model cannot be built: {" ".join(str(error).split())[:200]}') from None
 
@@ -197,4 +197,4 @@ def example_batch(data: Dataset, process: Callable[[Batch, jax.Array], Batch], r
   """A preprocessed batch of the first examples, for initialisation."""
   index = np.arange(rows, dtype=np.int32) % data.size
   raw = data.finish({**data.fetch(index), 'index': index}) | {'row': np.arange(rows, dtype=np.int32)}
-  return process(raw, jax.random.key(0))
+  return process(raw, randomness.key(0))

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 
+from gen_jax import randomness
 from gen_jax.errors import UserError
 from gen_jax.training.state import TrainState
 from gen_jax.types import Model
@@ -23,7 +24,7 @@ class Verbs:
   def __init__(self, model: Model, state: TrainState, seed: int = 0):
     self._model = model
     self._variables = {'params': state.ema or state.params, **state.variables}
-    self._key = jax.random.key(seed)
+    self._key = randomness.key(seed)
 
   def __contains__(self, verb: str) -> bool:
     return callable(getattr(type(self._model), verb, None))

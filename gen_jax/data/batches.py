@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 
+from gen_jax import randomness
 from gen_jax.data.dataset import Dataset
 from gen_jax.types import Batch
 
@@ -31,4 +32,4 @@ def evaluation_batches(
     mask = (np.arange(batch_size) < len(index)).astype(np.float32)
     index = np.pad(index, (0, batch_size - len(index)), mode='edge').astype(np.int32)
     rows = {**dataset.fetch(index), 'index': index, 'row': index, 'mask': mask}
-    yield prepared(dataset.finish, process, rows, jax.random.key(0))
+    yield prepared(dataset.finish, process, rows, randomness.key(0))

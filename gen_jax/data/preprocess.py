@@ -5,6 +5,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gen_jax import randomness
 from gen_jax.errors import UserError
 from gen_jax.randomness import row_keys
 from gen_jax.types import Batch
@@ -36,7 +37,7 @@ def preprocess(batch: Batch, key: jax.Array, *, train: bool, levels: int = 256, 
   if size:
     images = resize(images, size, levels)
   if binarize != 'none':
-    once = jax.random.key(0, impl='threefry2x32')
+    once = randomness.key(0)
     keys = row_keys(binarize_key, batch['row']) if binarize == 'dynamic' else row_keys(once, batch['index'])
     images = jax.vmap(bernoulli)(keys, images / (levels - 1))
     levels = 2

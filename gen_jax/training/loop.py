@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from gen_jax import build
+from gen_jax import build, randomness
 from gen_jax.data import stream
 from gen_jax.data.dataset import Dataset
 from gen_jax.errors import UserError
@@ -63,7 +63,7 @@ def compiled_steps(
     model=game,
     optimizers=optimizers,
     preprocess=build.preprocessor(config, data, train=True),
-    rng=jax.random.fold_in(jax.random.key(config.seed), 1),
+    rng=jax.random.fold_in(randomness.key(config.seed), 1),
     ema=config.ema_decay,
   )
   batch_of = batches_of(config, data, updates_per_step(game))
@@ -83,7 +83,7 @@ def fresh_state(
 ) -> TrainState:
   """The state at step 0; under `jax.eval_shape` its shapes, which is what restoring needs."""
   batch = build.example_batch(data, build.preprocessor(config, data, train=False), rows=2)
-  key = jax.random.fold_in(jax.random.key(config.seed), 0)
+  key = jax.random.fold_in(randomness.key(config.seed), 0)
   return create_state(game, optimizers, key, batch, averaged=config.ema_decay > 0)
 
 
