@@ -7,6 +7,7 @@ its instruction sets; so machines of different kinds may share a home.
 import os
 import pathlib
 import tempfile
+import time
 import warnings
 
 import jax
@@ -48,18 +49,22 @@ def turn_off() -> None:
 
 
 def trim(folder: pathlib.Path, most_bytes: int) -> None:
-  """Removes the entries used longest ago, beyond `most_bytes`: JAX itself would need a further package for that."""
+  """Removes the entries used longest ago, beyond `most_bytes`: JAX itself would need a further package for that.
+
+  An entry younger than a minute stays, as another process may still be writing it.
+  """
   entries = []
   for path in folder.glob('*-cache'):
     try:
       status = path.stat()
     except FileNotFoundError:  # another process trims too
       continue
-    entries.append((max(status.st_atime, status.st_mtime), status.st_size, path))
+    written, used = status.st_mtime, max(status.st_atime, status.st_mtime)
+    entries.append((used, status.st_size, written, path))
   left = most_bytes
-  for _, size, path in sorted(entries, reverse=True):
+  for _, size, written, path in sorted(entries, reverse=True):
     left -= size
-    if left < 0:
+    if left < 0 and written < time.time() - 60:
       path.unlink(missing_ok=True)
 
 
@@ -70,7 +75,7 @@ def empty_when_damaged(folder: pathlib.Path) -> None:
   def showwarning(message, category, filename, lineno, file=None, line=None):
     if str(message).startswith('Error reading persistent compilation cache'):
       trim(folder, 0)
-      show(f'the compilation cache {folder} was damaged and is empty now')
+      show(f'the compilation cache {folder} was damaged: what is older than a minute is removed')
     elif str(message).startswith('Error writing persistent compilation cache'):
       show(f'the compilation cache {folder} cannot be written: {str(message).rpartition(": ")[2]}')
     else:

@@ -7,7 +7,7 @@ import jax
 from absl import flags
 from ml_collections import ConfigDict
 
-from gen_jax import build, compilation_cache, drawing, runs, settings
+from gen_jax import build, compilation_cache, drawing, memory, runs, settings
 from gen_jax.errors import UserError
 from gen_jax.runs import Run
 from gen_jax.stopwatch import Stopwatch
@@ -136,6 +136,7 @@ MODES = {
 def run(arguments: flags.FlagValues, config: ConfigDict, watch: Stopwatch) -> None:
   """Runs --mode with the flags that it takes; `watch` times the start-up."""
   workdir = pathlib.Path(arguments.workdir)
+  memory.keep_freed()
   if arguments.compilation_cache:
     compilation_cache.turn_on()
   else:

@@ -29,6 +29,8 @@ def threefry(key: jax.Array, x: Words) -> Words:
 
 def _hash(key: jax.Array, shape: Sequence[int]) -> Words:
   """Two words for each place of an array of fewer than 2^32."""
+  if math.prod(shape) >= 2**32:
+    raise ValueError(f'an array of shape {shape} has more places than there are counters')
   count = jnp.arange(math.prod(shape), dtype=jnp.uint32).reshape(shape)
   return threefry(key, (jnp.zeros_like(count), count))
 

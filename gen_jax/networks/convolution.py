@@ -10,6 +10,7 @@ with enough channels on both sides. Everything is brought to that form here, or 
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ def spans(window: Sequence[int], dilation: Pair) -> list[int]:
 def output_size(size: Sequence[int], window: Sequence[int], strides: Pair, pads: Pads, dilation: Pair) -> list[int]:
   """(H', W') of y."""
   reach = spans(window, dilation)
-  return [(n + sum(p) - r) // s + 1 for n, p, r, s in zip(size, pads, reach, strides, strict=True)]
+  return [max(0, (n + sum(p) - r) // s + 1) for n, p, r, s in zip(size, pads, reach, strides, strict=True)]
 
 
 # The three functions
@@ -50,18 +51,22 @@ def geometry_of(strides: Sequence[int], pads: Pads, dilation: Sequence[int]) -> 
 def convolve(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
   """y [B,H',W',F] of x [B,H,W,C] and kernel [kh,kw,C,F]."""
   chex.assert_shape(kernel, (None, None, x.shape[3], None))
+  chex.assert_type(kernel, x.dtype)
   return convolve_p.bind(x, kernel, **geometry_of(strides, pads, dilation))
 
 
 def to_input(y: jax.Array, kernel: jax.Array, size: Pair, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
   """The transpose of `convolve` in x, whose height and width are `size`: [B,H,W,C] of y and kernel."""
   chex.assert_shape(kernel, (None, None, None, y.shape[3]))
+  chex.assert_type(kernel, y.dtype)
+  chex.assert_shape(y, (None, *output_size(size, kernel.shape[:2], strides, pads, dilation), None))
   return to_input_p.bind(y, kernel, size=tuple(size), **geometry_of(strides, pads, dilation))
 
 
 def to_kernel(x: jax.Array, y: jax.Array, window: Pair, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
   """The transpose of `convolve` in the kernel, whose height and width are `window`: [kh,kw,C,F] of x and y."""
-  chex.assert_equal_shape([x, y], dims=0)
+  chex.assert_type(y, x.dtype)
+  chex.assert_shape(y, (x.shape[0], *output_size(x.shape[1:3], window, strides, pads, dilation), None))
   return to_kernel_p.bind(x, y, window=tuple(window), **geometry_of(strides, pads, dilation))
 
 
@@ -69,8 +74,11 @@ def to_kernel(x: jax.Array, y: jax.Array, window: Pair, strides: Pair, pads: Pad
 
 
 def native(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
-  """`convolve` by XLA."""
-  dims = ('NHWC', 'HWIO', 'NHWC')
+  """`convolve` by XLA, whose CPU convolution reads beyond x where it shall crop and pad at once."""
+  x = lax.pad(
+    x, jnp.zeros((), x.dtype), [(0, 0, 0), *((min(low, 0), min(high, 0), 0) for low, high in pads), (0, 0, 0)]
+  )
+  pads, dims = [(max(low, 0), max(high, 0)) for low, high in pads], ('NHWC', 'HWIO', 'NHWC')
   return lax.conv_general_dilated(x, kernel, strides, pads, rhs_dilation=dilation, dimension_numbers=dims)
 
 
@@ -118,13 +126,14 @@ def to_input_on_cpu(
     return transposed_in_x(product_of_matrices)(y, kernel, size, strides=strides, pads=pads, dilation=dilation)
   if max(strides) > 1 and max(dilation) > 1:  # rare: the taps fall anywhere in the blocks
     kernel, dilation = dilated(kernel, dilation), (1, 1)
+  channels = kernel.shape[2]
   taps = [-(-k // s) for k, s in zip(kernel.shape[:2], strides, strict=True)]
   kernel = blocks_of_kernel(kernel, taps, strides)
   around = [((t - 1) * d, (t - 1) * d) for t, d in zip(taps, dilation, strict=True)]
   x = native(y, jnp.flip(kernel, (0, 1)).swapaxes(2, 3), (1, 1), around, dilation)
   batch, *blocks, _ = x.shape
-  x = x.reshape(batch, *blocks, *strides, -1).swapaxes(2, 3)
-  x = x.reshape(batch, *(m * s for m, s in zip(blocks, strides, strict=True)), -1)
+  x = x.reshape(batch, *blocks, *strides, channels).swapaxes(2, 3)
+  x = x.reshape(batch, *(m * s for m, s in zip(blocks, strides, strict=True)), channels)
   margins = [(-p[0], n + p[0] - m, 0) for n, p, m in zip(size, pads, x.shape[1:3], strict=True)]
   return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *margins, (0, 0, 0)])
 
@@ -163,7 +172,7 @@ def product_of_matrices(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pa
   """
   if max(strides) > 1 and max(dilation) > 1:  # rare: the taps fall anywhere in the blocks
     kernel, dilation = dilated(kernel, dilation), (1, 1)
-  batch, *size, _ = x.shape
+  batch, *size, channels = x.shape
   *window, _, features = kernel.shape
   taps = [-(-k // s) for k, s in zip(window, strides, strict=True)]
   seen = [min(k, s) for k, s in zip(window, strides, strict=True)]  # pixels of a block that the kernel sees
@@ -172,8 +181,8 @@ def product_of_matrices(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pa
 
   margins = [(p[0], m * s - n - p[0], 0) for n, p, m, s in zip(size, pads, blocks, strides, strict=True)]
   x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *margins, (0, 0, 0)])
-  x = x.reshape(batch, blocks[0], strides[0], blocks[1], strides[1], -1)[:, :, : seen[0], :, : seen[1]]
-  x = x.swapaxes(2, 3).reshape(batch, *blocks, -1)
+  x = x.reshape(batch, blocks[0], strides[0], blocks[1], strides[1], channels)[:, :, : seen[0], :, : seen[1]]
+  x = x.swapaxes(2, 3).reshape(batch, *blocks, seen[0] * seen[1] * channels)
   kernel = blocks_of_kernel(kernel, taps, seen)
 
   def cost(gathered: tuple[int, ...]) -> int:
@@ -195,8 +204,9 @@ def product_of_matrices(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pa
   for axis in reversed(gathered):
     x = jnp.concatenate([shifted(x, axis, i) for i in range(taps[axis])], axis=-1)
   # with two axes only, as XLA copies the operands of the gradients of products with more
-  y = x.reshape(-1, x.shape[-1]) @ kernel.transpose(*gathered, 2, *added, 3).reshape(x.shape[-1], -1)
-  y = y.reshape(*x.shape[:3], -1)
+  *images, depth = x.shape
+  kernel = kernel.transpose(*gathered, 2, *added, 3).reshape(depth, -1)
+  y = (x.reshape(math.prod(images), depth) @ kernel).reshape(*images, kernel.shape[1])
   for axis in added:
     y = sum(shifted(part, axis, i) for i, part in enumerate(jnp.split(y, taps[axis], axis=-1)))
   return y
@@ -214,12 +224,16 @@ def bilinear(
   `right(ct, left, right)` are its transposes, in which the operand transposed for has no value, but a shape.
   """
   primitive = Primitive(name)
-  primitive.def_impl(jax.jit(primitive.bind, static_argnames=('strides', 'pads', 'dilation', 'size', 'window')))
+
+  def compute(a, b, **geometry):
+    forms = {'cpu': on_cpu, 'default': form}
+    return lax.platform_dependent(a, b, **{p: functools.partial(f, **geometry) for p, f in forms.items()})
+
+  primitive.def_impl(jax.jit(compute, static_argnames=('strides', 'pads', 'dilation', 'size', 'window')))
   primitive.def_abstract_eval(
     lambda a, b, **geometry: jax.core.ShapedArray(shape(a.shape, b.shape, **geometry), a.dtype)
   )
-  mlir.register_lowering(primitive, mlir.lower_fun(form, multiple_results=False))
-  mlir.register_lowering(primitive, mlir.lower_fun(on_cpu, multiple_results=False), platform='cpu')
+  mlir.register_lowering(primitive, mlir.lower_fun(compute, multiple_results=False))
   ad.defbilinear(primitive, left, right)
 
   def of_batches(operands, axes, **geometry):

@@ -119,7 +119,7 @@ def measure(config: ConfigDict, steps: int, watch: Stopwatch) -> Timing:
   rows, data = parallel.local_rows(config.batch_size), build.dataset(config, 'train')
   game = build.model(config, data)
   optimizers, updates = build.optimizers(config, game), updates_per_step(game)
-  play = Compiled(loop.compiled_steps(config, data, game, optimizers), data.arrays is None, watch)
+  play = Compiled(loop.compiled_steps(config, data, game, optimizers), rows, data.arrays is None, watch)
   state, spans = loop.initial_state(config, data, game, optimizers), windows(config, steps)
   watch.lap('model and state')
   longer = config.copy_and_resolve_references()
@@ -128,10 +128,10 @@ def measure(config: ConfigDict, steps: int, watch: Stopwatch) -> Timing:
   try:
     first = next(inputs)
     called = time.perf_counter()
-    state, history = play(state, first, spans[0][1], rows)
+    state, history = play(state, first, spans[0][1])
     jax.block_until_ready(history)
     called = time.perf_counter() - called
-    asked, ends = timed(play, state, inputs, spans[1:], rows)
+    asked, ends = timed(play, state, inputs, spans[1:])
   finally:
     inputs.close()
   lengths = [stop - start for start, stop in spans[UNTIMED:]]
@@ -152,7 +152,7 @@ def measure(config: ConfigDict, steps: int, watch: Stopwatch) -> Timing:
 
 
 def timed(
-  play: Callable, state: TrainState, inputs: Iterator[Mapping[str, Any]], spans: list[tuple[int, int]], rows: np.ndarray
+  play: Callable, state: TrainState, inputs: Iterator[Mapping[str, Any]], spans: list[tuple[int, int]]
 ) -> tuple[list[tuple[float, float]], list[float]]:
   """Plays the windows as training does.
 
@@ -164,7 +164,7 @@ def timed(
       before = time.perf_counter()
       window = next(inputs)
       asked.append((before, time.perf_counter()))
-      state, history = play(state, window, stop - start, rows)
+      state, history = play(state, window, stop - start)
       ended.append(watcher.submit(end_of, history))
       if parallel.wait_between_dispatches():
         jax.block_until_ready(history)

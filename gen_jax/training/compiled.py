@@ -31,35 +31,33 @@ def cache_hits() -> Iterator[list[str]]:
 
 
 class Compiled:
-  """`play(state, inputs, count, rows)` of `parallel.data_parallel`, compiled ahead of its first call.
+  """`play(state, inputs, count)` of `parallel.data_parallel` for these rows, compiled ahead of its first call.
 
   Later calls with other shapes or dtypes raise TypeError, where jit would compile again without a word. `watch` gets
   what the first call spends before the first step, which is then shown.
   """
 
-  def __init__(self, play: Callable, streamed: bool, watch: Stopwatch):
-    self._play, self._streamed, self._watch = play, streamed, watch
-    self._call, self._rows = None, None
+  def __init__(self, play: Callable, rows: np.ndarray, streamed: bool, watch: Stopwatch):
+    self._play, self._rows, self._streamed, self._watch = play, rows, streamed, watch
+    self._call = None
     self.cached = False
 
   def __call__(
-    self, state: TrainState, inputs: Mapping[str, Any], count: int, rows: np.ndarray
+    self, state: TrainState, inputs: Mapping[str, Any], count: int
   ) -> tuple[TrainState, dict[str, jax.Array]]:
     """The state after `count` steps, and the metrics of each."""
     if self._call is None:
-      self._compile(state, inputs, rows)
-    return self._call(
-      state, parallel.on_all_processes(inputs, self._streamed), np.int32(count), self._rows
-    )
+      self._compile(state, inputs)
+    return self._call(state, parallel.on_all_processes(inputs, self._streamed), np.int32(count), self._rows)
 
-  def _compile(self, state, inputs, rows) -> None:
+  def _compile(self, state, inputs) -> None:
     self._watch.lap('data')
-    lowered = self._play.lower(state, inputs, np.int32(0), rows)
+    lowered = self._play.lower(state, inputs, np.int32(0), self._rows)
     self._watch.lap('tracing')
     with cache_hits() as hits:
       self._call = lowered.compile()
     self._watch.lap('compilation')
     self.cached = bool(hits)
-    self._rows = parallel.on_all_processes(rows, split=True)
+    self._rows = parallel.on_all_processes(self._rows, split=True)
     if parallel.is_main():
       show(f'first step after {self._watch}{" (from the cache)" if self.cached else ""}')

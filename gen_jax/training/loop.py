@@ -50,7 +50,7 @@ def inputs_of_windows(
   streamed = dispatch.streamed_inputs(
     data, config.seed, rows, config.batch_size, updates, config.data.workers, windows
   )
-  # one window is on its way to the devices while another is played
+  # two windows are made and on their way to the devices while others are played
   yield from stream.ahead(parallel.split_over_devices(window) for window in streamed)
 
 
@@ -140,7 +140,7 @@ def train(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch | None = N
   game = build.model(config, data)
   optimizers = build.optimizers(config, game)
   watch.lap('data')
-  play = Compiled(compiled_steps(config, data, game, optimizers), data.arrays is None, watch)
+  play = Compiled(compiled_steps(config, data, game, optimizers), rows, data.arrays is None, watch)
 
   with contextlib.ExitStack() as stack:
     checkpoints = stack.enter_context(contextlib.closing(Checkpoints.of(config, workdir)))
@@ -167,7 +167,7 @@ def train(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch | None = N
       begin, step = step, next_stop(step, config)
       traced = config.profile and begin == profiled
       with traced_to(workdir / 'profile') if traced else contextlib.nullcontext():
-        state, history = play(state, next(inputs), step - begin, rows)
+        state, history = play(state, next(inputs), step - begin)
         if traced or parallel.wait_between_dispatches():
           jax.block_until_ready(history)
       if pending:

@@ -22,6 +22,7 @@ def adam(
 ) -> optax.GradientTransformation:
   """Adam, with decoupled weight decay (AdamW) and clipping by the global gradient norm where these are not 0."""
   clip = [optax.clip_by_global_norm(clip_norm)] if clip_norm else []
-  # a decay of 0 would still read every parameter
-  decay = [optax.add_decayed_weights(weight_decay)] if weight_decay else []
-  return optax.chain(*clip, optax.scale_by_adam(b1, b2, eps), *decay, optax.scale_by_learning_rate(schedule))
+  # as in optax.adamw, where a decay of 0 would still read every parameter
+  decay = optax.add_decayed_weights(weight_decay) if weight_decay else optax.identity()
+  adamw = optax.chain(optax.scale_by_adam(b1, b2, eps), decay, optax.scale_by_learning_rate(schedule))
+  return optax.chain(*clip, adamw)

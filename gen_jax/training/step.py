@@ -78,6 +78,7 @@ def train_step(
     (loss, (terms, changed)), gradients = jax.value_and_grad(objective, has_aux=True)(
       trained, params, variables, data, state.step, model_key, model, player.loss
     )
+    terms = {name: jnp.asarray(x, jnp.float32) for name, x in terms.items()}  # counts and flags are averaged as well
     gradients, loss, terms = mean_over_devices((gradients, loss, terms))
     variables |= mean_over_devices(changed)
     deltas, opt_state[name] = optimizers[name].update(gradients, opt_state[name], trained)

@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
@@ -91,14 +90,6 @@ def check_torch(python: str) -> None:
     raise BenchmarkError(
       f'{python} has no PyTorch ({"".join(reason)}): pip install torch, or name another --torch_python'
     )
-
-
-def cpu_model() -> str:
-  """As Linux names it, or the architecture elsewhere."""
-  info = pathlib.Path('/proc/cpuinfo')
-  lines = info.read_text().splitlines() if info.exists() else []
-  names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
-  return names[0] if names else platform.machine()
 
 
 def check_sides(ours: dict[str, Any], peers: dict[str, Any], rows: list[str]) -> None:
@@ -185,7 +176,7 @@ def compare(rows: list[str], repeats: int, seconds: float, torch_python: str) ->
     wait_for_calm((ours.pid, peers.pid), CALM, PATIENCE)
     gflops = ours.ask('gflops')
   check_sides(about, theirs, rows)
-  print(f'{cpu_model()}, {os.cpu_count()} cores; {about["text"]}; {theirs["text"]}')
+  print(f'{about["processor"]}, {os.cpu_count()} cores; {about["text"]}; {theirs["text"]}')
   print(f'median of {repeats} alternating repeats of {seconds:g} s; float32; floor: the matrix products of a step')
   print(f'at the {gflops:.0f} GFLOP/s that JAX reaches with matrices of 2048 x 2048')
   print(f'\n{line(HEADER)}\n{line(["---"] * len(HEADER))}', flush=True)

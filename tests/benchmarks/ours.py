@@ -12,12 +12,13 @@ from ml_collections import ConfigDict
 
 from benchmarks import gans, serve
 from experiments import beta_vae, common
-from gen_jax import build, models, networks
+from gen_jax import build, memory, models, networks
 from gen_jax.data import digits
 from gen_jax.data.dataset import Dataset, from_arrays
 from gen_jax.data.preprocess import resize
 from gen_jax.stopwatch import Stopwatch
 from gen_jax.training import loop, parallel
+from gen_jax.training.benchmark import processor
 from gen_jax.training.compiled import Compiled
 from gen_jax.training.metrics import check_finite
 from gen_jax.training.step import updates_per_step
@@ -96,9 +97,9 @@ class Training:
 
   def __init__(self, row: Row):
     optimizers = build.optimizers(row.config, row.game)
-    self._play = Compiled(loop.compiled_steps(*row, optimizers), streamed=False, watch=Stopwatch())
-    self._rows = parallel.local_rows(row.config.batch_size)
-    self._inputs = next(loop.inputs_of_windows(row.config, row.data, updates_per_step(row.game), self._rows, 0))
+    rows = parallel.local_rows(row.config.batch_size)
+    self._play = Compiled(loop.compiled_steps(*row, optimizers), rows, streamed=False, watch=Stopwatch())
+    self._inputs = next(loop.inputs_of_windows(row.config, row.data, updates_per_step(row.game), rows, 0))
     self._most = row.config.steps_per_dispatch
     self.state = parallel.to_host(loop.fresh_state(*row, optimizers))
 
@@ -108,7 +109,7 @@ class Training:
 
   def window(self, count: int) -> dict[str, jax.Array]:
     """Dispatches `count` steps -> their metrics [most], of which the first `count` are filled."""
-    self.state, history = self._play(self.state, self._inputs, count, self._rows)
+    self.state, history = self._play(self.state, self._inputs, count)
     return history
 
   def run(self, seconds: float, expected_ms: float) -> float:
@@ -138,7 +139,7 @@ class Worker:
   def about(self) -> dict[str, Any]:
     device = jax.devices()[0]
     versions = f'gen_jax on JAX {jax.__version__}, {jax.device_count()} {device.device_kind} device(s)'
-    return {'rows': list(ROWS), 'text': versions, 'device': device.platform}
+    return {'rows': list(ROWS), 'text': versions, 'device': device.platform, 'processor': processor()}
 
   def export(self, row: str, path: str) -> None:
     """The row's first images before `preprocess`, [N,H,W,C], as a .npy file."""
@@ -174,5 +175,6 @@ def matmul_gflops(size: int = 2_048) -> float:
 
 
 if __name__ == '__main__':
+  memory.keep_freed()  # as `launch.py` does
   worker = Worker()
   serve.serve({name: getattr(worker, name) for name in ('about', 'export', 'build', 'run')} | {'gflops': matmul_gflops})

@@ -15,6 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import serve
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
+if DEVICE == 'cuda':
+  torch.set_float32_matmul_precision('high')  # TF32, as in JAX
 
 
 class Mode(NamedTuple):

@@ -45,27 +45,26 @@ def parts(request, tmp_path_factory):
   inputs.close()
   steps = loop.compiled_steps(config, train, game, optimizers)
   state = loop.initial_state(config, train, game, optimizers)
-  return Compiled(steps, streamed, Stopwatch()), steps, state, windows, rows
+  return Compiled(steps, rows, streamed, Stopwatch()), steps, state, windows, rows
 
 
 def test_windows_of_two_lengths_are_one_compilation_and_what_pmap_computes(parts, capsys):
   play, steps, state, windows, rows = parts
   with compilations() as first:
-    after, _ = play(state, windows[0], 5, rows)
+    after, _ = play(state, windows[0], 5)
   assert '_fun' in str(first) and capsys.readouterr().err.count('first step after') == 1
   with compilations() as second:
-    after, history = play(after, windows[1], 3, rows)
+    after, history = play(after, windows[1], 3)
   assert second == []
-  alone = steps.lower(state, windows[0], np.int32(0), rows).compile()
-  expected, _ = alone(state, windows[0], np.int32(5), rows)
-  expected, expected_history = alone(expected, windows[1], np.int32(3), rows)
+  expected, _ = steps(state, windows[0], np.int32(5), rows)
+  expected, expected_history = steps(expected, windows[1], np.int32(3), rows)
   chex.assert_trees_all_equal(parallel.to_host((after, history)), parallel.to_host((expected, expected_history)))
   assert after.step == 8 and capsys.readouterr().err == ''
 
 
 def test_a_state_of_another_shape_or_dtype_is_refused(parts):
-  play, _, state, windows, rows = parts
-  play(state, windows[0], 1, rows)
+  play, _, state, windows, _ = parts
+  play(state, windows[0], 1)
   halves = jax.tree.map(lambda x: x.astype(np.float16) if x.dtype == np.float32 else x, state)
   with compilations() as compiled:
     for other in (
@@ -75,12 +74,12 @@ def test_a_state_of_another_shape_or_dtype_is_refused(parts):
       state._replace(ema={}),
     ):
       with pytest.raises(TypeError):
-        play(other, windows[0], 1, rows)
+        play(other, windows[0], 1)
   assert compiled == []
 
 
 def test_the_state_is_donated(parts):
-  play, _, state, windows, rows = parts
-  before, _ = play(state, windows[0], 1, rows)
-  play(before, windows[0], 1, rows)
+  play, _, state, windows, _ = parts
+  before, _ = play(state, windows[0], 1)
+  play(before, windows[0], 1)
   assert all(x.is_deleted() for x in jax.tree.leaves(before.params))

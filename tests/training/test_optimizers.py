@@ -30,6 +30,13 @@ def test_adam_is_optaxs(decay, clip):
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), path(ours), path(theirs))
 
 
+@pytest.mark.parametrize('decay', [0.0, 0.1])
+def test_the_state_has_the_structure_of_optaxs_adamw(decay):
+  ours = optimizers.adam(optax.constant_schedule(0.1), 0.8, 0.9, 1e-6, decay, 1.0)
+  theirs = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(optax.constant_schedule(0.1)))
+  assert jax.tree.structure(ours.init(PARAMS)) == jax.tree.structure(theirs.init(PARAMS))
+
+
 def test_the_schedule_warms_up_then_falls():
   schedule = optimizers.learning_rate_schedule(0.1, 'cosine', 4, 12)
   values = [float(schedule(step)) for step in (0, 2, 4, 8, 12)]
