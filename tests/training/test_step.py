@@ -137,6 +137,32 @@ def test_integer_variables_stay_integers():
   chex.assert_trees_all_equal_dtypes(after, state)
 
 
+class Counting(nn.Module):
+  """Its metrics are a count and a flag."""
+
+  net: nn.Module
+
+  players = {'model': Player('loss', ('net',))}
+
+  def __call__(self, batch):
+    return self.net(batch['image'].reshape(-1, 2))
+
+  def loss(self, batch, step):
+    positive = batch['image'] > 0
+    return self(batch).mean(), {'count': positive.sum(), 'any': positive.any()}
+
+
+def test_counts_and_flags_are_averaged_over_devices():
+  game = Counting(nn.Dense(1))
+  state, optimizers = start(game)
+  batch = points(jax.random.key(3), 1, ROWS)
+  first = jnp.arange(ROWS) < ROWS // 2  # the first device sees nothing positive
+  sign = jnp.where(first, -1.0, 1.0).reshape(1, -1, 1, 1, 1)
+  _, metrics = compiled(game, optimizers, devices=2)(state, batch | {'image': sign * jnp.abs(batch['image'])})
+  np.testing.assert_allclose(metrics['count'], [ROWS / 2] * 2)
+  np.testing.assert_allclose(metrics['any'], [0.5] * 2)
+
+
 def test_the_average_of_the_parameters():
   game = two_player_game()
   state, optimizers = start(game, averaged=True)
