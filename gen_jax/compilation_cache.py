@@ -69,10 +69,11 @@ def trim(folder: pathlib.Path, most_bytes: int) -> None:
 
 
 def empty_when_damaged(folder: pathlib.Path) -> None:
-  """JAX warns of an entry that it cannot read, compiles, and leaves the entry as it is: empties the folder instead."""
+  """JAX warns of an entry that it cannot read, compiles, and leaves the entry as it is: empties the folder."""
   previous = warnings.showwarning
 
   def showwarning(message, category, filename, lineno, file=None, line=None):
+    """As `warnings.showwarning`, with the cache's own said in a line."""
     if str(message).startswith('Error reading persistent compilation cache'):
       trim(folder, 0)
       show(f'the compilation cache {folder} was damaged: what is older than a minute is removed')

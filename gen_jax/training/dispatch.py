@@ -71,6 +71,7 @@ def several_steps(train_step: Callable, batch_of: Callable[..., Batch], most: in
     return train_step(state, batch | {'row': jnp.broadcast_to(rows, (updates, *rows.shape))})
 
   def play(state: TrainState, inputs, count: jax.Array, rows: jax.Array):
+    """The state after `count` steps, and their metrics."""
     def body(i, carry):
       state, history = carry
       state, metrics = one(state, inputs, i, rows)
