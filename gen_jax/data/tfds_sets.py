@@ -46,6 +46,7 @@ def load(name: str, split: str, data_dir: str | os.PathLike | None, budget_bytes
   shape = (height, width, channels) if fixed else (size, size, channels)
 
   def fetch(indices: np.ndarray) -> dict[str, np.ndarray]:
+    """The rows of these examples."""
     try:
       examples = source.__getitems__([int(i) for i in indices])
       images = [decode(io.BytesIO(example[image_key]), MODES[channels], 0 if fixed else size, f'example {i}')
