@@ -11,7 +11,7 @@ from small import small_config, write_images
 from gen_jax import build
 from gen_jax.stopwatch import Stopwatch
 from gen_jax.training import loop, parallel
-from gen_jax.training.compiled import Compiled
+from gen_jax.training.compiled import Compiled, options_for
 from gen_jax.training.step import updates_per_step
 
 
@@ -83,3 +83,16 @@ def test_the_state_is_donated(parts):
   before, _ = play(state, windows[0], 1)
   play(before, windows[0], 1)
   assert all(x.is_deleted() for x in jax.tree.leaves(before.params))
+
+
+@pytest.mark.parametrize(
+  ('platform', 'devices', 'size', 'any_option'),
+  [('cpu', 1, 128, True), ('cpu', 1, 512, False), ('cpu', 4, 128, False), ('gpu', 1, 128, False)],
+)
+def test_small_products_on_one_cpu_have_an_option_that_xla_knows(monkeypatch, platform, devices, size, any_option):
+  monkeypatch.setattr(jax, 'default_backend', lambda: platform)
+  monkeypatch.setattr(jax, 'device_count', lambda: devices)
+  options = options_for({'kernel': np.zeros((size, size))})
+  assert bool(options) == any_option
+  x = np.ones((4, 4), np.float32)
+  assert jax.jit(lambda x: x @ x).lower(x).compile(options)(x)[0, 0] == 4

@@ -34,7 +34,7 @@ def state_of(workdir, *processes):
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output[-3000:]
   with np.load(workdir / 'state.npz') as saved:
-    return [saved[name] for name in saved.files]
+    return {name: saved[name] for name in saved.files}
 
 
 @pytest.fixture(scope='module')
@@ -56,9 +56,18 @@ def largest_difference(a, b):
   return max(float(np.abs(np.subtract(x, y, dtype=np.float64)).max()) for x, y in zip(a, b, strict=True))
 
 
+def check_equal(a, b):
+  """Parameters and their average within 1e-6; all else, in which squared gradients pass 60, to 1e-6 of its largest."""
+  assert a.keys() == b.keys()
+  for name, x in a.items():
+    parameter = name.startswith(('.params', '.ema'))
+    tolerance = 1e-6 if parameter else 1e-6 * max(1.0, float(np.abs(b[name]).max()))
+    np.testing.assert_allclose(x, b[name], rtol=0, atol=tolerance, err_msg=name)
+
+
 @pytest.mark.parametrize('devices', [2, 4])
 def test_devices_of_one_process(devices, tmp_path, alone):
-  assert largest_difference(state_of(tmp_path, start(tmp_path, 'rendered', devices)), alone('rendered')) <= 1e-5
+  check_equal(state_of(tmp_path, start(tmp_path, 'rendered', devices)), alone('rendered'))
 
 
 @pytest.mark.parametrize('kind', ['resident', 'streamed'])
@@ -71,8 +80,8 @@ def test_two_processes_are_one_with_as_many_devices(kind, tmp_path, folder, alon
   together = state_of(tmp_path / 'pair', *pair)
   (tmp_path / 'one').mkdir()
   one = state_of(tmp_path / 'one', start(tmp_path / 'one', data, 4))
-  assert largest_difference(together, one) <= 1e-6
-  assert largest_difference(together, alone(kind)) <= 1e-5
+  assert largest_difference(together.values(), one.values()) <= 1e-6
+  check_equal(together, alone(kind))
   lines = [(tmp_path / name / 'metrics.jsonl').read_text().count('\n') for name in ('pair', 'one')]
   assert lines[0] == lines[1] > 0
   assert (tmp_path / 'pair' / 'evaluation.json').exists() and (tmp_path / 'pair' / 'report.html').exists()

@@ -26,4 +26,5 @@ else:
   settings.claim(workdir, config)
   state, _ = loop.train(config, workdir)
 if parallel.is_main():
-  np.savez(workdir / 'state.npz', *jax.tree.leaves(state))
+  leaves, _ = jax.tree.flatten_with_path(state)
+  np.savez(workdir / 'state.npz', **{jax.tree_util.keystr(path): leaf for path, leaf in leaves})
