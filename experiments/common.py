@@ -64,6 +64,8 @@ def common() -> ConfigDict:
   config.best = ''  # the validation metric that the best checkpoint maximises, e.g. 'elbo'; '': the last is the best
   config.best_mode = 'max'  # or 'min'
   config.evals = ('terms', 'active_units')  # functions of gen_jax.evaluation
+  config.final_evals = ()  # further ones, too expensive for more than the test split at the end
+  config.importance_samples = 5_000  # with which `likelihood` estimates log p(x)
   config.validation_examples = 10_000  # the first of a fixed random order; 0: all
   config.test_examples = 0
   config.profile = False  # writes a JAX trace of some steps to WORKDIR/profile, for TensorBoard

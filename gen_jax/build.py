@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import inspect
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -23,6 +23,7 @@ from gen_jax.training import parallel
 from gen_jax.types import Batch, Model
 
 POSITIVE = {'batch_size', 'steps', 'steps_per_dispatch', 'log_every', 'eval_every', 'save_every', 'keep', 'workers'}
+POSITIVE |= {'samples', 'components', 'importance_samples'}
 POSITIVE |= {'latent_dim', 'sigma', 'learning_rate', 'eps', 'kernel', 'features', 'kernels', 'hidden'}
 NON_NEGATIVE = {'seed', 'beta', 'capacity', 'weight_decay', 'clip_norm', 'warmup_steps', 'size', 'crop'}
 NON_NEGATIVE |= {'resident_mib', 'validation_examples', 'test_examples'}
@@ -67,7 +68,7 @@ def check(config: ConfigDict) -> None:
   check_values(config)
   parallel.local_rows(config.batch_size)
   data = {split: dataset(config, split) for split in ('train', 'validation', 'test')}['train']
-  evaluators(config, data)
+  evaluators(config, data, final=True)
   game = model(config, data)
   check_likelihood(config, game)
   batch = jax.eval_shape(lambda: example_batch(data, preprocessor(config, data, train=True), rows=1))
@@ -87,16 +88,27 @@ def check_likelihood(config: ConfigDict, game: Model) -> None:
     raise UserError(f'config.data.dequantize=True: {name} is a distribution of discrete values; choose a Gaussian')
 
 
-def evaluators(config: ConfigDict, data: Dataset) -> list[Callable]:
-  """The functions of `gen_jax.evaluation` that `config.evals` names."""
-  names = (config.evals,) if isinstance(config.evals, str) else config.evals
+def evaluators(config: ConfigDict, data: Dataset, final: bool = False) -> list[Callable]:
+  """The functions of `gen_jax.evaluation` that `config.evals` names, and at the end of a run `config.final_evals`."""
+  names = [name for key in ('evals', 'final_evals')[: 1 + final] for name in as_tuple(config[key])]
   there = {name for name in dir(evaluation) if inspect.isfunction(getattr(evaluation, name))}
   for name in map(str, names):
     if name not in there:
       raise UserError(f'config.evals: {name!r} is unknown{nearest(name, there)}')
     if name in evaluation.NEED_FACTORS and not data.factor_sizes:
       raise UserError(f'config.evals: {name} needs a data set with factors, such as sprites')
-  return [getattr(evaluation, name) for name in names]
+  return [with_keys(getattr(evaluation, name), config) for name in names]
+
+
+def as_tuple(names: str | Sequence[str]) -> tuple[str, ...]:
+  """One name on a command line is a string."""
+  return (names,) if isinstance(names, str) else tuple(names)
+
+
+def with_keys(function: Callable, config: ConfigDict) -> Callable:
+  """The function with its keyword-only arguments from the config's keys of these names."""
+  kinds = inspect.signature(function).parameters.values()
+  return functools.partial(function, **{p.name: config[p.name] for p in kinds if p.kind is p.KEYWORD_ONLY})
 
 
 def dataset(config: ConfigDict, split: str) -> Dataset:

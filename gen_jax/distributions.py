@@ -1,8 +1,8 @@
 """Probability distributions as pytrees: element-wise `log_prob` in nats, `sample`, and closed-form divergences.
 
 Every parameter may have any shape; `log_prob` and `kl_divergence` return one value an element, so that a model says
-itself over which axes it sums. A batch of distributions is one object whose leaves have a leading axis, so
-`jax.vmap` over it yields the distribution of one example.
+itself over which axes it sums; distributions of vectors return one value a vector. A batch of distributions is one
+object whose leaves have a leading axis, so `jax.vmap` over it yields the distribution of one example.
 """
 
 import math
@@ -12,6 +12,11 @@ import jax.numpy as jnp
 from flax import struct
 
 from gen_jax.randomness import row_keys
+
+
+def log_normal(eps: jax.Array) -> jax.Array:
+  """log N(eps; 0, 1) of each element."""
+  return -0.5 * eps**2 - 0.5 * math.log(2 * math.pi)
 
 
 @struct.dataclass
@@ -28,12 +33,61 @@ class Normal:
 
   def log_prob(self, x: jax.Array) -> jax.Array:
     """-((x - mu) / sigma)^2 / 2 - log sigma - log(2 pi) / 2."""
-    standardised = (x - self.mu) * jnp.exp(-self.log_sigma)
-    return -0.5 * standardised**2 - self.log_sigma - 0.5 * math.log(2 * math.pi)
+    return log_normal((x - self.mu) * jnp.exp(-self.log_sigma)) - self.log_sigma
 
   def sample(self, key: jax.Array) -> jax.Array:
     """mu + sigma * eps, eps ~ N(0, 1): reparameterised (Kingma & Welling, 2014, section 2.4)."""
     return self.mu + jnp.exp(self.log_sigma) * jax.random.normal(key, self.mu.shape, self.mu.dtype)
+
+  def draw(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(z, log q(z) [B]) of noise eps ~ N(0, 1), all [B,D]."""
+    return self.mu + jnp.exp(self.log_sigma) * eps, sum_dims(log_normal(eps) - self.log_sigma)
+
+
+@struct.dataclass
+class MultivariateNormal:
+  """N(mu, L L^T) of vectors [B,D], L [B,D,D] lower triangular with a positive diagonal."""
+
+  mu: jax.Array
+  scale_tril: jax.Array
+
+  @property
+  def mean(self) -> jax.Array:
+    """mu."""
+    return self.mu
+
+  @property
+  def _log_determinant(self) -> jax.Array:
+    return jnp.log(jnp.diagonal(self.scale_tril, axis1=-2, axis2=-1)).sum(-1)
+
+  def log_prob(self, z: jax.Array) -> jax.Array:
+    """log N(L^-1 (z - mu); 0, I) - log det L, [B]."""
+    eps = jax.lax.linalg.triangular_solve(self.scale_tril, (z - self.mu)[..., None], left_side=True, lower=True)
+    return log_normal(eps[..., 0]).sum(-1) - self._log_determinant
+
+  def draw(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(z, log q(z) [B]) of noise eps ~ N(0, 1), both [B,D]."""
+    z = self.mu + jnp.einsum('bij,bj->bi', self.scale_tril, eps)
+    return z, log_normal(eps).sum(-1) - self._log_determinant
+
+
+@struct.dataclass
+class NormalMixture:
+  """sum_k pi_k N(mu_k, diag sigma_k^2) of a vector [D]: log pi [K], components [K,D]."""
+
+  log_weights: jax.Array
+  components: Normal
+
+  def log_prob(self, z: jax.Array) -> jax.Array:
+    """log sum_k pi_k N(z; mu_k, sigma_k^2) of z [D], []."""
+    z = jnp.broadcast_to(z, self.components.mu.shape)
+    return jax.nn.logsumexp(self.log_weights + self.components.log_prob(z).sum(-1))
+
+  def sample(self, key: jax.Array) -> jax.Array:
+    """[D]; carries no gradient to the weights."""
+    which, noise = jax.random.split(key)
+    k = jax.random.categorical(which, self.log_weights)
+    return jax.tree.map(lambda x: x[k], self.components).sample(noise)
 
 
 @struct.dataclass
@@ -128,3 +182,8 @@ def log_likelihood(distribution, x: jax.Array) -> jax.Array:
 def sum_dims(x: jax.Array) -> jax.Array:
   """Sums [B, ...] over all axes but the first -> [B]."""
   return x.reshape(x.shape[0], -1).sum(-1)
+
+
+def log_mean_exp(log_w: jax.Array) -> jax.Array:
+  """log 1/k sum_j exp(log_w_j) over the first axis: [k, ...] -> [...]."""
+  return jax.nn.logsumexp(log_w, axis=0) - math.log(log_w.shape[0])

@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import jax
+import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
@@ -84,14 +85,17 @@ def benchmark(config: ConfigDict, steps: int, watch: Stopwatch) -> None:
 
 
 def evaluate(run: Run) -> None:
-  """The evaluators on the test split -> evaluation.json, and a table."""
-  found = evaluators(run.config, run.verbs(), run.test, run.config.test_examples)
+  """The evaluators on the test split -> evaluation.json, and a table; arrays [N] -> evaluation.npz."""
+  found = evaluators(run.config, run.verbs(), run.test, run.config.test_examples, final=True)
+  each = {name: found.pop(name) for name in list(found) if isinstance(found[name], np.ndarray)}
   path, step = run.workdir / 'evaluation.json', int(run.state.step)
   known = read_evaluation(path)
   examples = min(run.config.test_examples or run.test.size, run.test.size)
   kept = known if (known.get('step'), known.get('examples')) == (step, examples) else {}
-  table = kept | {'step': step, 'split': 'test', 'examples': examples} | found
+  table = kept | {'step': step, 'split': 'test', 'examples': examples, 'binarize': run.config.data.binarize} | found
   figures.write_bytes(path, (json.dumps(table, indent=2) + '\n').encode())
+  if each:
+    np.savez(run.workdir / 'evaluation.npz', **each)
   print(f'{run.workdir} at step {step}, {examples} test examples; terms in nats per example')
   for name, value in found.items():
     print(f'  {name:{max(map(len, found))}}  {value:10.4f}')

@@ -13,7 +13,7 @@ from gen_jax.types import Model
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def apply(model: Model, verb: str, variables: Any, key: jax.Array, *arguments: Any) -> Any:
+def apply(model: Model, verb: str | Callable, variables: Any, key: jax.Array, *arguments: Any) -> Any:
   """Compiled once for each model and verb, not for each state."""
   return model.apply(variables, *arguments, rngs=key, method=verb)
 
@@ -28,6 +28,10 @@ class Verbs:
 
   def __contains__(self, verb: str) -> bool:
     return callable(getattr(type(self._model), verb, None))
+
+  def compute(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    """`function(model, *arguments)` compiled, with the model at this state."""
+    return apply(self._model, function, self._variables, self._key, *arguments)
 
   def __getattr__(self, verb: str) -> Callable[..., Any]:
     if verb not in self:

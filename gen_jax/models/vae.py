@@ -1,12 +1,25 @@
-"""The variational autoencoder, with beta and an annealed capacity."""
+"""The variational autoencoder: beta, annealed capacity, importance weighting, labels, any prior and posterior."""
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen_jax.distributions import Normal, kl_divergence, log_likelihood, sample_rows, standard_normal, sum_dims
+from gen_jax.distributions import (
+  Normal,
+  kl_divergence,
+  log_likelihood,
+  log_mean_exp,
+  sample_rows,
+  standard_normal,
+  sum_dims,
+)
+from gen_jax.networks.encoders import LabelMap
+from gen_jax.networks.posteriors import DiagonalNormal
+from gen_jax.networks.priors import StandardNormal
+from gen_jax.randomness import row_keys
 from gen_jax.types import Batch, Player
 
 Schedule = float | Callable[[jax.Array], jax.Array]
@@ -17,11 +30,46 @@ def value_at(schedule: Schedule, step: jax.Array) -> jax.Array | float:
   return schedule(step) if callable(schedule) else schedule
 
 
+@jax.custom_vjp
+def scale_gradient(z: jax.Array, scale: jax.Array) -> jax.Array:
+  """z, whose gradient is multiplied by `scale`."""
+  return z
+
+
+scale_gradient.defvjp(lambda z, scale: (z, scale), lambda scale, ct: (ct * scale, jnp.zeros_like(scale)))
+
+
+class Codes(NamedTuple):
+  """k samples of q(z|x) for each example: the first of all examples, then the second ..."""
+
+  q: Any  # the posterior of every row, [k B, ...]
+  z: jax.Array  # [k B, D]
+  log_q: jax.Array  # log q(z|x), [k B]
+
+
+class Terms(NamedTuple):
+  """What an importance weight p(x|z) p(z) / q(z|x) is made of, nats, [k,B]."""
+
+  log_likelihood: jax.Array  # log p(x|z)
+  log_prior: jax.Array  # log p(z)
+  log_posterior: jax.Array  # log q(z|x)
+
+  @property
+  def log_weight(self) -> jax.Array:
+    """log p(x, z) - log q(z|x), [k,B]."""
+    return self.log_likelihood + self.log_prior - self.log_posterior
+
+
 class VAE(nn.Module):
-  """E_q(z|x)[-log p(x|z)] + beta |KL(q(z|x) || p(z)) - C|, p(z) = N(0, I) (Kingma & Welling, 2014).
+  """E_q(z|x)[-log p(x|z)] + beta |KL(q(z|x) || p(z)) - C|, nats per example (Kingma & Welling, 2014).
 
   beta > 1 is the beta-VAE (Higgins et al., 2017); a capacity C that grows with the step, with a large beta, is
-  the annealed VAE (Burgess et al., 2018, eq. 8); C = 0, beta = 1 is the negative ELBO. Nats per example.
+  the annealed VAE (Burgess et al., 2018, eq. 8); C = 0, beta = 1 is the negative ELBO.
+
+  `samples` = k > 1 is the importance weighted autoencoder instead, -log 1/k sum_j w_j with w_j = p(x, z_j) / q(z_j|x)
+  (Burda et al., 2016, eq. 8); `dreg` takes its doubly reparameterised gradient (Tucker et al., 2019, eq. 8).
+  `conditional` gives the label y to both networks: p(x|y), q(z|x, y), and p(z) is the same for all y (Sohn et al.,
+  2015).
   """
 
   encoder: nn.Module  # (x, outputs) -> [B, outputs]
@@ -31,63 +79,141 @@ class VAE(nn.Module):
   latent_dim: int = 10
   beta: Schedule = 1.0
   capacity: Schedule = 0.0  # C in nats
+  samples: int = 1  # k
+  dreg: bool = False
+  family: nn.Module = DiagonalNormal()  # (encoder output, latent_dim) -> q(z|x)
+  prior: nn.Module = StandardNormal()  # (latent_dim, posterior of images) -> p(z)
+  conditional: bool = False
+  num_classes: int = 0
+  label_map: nn.Module = LabelMap()  # (labels, classes, shape) -> one more channel of the encoder's image
 
-  players = {'model': Player('loss', ('encoder', 'decoder', 'likelihood'))}
+  players = {'model': Player('loss', ('encoder', 'decoder', 'likelihood', 'family', 'prior', 'label_map'))}
 
   def __call__(self, batch: Batch) -> jax.Array:
-    """The reconstruction [B,H,W,C]."""
-    return self.reconstruct(batch)
+    """A log weight of each example, [1,B]."""
+    return self.log_weights(batch, self.make_rng('noise'), 1)
 
-  def posterior(self, batch: Batch) -> Normal:
-    """q(z|x) = N(mu, diag sigma^2), [B,D]."""
-    mu, log_variance = jnp.split(self.encoder(batch['image'], 2 * self.latent_dim), 2, axis=-1)
-    return Normal(mu, 0.5 * log_variance)
+  def encoded(self, batch: Batch) -> jax.Array:
+    """What the encoder says of images, and of their labels where the model is conditional."""
+    x = batch['image']
+    if self.conditional:
+      x = jnp.concatenate([x, self.label_map(batch['label'], self.num_classes, x.shape[1:3])], axis=-1)
+    return self.encoder(x, self.family.outputs(self.latent_dim))
 
-  def observation(self, z: jax.Array, target: jax.Array | None = None):
-    """p(x|z) for z [B,D]; `target` is x in training."""
+  def posterior(self, batch: Batch):
+    """q(z|x) of each example."""
+    return self.family(self.encoded(batch), self.latent_dim)
+
+  def prior_of_vectors(self):
+    """p(z) of one z [D]."""
+    return self.prior(self.latent_dim, lambda images: self.posterior({'image': images}))
+
+  def observation(self, z: jax.Array, batch: Batch, target: jax.Array | None = None):
+    """p(x|z) for z [B,D], with the labels of `batch` where the model is conditional; `target` is x in training."""
+    if self.conditional:
+      z = jnp.concatenate([z, jax.nn.one_hot(batch['label'], self.num_classes)], axis=-1)
     height, width, channels = self.image_shape
     h = self.decoder(z, (height, width, channels * self.likelihood.outputs))
     return self.likelihood(h, target)
 
+  def codes(self, batch: Batch, key: jax.Array, samples: int) -> Codes:
+    """`samples` reparameterised z ~ q(z|x) for each example."""
+    h = self.encoded(batch)
+    q = self.family(jnp.tile(h, (samples, 1)), self.latent_dim)
+    noise = sample_rows(standard_normal((len(h), samples, self.latent_dim)), key, batch['row'])
+    return Codes(q, *q.draw(noise.swapaxes(0, 1).reshape(-1, self.latent_dim)))
+
+  def terms(self, codes: Codes, batch: Batch, train: bool = False) -> Terms:
+    """The terms of the importance weights."""
+    x = batch['image']
+    samples = len(codes.z) // len(x)
+    by_sample = lambda a: a.reshape(samples, -1, *a.shape[1:])
+    labels = {'label': jnp.tile(batch['label'], samples)} if self.conditional else {}
+    p = self.observation(codes.z, labels, target=jnp.tile(x, (samples, 1, 1, 1)) if train else None)
+    # vmap broadcasts x over the k samples instead of storing it k times
+    log_p = jax.vmap(log_likelihood, (0, None))(jax.tree.map(by_sample, p), x)
+    log_prior = sum_dims(jax.vmap(self.prior_of_vectors().log_prob)(codes.z))
+    return Terms(log_p, by_sample(log_prior), by_sample(codes.log_q))
+
+  def kl(self, codes: Codes, terms: Terms) -> tuple[jax.Array, bool]:
+    """(KL(q || p) of each latent [B,D] and True where it has a closed form, else its estimate [B,1] and False)."""
+    p = self.prior_of_vectors()
+    if isinstance(codes.q, Normal) and isinstance(p, Normal):
+      return kl_divergence(codes.q, jax.tree.map(lambda x: x[None], p)), True
+    return (terms.log_posterior - terms.log_prior).T, False
+
   def loss(self, batch: Batch, step: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The objective above, averaged over the batch."""
-    x, q = batch['image'], self.posterior(batch)
-    z = sample_rows(q, self.make_rng('noise'), batch['row'])
+    if self.samples > 1:
+      return self.importance_weighted_loss(batch)
+    codes = self.codes(batch, self.make_rng('noise'), 1)
+    terms = self.terms(codes, batch, train=True)
 
     # 1. RECONSTRUCTION  E_q[-log p(x|z)], one sample
-    reconstruction = -log_likelihood(self.observation(z, target=x), x).mean()
+    reconstruction = -terms.log_likelihood.mean()
 
     # 2. LATENT  KL(q(z|x) || p(z)), held at the capacity C
-    kl = sum_dims(kl_divergence(q, standard_normal(z.shape))).mean()
+    kl = self.kl(codes, terms)[0].sum(-1).mean()
     capacity = value_at(self.capacity, step)
     # |KL - C| takes the mean of the global batch, as it couples the examples
     loss = reconstruction + value_at(self.beta, step) * jnp.abs(jax.lax.pmean(kl, 'batch') - capacity)
     return loss, {'reconstruction': reconstruction, 'kl': kl, 'elbo': -reconstruction - kl}
 
+  def importance_weighted_loss(self, batch: Batch) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """-log 1/k sum_j w_j, averaged over the batch."""
+    codes = self.codes(batch, self.make_rng('noise'), self.samples)
+    if self.dreg:
+      codes = self.doubly_reparameterized(codes, batch)
+    log_w = self.terms(codes, batch, train=True).log_weight
+    bound = log_mean_exp(log_w).mean()
+    return -bound, {'bound': bound, 'elbo': log_w.mean()}
+
+  def doubly_reparameterized(self, codes: Codes, batch: Batch) -> Codes:
+    """The same codes, with the encoder's gradient as sum_j w~_j^2 d log w_j / dz_j dz_j / dphi.
+
+    The path of phi to log q(z|x) at a fixed z is cut, and what comes through z_j gets the normalised weight w~_j once
+    more than log sum_j w_j gives it.
+    """
+    fixed = jax.lax.stop_gradient(codes)
+    log_w = self.terms(fixed, batch).log_weight
+    z = scale_gradient(codes.z, jax.nn.softmax(jax.lax.stop_gradient(log_w), axis=0).reshape(-1, 1))
+    return codes._replace(z=z, log_q=sum_dims(fixed.q.log_prob(z)))
+
+  def log_weights(self, batch: Batch, key: jax.Array, samples: int) -> jax.Array:
+    """log p(x, z) - log q(z|x) at fresh z ~ q(z|x): [samples, B]."""
+    return self.terms(self.codes(batch, key, samples), batch).log_weight
+
   def evaluate(self, batch: Batch) -> dict[str, jax.Array]:
-    """Terms of the ELBO for each example [B], `kl_dim` [B,D], one sample of z; squared error from the mean code."""
-    x, q = batch['image'], self.posterior(batch)
-    z = sample_rows(q, self.make_rng('noise'), batch['row'])
-    reconstruction = -log_likelihood(self.observation(z), x)
-    kl_dim = kl_divergence(q, standard_normal(z.shape))
-    elbo = -reconstruction - kl_dim.sum(-1)
-    terms = {
+    """Terms of the ELBO for each example [B], one sample of z; squared error from the mean code.
+
+    `kl_dim` [B,D] where the KL has a closed form; `bound` of k samples where k > 1.
+    """
+    key = self.make_rng('noise')
+    codes = self.codes(batch, key, 1)
+    terms = self.terms(codes, batch)
+    kl_dim, closed = self.kl(codes, terms)
+    kl, log_p = kl_dim.sum(-1), terms.log_likelihood[0]
+    elbo = log_p - kl
+    found = {
       'elbo': elbo,
-      'reconstruction': reconstruction,
-      'kl': kl_dim.sum(-1),
-      'kl_dim': kl_dim,
-      'squared_error': sum_dims((x - self.decode(q.mu, batch)) ** 2),
+      'reconstruction': -log_p,
+      'kl': kl,
+      'squared_error': sum_dims((batch['image'] - self.reconstruct(batch)) ** 2),
     }
-    bits = self.likelihood.bits_per_dim(elbo, x[0].size)
-    return terms if bits is None else terms | {'bits_per_dim': bits}
+    if closed:
+      found['kl_dim'] = kl_dim
+    if self.samples > 1:
+      found['bound'] = log_mean_exp(self.log_weights(batch, key, self.samples))
+    bits = self.likelihood.bits_per_dim(elbo, batch['image'][0].size)
+    return found if bits is None else found | {'bits_per_dim': bits}
 
   def encode(self, batch: Batch) -> jax.Array:
     """The mean code [B,D]."""
-    return self.posterior(batch).mu
+    return self.posterior(batch).mean
 
   def decode(self, z: jax.Array, batch: Batch) -> jax.Array:
     """E[x|z] for z [B,D] -> [B,H,W,C] in the model's range."""
-    return self.observation(z).mean
+    return self.observation(z, batch).mean
 
   def reconstruct(self, batch: Batch) -> jax.Array:
     """The image decoded from the mean code."""
@@ -95,8 +221,7 @@ class VAE(nn.Module):
 
   def latents(self, batch: Batch) -> jax.Array:
     """z ~ p(z), [B,D]; what `sample` decodes."""
-    prior = standard_normal((batch['row'].shape[0], self.latent_dim))
-    return sample_rows(prior, self.make_rng('noise'), batch['row'])
+    return jax.vmap(self.prior_of_vectors().sample)(row_keys(self.make_rng('noise'), batch['row']))
 
   def sample(self, batch: Batch) -> jax.Array:
     """E[x|z] for z ~ p(z)."""

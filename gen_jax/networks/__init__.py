@@ -10,3 +10,9 @@ from gen_jax.networks.likelihoods import Gaussian as Gaussian
 from gen_jax.networks.likelihoods import LearnedGaussian as LearnedGaussian
 from gen_jax.networks.likelihoods import OptimalGaussian as OptimalGaussian
 from gen_jax.networks.likelihoods import PixelGaussian as PixelGaussian
+from gen_jax.networks.posteriors import DiagonalNormal as DiagonalNormal
+from gen_jax.networks.posteriors import FullNormal as FullNormal
+from gen_jax.networks.posteriors import InverseAutoregressiveFlow as InverseAutoregressiveFlow
+from gen_jax.networks.priors import MixturePrior as MixturePrior
+from gen_jax.networks.priors import StandardNormal as StandardNormal
+from gen_jax.networks.priors import VampPrior as VampPrior

@@ -43,3 +43,13 @@ class ConvEncoder(nn.Module):
     for width, kernel in zip(self.features, self.kernels, strict=True):
       x = activation(Conv(width, (kernel, kernel), strides=2, dtype=self.dtype)(x))
     return MLPEncoder(self.hidden, self.activation, self.dtype)(x, outputs)
+
+
+class LabelMap(nn.Module):
+  """A learned image of each class, [H,W,1], which joins the channels of an encoder's input."""
+
+  @nn.compact
+  def __call__(self, labels: jax.Array, num_classes: int, size: tuple[int, int]) -> jax.Array:
+    """int32 [B] -> [B,H,W,1]."""
+    maps = nn.Embed(num_classes, size[0] * size[1], embedding_init=nn.initializers.normal(0.3))(labels)
+    return maps.reshape(-1, *size, 1)

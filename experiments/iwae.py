@@ -1,0 +1,36 @@
+"""The importance weighted autoencoder, and the VAE of the same networks and schedule.
+
+    python launch.py --config=experiments/iwae.py[:mnist[,vae]]
+"""
+
+from experiments.common import experiment
+
+get_config = experiment(
+  default={
+    'batch_size': 128,
+    'steps': 10_000,
+    'data': {'name': 'digits', 'size': 28, 'binarize': 'dynamic'},
+    'model': {
+      'name': 'VAE',
+      'encoder': {'name': 'MLPEncoder', 'hidden': (200, 200), 'activation': 'tanh'},
+      'decoder': {'name': 'MLPDecoder', 'hidden': (200, 200), 'activation': 'tanh'},
+      'likelihood': {'name': 'Bernoulli'},
+      'latent_dim': 50,
+      'samples': 5,
+      'dreg': False,
+    },
+    'optimizer': {'learning_rate': 1e-3, 'schedule': 'cosine'},
+    'best': 'bound',
+    'final_evals': ('likelihood',),
+  },
+  vae={'model': {'samples': 1}, 'best': 'elbo'},
+  mnist={
+    'steps': 300_000,
+    'steps_per_dispatch': 200,
+    'data': {'name': 'mnist', 'train_split': 'train[:58000]', 'validation_split': 'train[58000:]'},
+    'log_every': 1_000,
+    'eval_every': 10_000,
+    'save_every': 10_000,
+  },
+  paper={'model': {'samples': 50}},
+)

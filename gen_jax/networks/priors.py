@@ -1,0 +1,50 @@
+"""p(z), alike in form: `(latent_dim, posterior of images) -> the distribution of one vector z [D]`."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gen_jax.distributions import Normal, NormalMixture, standard_normal
+
+Posterior = Callable[[jax.Array], Normal]
+
+
+class StandardNormal(nn.Module):
+  """N(0, I)."""
+
+  @nn.compact
+  def __call__(self, latent_dim: int, posterior: Posterior) -> Normal:
+    """Knows no parameters."""
+    return standard_normal((latent_dim,))
+
+
+class MixturePrior(nn.Module):
+  """sum_k pi_k N(mu_k, diag sigma_k^2), all learned."""
+
+  components: int = 100
+
+  @nn.compact
+  def __call__(self, latent_dim: int, posterior: Posterior) -> NormalMixture:
+    """Begins near N(0, I): mu_k ~ N(0, I / 4), sigma_k = 1."""
+    shape = (self.components, latent_dim)
+    logits = self.param('logits', nn.initializers.zeros, shape[:1])
+    mu = self.param('mu', nn.initializers.normal(0.5), shape)
+    log_sigma = self.param('log_sigma', nn.initializers.zeros, shape)
+    return NormalMixture(jax.nn.log_softmax(logits), Normal(mu, log_sigma))
+
+
+class VampPrior(nn.Module):
+  """1/K sum_k q(z|u_k) at learned pseudo-inputs u_k (Tomczak & Welling, 2018)."""
+
+  image_shape: tuple[int, int, int]
+  components: int = 500
+  low: float = 0.0  # images lie in [low, 1]
+
+  @nn.compact
+  def __call__(self, latent_dim: int, posterior: Posterior) -> NormalMixture:
+    """The posterior must be a diagonal Normal."""
+    u = self.param('pseudo_inputs', nn.initializers.normal(0.5), (self.components, *self.image_shape))
+    log_weights = jnp.full((self.components,), -jnp.log(self.components))
+    return NormalMixture(log_weights, posterior(self.low + (1 - self.low) * nn.sigmoid(u)))
