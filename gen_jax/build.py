@@ -23,7 +23,7 @@ from gen_jax.training import parallel
 from gen_jax.types import Batch, Model
 
 POSITIVE = {'batch_size', 'steps', 'steps_per_dispatch', 'log_every', 'eval_every', 'save_every', 'keep', 'workers'}
-POSITIVE |= {'samples', 'components', 'importance_samples'}
+POSITIVE |= {'samples', 'temperature', 'categories', 'clusters', 'components', 'importance_samples'}
 POSITIVE |= {'latent_dim', 'sigma', 'learning_rate', 'eps', 'kernel', 'features', 'kernels', 'hidden'}
 NON_NEGATIVE = {'seed', 'beta', 'capacity', 'weight_decay', 'clip_norm', 'warmup_steps', 'size', 'crop'}
 NON_NEGATIVE |= {'resident_mib', 'validation_examples', 'test_examples'}
@@ -71,6 +71,9 @@ def check(config: ConfigDict) -> None:
   evaluators(config, data, final=True)
   game = model(config, data)
   check_likelihood(config, game)
+  check_labels(game, data)
+  if isinstance(game, models.VAE):
+    check_vae(game)
   batch = jax.eval_shape(lambda: example_batch(data, preprocessor(config, data, train=True), rows=1))
   try:
     jax.eval_shape(game.init, randomness.key(0), batch)
@@ -88,6 +91,30 @@ def check_likelihood(config: ConfigDict, game: Model) -> None:
     raise UserError(f'config.data.dequantize=True: {name} is a distribution of discrete values; choose a Gaussian')
 
 
+def check_labels(game: Model, data: Dataset) -> None:
+  """Raises UserError where a conditional model has no labels to condition on."""
+  if getattr(game, 'conditional', False) and not data.num_classes:
+    raise UserError('config.model.conditional=True: the data set has no labels; choose one that has, such as digits')
+
+
+def check_vae(game: models.VAE) -> None:
+  """Raises UserError where one field of a VAE would leave another without effect or meaning."""
+  if game.samples > 1 and (game.beta != 1 or game.capacity != 0):
+    raise UserError(
+      f'config.model.samples={game.samples}: the importance weighted bound has no beta and no capacity; '
+      'set beta=1 and capacity=0, or samples=1'
+    )
+  if game.dreg and game.samples == 1:
+    raise UserError('config.model.dreg=True: needs samples above 1')
+  if game.dreg and isinstance(game.family, networks.InverseAutoregressiveFlow):
+    raise UserError('config.model.dreg=True: needs the density of any z, which InverseAutoregressiveFlow has not')
+  if isinstance(game.prior, networks.VampPrior):
+    if not isinstance(game.family, networks.DiagonalNormal):
+      raise UserError('config.model.prior: VampPrior is a mixture of posteriors that are DiagonalNormal')
+    if game.conditional:
+      raise UserError('config.model.prior: VampPrior has no labels for its pseudo-inputs; set conditional=False')
+
+
 def evaluators(config: ConfigDict, data: Dataset, final: bool = False) -> list[Callable]:
   """The functions of `gen_jax.evaluation` that `config.evals` names, and at the end of a run `config.final_evals`."""
   names = [name for key in ('evals', 'final_evals')[: 1 + final] for name in as_tuple(config[key])]
@@ -97,6 +124,8 @@ def evaluators(config: ConfigDict, data: Dataset, final: bool = False) -> list[C
       raise UserError(f'config.evals: {name!r} is unknown{nearest(name, there)}')
     if name in evaluation.NEED_FACTORS and not data.factor_sizes:
       raise UserError(f'config.evals: {name} needs a data set with factors, such as sprites')
+    if name in evaluation.NEED_LABELS and not data.num_classes:
+      raise UserError(f'config.evals: {name} needs a data set with labels, such as digits')
   return [with_keys(getattr(evaluation, name), config) for name in names]
 
 

@@ -112,6 +112,36 @@ class Bernoulli:
 
 
 @struct.dataclass
+class OneHotCategorical:
+  """A one-hot vector in the last axis, with probabilities softmax(logits)."""
+
+  logits: jax.Array
+
+  @property
+  def mean(self) -> jax.Array:
+    """The probabilities."""
+    return jax.nn.softmax(self.logits)
+
+  def log_prob(self, z: jax.Array) -> jax.Array:
+    """sum_k z_k log p_k over the last axis."""
+    return (z * jax.nn.log_softmax(self.logits)).sum(-1)
+
+  def sample(self, key: jax.Array) -> jax.Array:
+    """One-hot; carries no gradient."""
+    return jax.nn.one_hot(jax.random.categorical(key, self.logits), self.logits.shape[-1])
+
+  def relaxed(self, key: jax.Array, temperature: jax.Array | float) -> jax.Array:
+    """softmax((log p + Gumbel noise) / temperature), reparameterised (Jang et al., 2017, eq. 2)."""
+    noise = jax.random.gumbel(key, self.logits.shape, self.logits.dtype)
+    return jax.nn.softmax((jax.nn.log_softmax(self.logits) + noise) / temperature)
+
+  def kl_to_uniform(self) -> jax.Array:
+    """sum_k p_k log(K p_k) over the last axis."""
+    log_p = jax.nn.log_softmax(self.logits)
+    return (jnp.exp(log_p) * log_p).sum(-1) + math.log(self.logits.shape[-1])
+
+
+@struct.dataclass
 class DiscretizedLogistic:
   """A logistic variable rounded to `levels` equidistant values in [low, 1]; the outer bins reach to infinity.
 

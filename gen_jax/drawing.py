@@ -44,11 +44,17 @@ def pixels(run: Run, images: jax.Array) -> np.ndarray:
   return np.asarray(to_uint8(images, run.config.data.value_range))
 
 
-def decode(run: Run, z: np.ndarray) -> np.ndarray:
-  """Codes [n,D] -> uint8 [n,H,W,C], in batches of one size."""
-  verbs, rows = run.verbs(), np.arange(DECODE_BATCH, dtype=np.int32)
+def is_conditional(run: Run) -> bool:
+  """Whether the model is p(x|y)."""
+  return getattr(run.model, 'conditional', False)
+
+
+def decode(run: Run, z: np.ndarray, label: int = 0) -> np.ndarray:
+  """Codes [n,D] -> uint8 [n,H,W,C], in batches of one size; all of class `label` where the model is conditional."""
+  verbs, batch = run.verbs(), {'row': np.arange(DECODE_BATCH, dtype=np.int32)}
+  batch['label'] = np.full(DECODE_BATCH, label, np.int32)
   padded = np.pad(np.asarray(z, np.float32), ((0, -len(z) % DECODE_BATCH), (0, 0)))
-  parts = [pixels(run, verbs.decode(part, {'row': rows})) for part in padded.reshape(-1, DECODE_BATCH, z.shape[1])]
+  parts = [pixels(run, verbs.decode(part, batch)) for part in padded.reshape(-1, DECODE_BATCH, z.shape[1])]
   return np.concatenate(parts)[: len(z)]
 
 
@@ -56,7 +62,7 @@ def sample(run: Run, number: int = 64, label: int | None = None, seed: int = 0) 
   """Samples from the prior -> samples.npz and figures/samples.png."""
   require(run, 'sample')
   verbs, batch = run.verbs(seed), {'row': np.arange(number, dtype=np.int32)}
-  classes = getattr(run.model, 'num_classes', 0)
+  classes = run.model.num_classes if is_conditional(run) else 0
   if label is not None and not 0 <= label < classes:
     kind = f'has classes 0 to {classes - 1}' if classes else 'is not conditional'
     raise UserError(f'--label={label}: {type(run.model).__name__} {kind}')
@@ -96,8 +102,9 @@ def traverse(run: Run) -> None:
     scale = {'mean': codes.mean(0), 'std': codes.std(0)}
   for i in range(min(3, len(codes))):
     title = f'Latent traversals from test image {i + 1}: one latent moves, the others keep their value'
+    label = int(batch['label'][i]) if is_conditional(run) else 0
     figure = traversals.traversal_figure(
-      functools.partial(decode, run), codes[i], rows=codes.shape[1], title=title, **scale
+      functools.partial(decode, run, label=label), codes[i], rows=codes.shape[1], title=title, **scale
     )
     figures.save_figure(run.workdir / 'figures' / f'traversals_{i + 1}.png', figure)
 
@@ -169,6 +176,8 @@ def possible(run: Run) -> list:
   chosen = [sample] if 'sample' in verbs else []
   chosen += [reconstruct] if 'reconstruct' in verbs else []
   if 'encode' in verbs and 'decode' in verbs:
-    chosen += [traverse, interpolate] + ([draw_plane] if run.model.latent_dim == 2 else [])
+    # a walk between images of two classes has no one condition
+    walks = [] if is_conditional(run) else [interpolate] + ([draw_plane] if run.model.latent_dim == 2 else [])
+    chosen += [traverse, *walks]
   return chosen
 

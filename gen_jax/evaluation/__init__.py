@@ -4,6 +4,7 @@ A keyword-only argument is the key of the config with its name. A value is a num
 example.
 """
 
+from gen_jax.evaluation.clustering import clustering as clustering
 from gen_jax.evaluation.factors import spearman as spearman
 from gen_jax.evaluation.likelihood import elbo_decomposition as elbo_decomposition
 from gen_jax.evaluation.likelihood import likelihood as likelihood
@@ -11,3 +12,4 @@ from gen_jax.evaluation.terms import active_units as active_units
 from gen_jax.evaluation.terms import terms as terms
 
 NEED_FACTORS = {'spearman'}
+NEED_LABELS = {'clustering'}

@@ -1,6 +1,5 @@
 """The variational autoencoder: beta, annealed capacity, importance weighting, labels, any prior and posterior."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -20,14 +19,8 @@ from gen_jax.networks.encoders import LabelMap
 from gen_jax.networks.posteriors import DiagonalNormal
 from gen_jax.networks.priors import StandardNormal
 from gen_jax.randomness import row_keys
+from gen_jax.schedules import Schedule, value_at
 from gen_jax.types import Batch, Player
-
-Schedule = float | Callable[[jax.Array], jax.Array]
-
-
-def value_at(schedule: Schedule, step: jax.Array) -> jax.Array | float:
-  """A constant itself, or the schedule's value at `step`."""
-  return schedule(step) if callable(schedule) else schedule
 
 
 @jax.custom_vjp

@@ -48,3 +48,13 @@ class VampPrior(nn.Module):
     u = self.param('pseudo_inputs', nn.initializers.normal(0.5), (self.components, *self.image_shape))
     log_weights = jnp.full((self.components,), -jnp.log(self.components))
     return NormalMixture(log_weights, posterior(self.low + (1 - self.low) * nn.sigmoid(u)))
+
+
+class Clusters(nn.Module):
+  """p(z|y) = N(mu_y, diag sigma_y^2) of every cluster y, learned."""
+
+  @nn.compact
+  def __call__(self, clusters: int, latent_dim: int) -> Normal:
+    """Begins at mu_y ~ N(0, I), sigma_y = 1; [K,D]."""
+    mu = self.param('mu', nn.initializers.normal(1.0), (clusters, latent_dim))
+    return Normal(mu, self.param('log_sigma', nn.initializers.zeros, (clusters, latent_dim)))

@@ -1,0 +1,36 @@
+"""A VAE with 20 categorical latents of 10 categories.
+
+    python launch.py --config=experiments/categorical_vae.py[:mnist]
+"""
+
+from experiments.common import experiment
+
+get_config = experiment(
+  default={
+    'batch_size': 128,
+    'steps': 20_000,
+    'data': {'name': 'digits', 'size': 28, 'binarize': 'dynamic'},
+    'model': {
+      'name': 'CategoricalVAE',
+      'encoder': {'name': 'MLPEncoder', 'hidden': (512, 256)},
+      'decoder': {'name': 'MLPDecoder', 'hidden': (256, 512)},
+      'likelihood': {'name': 'Bernoulli'},
+      'latent_dim': 20,
+      'categories': 10,
+      'temperature': {
+        'name': 'exponential_decay',
+        'init_value': 1.0,
+        'end_value': 0.5,
+        'transition_steps': 10_000,
+        'decay_rate': 0.5,
+      },
+    },
+    'optimizer': {'schedule': 'cosine'},
+    'best': 'elbo',
+    'final_evals': ('likelihood',),
+  },
+  mnist={
+    'steps': 50_000,
+    'data': {'name': 'mnist', 'train_split': 'train[:58000]', 'validation_split': 'train[58000:]'},
+  },
+)

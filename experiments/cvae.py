@@ -1,0 +1,29 @@
+"""The conditional VAE p(x|y): a digit of any class.
+
+    python launch.py --config=experiments/cvae.py[:mnist]
+"""
+
+from experiments.common import experiment
+
+get_config = experiment(
+  default={
+    'batch_size': 128,
+    'steps': 20_000,
+    'data': {'name': 'digits', 'size': 28, 'binarize': 'dynamic'},
+    'model': {
+      'name': 'VAE',
+      'encoder': {'name': 'MLPEncoder', 'hidden': (500, 500)},
+      'decoder': {'name': 'MLPDecoder', 'hidden': (500, 500)},
+      'likelihood': {'name': 'Bernoulli'},
+      'latent_dim': 20,
+      'conditional': True,
+    },
+    'optimizer': {'schedule': 'cosine'},
+    'best': 'elbo',
+    'final_evals': ('likelihood',),
+  },
+  mnist={
+    'steps': 50_000,
+    'data': {'name': 'mnist', 'train_split': 'train[:58000]', 'validation_split': 'train[58000:]'},
+  },
+)

@@ -1,0 +1,30 @@
+"""A Gaussian-mixture VAE: clusters of digits, found without labels.
+
+    python launch.py --config=experiments/gm_vae.py[:mnist]
+"""
+
+from experiments.common import experiment
+
+get_config = experiment(
+  default={
+    'batch_size': 128,
+    'steps': 20_000,
+    'data': {'name': 'digits', 'size': 28, 'binarize': 'dynamic'},
+    'model': {
+      'name': 'GMVAE',
+      'encoder': {'name': 'MLPEncoder', 'hidden': (512, 512)},
+      'decoder': {'name': 'MLPDecoder', 'hidden': (256, 256)},
+      'likelihood': {'name': 'Bernoulli'},
+      'latent_dim': 10,
+      'clusters': 10,
+    },
+    'optimizer': {'schedule': 'cosine'},
+    'evals': ('terms', 'clustering'),
+    'best': 'elbo',
+    'final_evals': ('likelihood',),
+  },
+  mnist={
+    'steps': 50_000,
+    'data': {'name': 'mnist', 'train_split': 'train[:58000]', 'validation_split': 'train[58000:]'},
+  },
+)
