@@ -67,8 +67,10 @@ def check(config: ConfigDict) -> None:
   check_values(config)
   parallel.local_rows(config.batch_size)
   data = {split: dataset(config, split) for split in ('train', 'validation', 'test')}['train']
-  evaluators(config, data)
   game = model(config, data)
+  for evaluator in evaluators(config, data):
+    if evaluator.__name__ in evaluation.NEED_CONDITION and not getattr(game, 'conditional', False):
+      raise UserError(f'config.evals: {evaluator.__name__} needs a conditional model')
   check_likelihood(config, game)
   batch = jax.eval_shape(lambda: example_batch(data, preprocessor(config, data, train=True), rows=1))
   try:
@@ -96,6 +98,8 @@ def evaluators(config: ConfigDict, data: Dataset) -> list[Callable]:
       raise UserError(f'config.evals: {name!r} is unknown{nearest(name, there)}')
     if name in evaluation.NEED_FACTORS and not data.factor_sizes:
       raise UserError(f'config.evals: {name} needs a data set with factors, such as sprites')
+    if name in evaluation.NEED_LABELS and not data.num_classes:
+      raise UserError(f'config.evals: {name} needs a data set with labels, such as digits')
   return [getattr(evaluation, name) for name in names]
 
 
