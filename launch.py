@@ -16,7 +16,7 @@ from gen_jax.stopwatch import Stopwatch
 MODES = {
   'train': 'trains or resumes; then all below: evaluation, figures, report',
   'evaluate': 'evaluates on the test split: evaluation.json',
-  'sample': 'samples from the prior: samples.npz, figures/samples.png',
+  'sample': 'samples from the prior: samples.npz, figures/samples.png; or by --sampler',
   'reconstruct': 'test images and their reconstructions: figures/reconstructions.png',
   'traverse': 'moves one latent at a time: figures/traversals_*.png',
   'interpolate': 'walks between the codes of two images: figures/interpolations.png',
@@ -36,6 +36,11 @@ def define_flags() -> flags.FlagValues:
   flags.DEFINE_integer('number', 64, 'how many images `sample` draws', lower_bound=1, flag_values=values)
   flags.DEFINE_integer('label', None, 'the class that `sample` draws; all in turn by default', flag_values=values)
   flags.DEFINE_integer('seed', 0, 'of the noise of `sample`', lower_bound=0, flag_values=values)
+  flags.DEFINE_string(
+    'sampler', 'prior', "where `sample` takes codes from: prior, or mixture, fitted to training codes",
+    flag_values=values,
+  )  # fmt: skip
+  flags.DEFINE_integer('components', 10, 'Gaussians of --sampler=mixture', lower_bound=1, flag_values=values)
   flags.DEFINE_list('others', [], 'the workdirs that `compare` sets beside --workdir', flag_values=values)
   flags.DEFINE_integer(
     'benchmark_steps', 200, 'how many steps `benchmark` times, rounded up to dispatches', lower_bound=1,

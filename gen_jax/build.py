@@ -68,8 +68,10 @@ def check(config: ConfigDict) -> None:
   check_values(config)
   parallel.local_rows(config.batch_size)
   data = {split: dataset(config, split) for split in ('train', 'validation', 'test')}['train']
-  evaluators(config, data, final=True)
   game = model(config, data)
+  for evaluator in evaluators(config, data, final=True):
+    if evaluator.__name__ in evaluation.NEED_CONDITION and not getattr(game, 'conditional', False):
+      raise UserError(f'config.evals: {evaluator.__name__} needs a conditional model')
   check_likelihood(config, game)
   check_labels(game, data)
   if isinstance(game, models.VAE):
@@ -126,18 +128,12 @@ def evaluators(config: ConfigDict, data: Dataset, final: bool = False) -> list[C
       raise UserError(f'config.evals: {name} needs a data set with factors, such as sprites')
     if name in evaluation.NEED_LABELS and not data.num_classes:
       raise UserError(f'config.evals: {name} needs a data set with labels, such as digits')
-  return [with_keys(getattr(evaluation, name), config) for name in names]
+  return [getattr(evaluation, name) for name in names]
 
 
 def as_tuple(names: str | Sequence[str]) -> tuple[str, ...]:
   """One name on a command line is a string."""
   return (names,) if isinstance(names, str) else tuple(names)
-
-
-def with_keys(function: Callable, config: ConfigDict) -> Callable:
-  """The function with its keyword-only arguments from the config's keys of these names."""
-  kinds = inspect.signature(function).parameters.values()
-  return functools.partial(function, **{p.name: config[p.name] for p in kinds if p.kind is p.KEYWORD_ONLY})
 
 
 def dataset(config: ConfigDict, split: str) -> Dataset:
@@ -166,10 +162,13 @@ def preprocess_with(**options: Any) -> Callable[[Batch, jax.Array], Batch]:
   return functools.partial(preprocess.preprocess, **options)
 
 
-def preprocessor(config: ConfigDict, data: Dataset, train: bool) -> Callable[[Batch, jax.Array], Batch]:
-  """(raw batch, key) -> the batch as the model sees it."""
+def preprocessor(
+  config: ConfigDict, data: Dataset, train: bool, **changes: Any
+) -> Callable[[Batch, jax.Array], Batch]:
+  """(raw batch, key) -> the batch as the model sees it; `changes` of config.data."""
   names = ('size', 'crop', 'flip', 'value_range', 'binarize', 'dequantize')
-  return preprocess_with(**{name: config.data[name] for name in names}, levels=data.levels, train=train)
+  options = {name: config.data[name] for name in names} | changes
+  return preprocess_with(**options, levels=data.levels, train=train)
 
 
 def facts(config: ConfigDict, data: Dataset) -> dict[str, Any]:

@@ -3,22 +3,26 @@
 import functools
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import jax
 import numpy as np
 
-from gen_jax import build
-from gen_jax.data.batches import evaluation_batches
+from gen_jax import build, randomness
 from gen_jax.data.preprocess import to_uint8
+from gen_jax.distributions import sample_rows, standard_normal
 from gen_jax.errors import UserError
-from gen_jax.evaluation import terms
+from gen_jax.evaluation import mixture, terms
 from gen_jax.runs import Run
-from gen_jax.training.evaluate import EVALUATION_BATCH
+from gen_jax.settings import nearest
+from gen_jax.training.evaluate import EVALUATION_BATCH, split_batches
 from gen_jax.types import Batch
 from gen_jax.visualise import curves, figures, grids, plane, traversals
 
 DECODE_BATCH = 64
+SAMPLERS = ('prior', 'mixture')
+MIXTURE_CODES = 10_000  # of the training split, that the mixture is fitted to
+SHOWN = 12  # images in a row of a figure that compares samplers
 
 
 def require(run: Run, *verbs: str) -> None:
@@ -35,18 +39,12 @@ def test_batch(run: Run) -> Batch:
 
 def test_batches(run: Run, examples: int) -> Iterator[Batch]:
   """Preprocessed batches with `examples` of the test images, always the same ones."""
-  process = build.preprocessor(run.config, run.test, train=False)
-  return evaluation_batches(run.test, process, EVALUATION_BATCH, examples)
+  return split_batches(run.config, run.test, examples)
 
 
 def pixels(run: Run, images: jax.Array) -> np.ndarray:
   """Images in the model's range as uint8."""
   return np.asarray(to_uint8(images, run.config.data.value_range))
-
-
-def is_conditional(run: Run) -> bool:
-  """Whether the model is p(x|y)."""
-  return getattr(run.model, 'conditional', False)
 
 
 def decode(run: Run, z: np.ndarray, label: int = 0) -> np.ndarray:
@@ -58,11 +56,25 @@ def decode(run: Run, z: np.ndarray, label: int = 0) -> np.ndarray:
   return np.concatenate(parts)[: len(z)]
 
 
-def sample(run: Run, number: int = 64, label: int | None = None, seed: int = 0) -> None:
-  """Samples from the prior -> samples.npz and figures/samples.png."""
+def sample(
+  run: Run,
+  number: int = 64,
+  label: int | None = None,
+  seed: int = 0,
+  sampler: str = 'prior',
+  components: int = 10,
+) -> None:
+  """Samples from the prior -> samples.npz and figures/samples.png; or those of `sample_mixture`."""
+  if sampler not in SAMPLERS:
+    raise UserError(f'--sampler={sampler} is unknown{nearest(sampler, SAMPLERS)}')
+  if sampler == 'mixture':
+    if label is not None:
+      raise UserError(f'--label={label}: --sampler=mixture knows no classes')
+    sample_mixture(run, number, seed, components)
+    return
   require(run, 'sample')
   verbs, batch = run.verbs(seed), {'row': np.arange(number, dtype=np.int32)}
-  classes = run.model.num_classes if is_conditional(run) else 0
+  classes = verbs.classes
   if label is not None and not 0 <= label < classes:
     kind = f'has classes 0 to {classes - 1}' if classes else 'is not conditional'
     raise UserError(f'--label={label}: {type(run.model).__name__} {kind}')
@@ -73,11 +85,46 @@ def sample(run: Run, number: int = 64, label: int | None = None, seed: int = 0) 
     arrays['latents'] = np.asarray(verbs.latents(batch))
   if 'label' in batch:
     arrays['labels'] = batch['label']
-  fresh = run.workdir / 'samples.tmp.npz'
-  np.savez_compressed(fresh, **arrays)
-  os.replace(fresh, run.workdir / 'samples.npz')
   columns = classes if 0 < classes <= 20 else math.ceil(math.sqrt(number))
-  grids.save_png(run.workdir / 'figures' / 'samples.png', grids.grid(arrays['images'], columns))
+  write_samples(run, 'samples', arrays, columns)
+
+
+def write_samples(run: Run, name: str, arrays: Mapping[str, np.ndarray], columns: int) -> None:
+  """NAME.npz with the arrays, and figures/NAME.png with 'images' uint8 [N,H,W,C] in a grid."""
+  fresh = run.workdir / f'{name}.tmp.npz'
+  np.savez_compressed(fresh, **arrays)
+  os.replace(fresh, run.workdir / f'{name}.npz')
+  grids.save_png(run.workdir / 'figures' / f'{name}.png', grids.grid(arrays['images'], columns))
+
+
+def sample_mixture(run: Run, number: int, seed: int, components: int) -> None:
+  """Codes from a mixture of Gaussians fitted to those of training images, decoded (Ghosh et al., 2020, section 4).
+
+  Fitted to the codes of 10,000 training images, for a VAE to the means of q(z|x) -> samples_mixture.npz,
+  figures/samples_mixture.png, and beside codes from N(0, I) figures/samplers.png.
+  """
+  require(run, 'encode', 'decode')
+  verbs = run.verbs()
+  if verbs.classes:
+    raise UserError(f'--sampler=mixture: {type(run.model).__name__} is conditional, and the mixture knows no classes')
+  parts = [
+    np.asarray(verbs.encode(batch))[np.asarray(batch['mask']) > 0]
+    for batch in split_batches(run.config, build.dataset(run.config, 'train'), MIXTURE_CODES)
+  ]
+  fitted = mixture.fit(np.concatenate(parts), components, seed)
+  key, rows = randomness.key(seed), np.arange(max(number, 4 * SHOWN), dtype=np.int32)
+  latents = {
+    'N(0, I)': np.asarray(sample_rows(standard_normal((len(rows), fitted.means.shape[1])), key, rows)),
+    f'mixture of {components}': np.asarray(fitted.sample(key, rows)),
+  }
+  images = {name: decode(run, z) for name, z in latents.items()}
+  *_, name = images
+  arrays = {'images': images[name][:number], 'latents': latents[name][:number]}
+  write_samples(run, 'samples_mixture', arrays, math.ceil(math.sqrt(number)))
+  lines = [(name, x[i : i + SHOWN]) for name, x in images.items() for i in range(0, 4 * SHOWN, SHOWN)]
+  title = 'Decoded codes from N(0, I), and from a mixture of Gaussians fitted to codes of training images'
+  figure = grids.labelled_grid([x for _, x in lines], [name for name, _ in lines], title, block=4)
+  figures.save_figure(run.workdir / 'figures' / 'samplers.png', figure)
 
 
 def reconstruct(run: Run) -> None:
@@ -102,7 +149,7 @@ def traverse(run: Run) -> None:
     scale = {'mean': codes.mean(0), 'std': codes.std(0)}
   for i in range(min(3, len(codes))):
     title = f'Latent traversals from test image {i + 1}: one latent moves, the others keep their value'
-    label = int(batch['label'][i]) if is_conditional(run) else 0
+    label = int(batch['label'][i]) if verbs.classes else 0
     figure = traversals.traversal_figure(
       functools.partial(decode, run, label=label), codes[i], rows=codes.shape[1], title=title, **scale
     )
@@ -177,7 +224,7 @@ def possible(run: Run) -> list:
   chosen += [reconstruct] if 'reconstruct' in verbs else []
   if 'encode' in verbs and 'decode' in verbs:
     # a walk between images of two classes has no one condition
-    walks = [] if is_conditional(run) else [interpolate] + ([draw_plane] if run.model.latent_dim == 2 else [])
+    walks = [] if verbs.classes else [interpolate] + ([draw_plane] if run.model.latent_dim == 2 else [])
     chosen += [traverse, *walks]
   return chosen
 

@@ -19,13 +19,15 @@ from gen_jax.training.loop import train as training_loop
 from gen_jax.training.metrics import read_metrics
 from gen_jax.visualise import curves, figures, report
 
-CAPTIONS = {  # in the order of the report; by the beginning of the file's name
+CAPTIONS = {  # in the order of the report; by the pattern of the file's name
   'reconstructions': 'Test images and their reconstructions',
   'samples': 'Samples from the prior',
-  'traversals': 'One latent at a time',
+  'samples_mixture': 'Samples from a mixture of Gaussians fitted to the codes of training images',
+  'samplers': 'Codes from N(0, I) beside those from the mixture, decoded',
+  'traversals_*': 'One latent at a time',
   'interpolations': 'Walks between the codes of two test images, straight and along the sphere',
   'plane': 'The latent plane: codes of the test set, and what the plane decodes to',
-  'comparison': 'Beside other runs',
+  'comparison_*': 'Beside other runs',
 }
 
 
@@ -98,7 +100,7 @@ def evaluate(run: Run) -> None:
     np.savez(run.workdir / 'evaluation.npz', **each)
   print(f'{run.workdir} at step {step}, {examples} test examples; terms in nats per example')
   for name, value in found.items():
-    print(f'  {name:{max(map(len, found))}}  {value:10.4f}')
+    print(f'  {name:{max(map(len, found))}}  {value if isinstance(value, str) else f"{value:10.4f}"}')
 
 
 def read_evaluation(path: pathlib.Path) -> dict[str, float]:
@@ -120,7 +122,7 @@ def write_report(run: Run) -> None:
     config=json.loads(run.config.to_json()),
     evaluation=read_evaluation(run.workdir / 'evaluation.json'),
     records=records,
-    figures=[(text, path) for name, text in CAPTIONS.items() for path in sorted(folder.glob(f'{name}*.png'))],
+    figures=[(text, path) for name, text in CAPTIONS.items() for path in sorted(folder.glob(f'{name}.png'))],
   )
   print(f'report: {run.workdir / "report.html"}')
 
@@ -157,7 +159,7 @@ def run(arguments: flags.FlagValues, config: ConfigDict, watch: Stopwatch) -> No
   build.check_values(config)
   opened = runs.load(workdir, arguments.checkpoint, config)
   options = {
-    'sample': lambda: {'number': arguments.number, 'label': arguments.label, 'seed': arguments.seed},
+    'sample': lambda: {key: arguments[key].value for key in ('number', 'label', 'seed', 'sampler', 'components')},
     'compare': lambda: {'others': [runs.load(other, arguments.checkpoint) for other in arguments.others]},
   }
   MODES[arguments.mode](opened, **options.get(arguments.mode, dict)())

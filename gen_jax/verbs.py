@@ -33,6 +33,11 @@ class Verbs:
     """`function(model, *arguments)` compiled, with the model at this state."""
     return apply(self._model, function, self._variables, self._key, *arguments)
 
+  @property
+  def classes(self) -> int:
+    """How many classes the model is conditional on; 0 if it is not conditional."""
+    return self._model.num_classes if getattr(self._model, 'conditional', False) else 0
+
   def __getattr__(self, verb: str) -> Callable[..., Any]:
     if verb not in self:
       raise UserError(f'{type(self._model).__name__} has no verb {verb!r}')

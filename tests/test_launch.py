@@ -37,6 +37,14 @@ def trained(tmp_path_factory):
   return workdir
 
 
+@pytest.fixture(scope='module')
+def autoencoder(tmp_path_factory):
+  """Which has no prior."""
+  workdir = tmp_path_factory.mktemp('runs') / 'autoencoder'
+  runs('--config=experiments/autoencoder.py:smoke', f'--workdir={workdir}')
+  return workdir
+
+
 @pytest.mark.parametrize('name', EXPERIMENTS)
 def test_every_experiment_runs_to_its_report(name, tmp_path):
   runs(f'--config=experiments/{name}.py:smoke', f'--workdir={tmp_path}')
@@ -106,6 +114,62 @@ def test_modes_on_a_workdir(trained, capsys):
   assert json.loads((trained / 'evaluation.json').read_text())['step'] == 10
 
 
+def test_samples_from_a_mixture_of_the_codes(trained, autoencoder, capsys):
+  mixture = ('--mode=sample', '--sampler=mixture')
+  for workdir, latents in ((trained, 2), (autoencoder, 10)):
+    runs(f'--workdir={workdir}', *mixture, '--number=5', '--components=3')
+    with np.load(workdir / 'samples_mixture.npz') as samples:
+      assert samples['images'].shape == (5, 28, 28, 1) and samples['images'].dtype == np.uint8
+      assert samples['latents'].shape == (5, latents)
+      run, z = gen_jax.load(workdir), samples['latents']
+      again = run.verbs().decode(z, {'row': np.arange(5)})
+      np.testing.assert_allclose(samples['images'], np.asarray(again) * 255, atol=0.51)
+    for name in ('samples_mixture', 'samplers'):
+      with Image.open(workdir / 'figures' / f'{name}.png') as image:
+        image.verify()
+  from gen_jax import build, drawing
+
+  batches = drawing.split_batches(run.config, build.dataset(run.config, 'train'))
+  codes = np.concatenate([run.verbs().encode(batch) for batch in batches])
+  runs(f'--workdir={autoencoder}', *mixture, '--number=400')
+  with np.load(autoencoder / 'samples_mixture.npz') as samples:
+    np.testing.assert_allclose(samples['latents'].mean(0), codes.mean(0), atol=0.25 * codes.std(0).max())
+    np.testing.assert_allclose(samples['latents'].std(0), codes.std(0), rtol=0.25)
+  runs(f'--workdir={autoencoder}', '--mode=report')
+  captions = re.findall('<figcaption>(.*?)</figcaption>', (autoencoder / 'report.html').read_text())
+  assert sum('fitted to the codes' in caption for caption in captions) == 1 and 'Samples from the prior' not in captions
+
+  sample = (f'--workdir={trained}', '--mode=sample')
+  assert '--sampler=mixtur is unknown; did you mean mixture?' in fails(capsys, *sample, '--sampler=mixtur')
+  assert 'between 1 and the number of codes, 1397' in fails(capsys, *sample, mixture[1], '--components=2000')
+  assert '--label=3: --sampler=mixture knows no classes' in fails(capsys, *sample, mixture[1], '--label=3')
+
+
+def test_a_conditional_model(capsys, monkeypatch, tmp_path):
+  from gen_jax import evaluation, models
+  from gen_jax.evaluation import agreement
+
+  def class_agreement(verbs, batches):
+    return agreement.class_agreement(verbs, batches, per_class=20)
+
+  class Conditional(models.VAE):
+    num_classes: int = 0
+    conditional: bool = True
+
+  monkeypatch.setattr(evaluation, 'class_agreement', class_agreement)
+  monkeypatch.setattr(models, 'Conditional', Conditional, raising=False)
+  runs(VAE, f'--workdir={tmp_path}', '--config.model.name=Conditional', '--config.evals=class_agreement',
+       '--config.model.latent_dim=2', '--config.best=', '--config.eval_every=20')  # fmt: skip
+  evaluation = json.loads((tmp_path / 'evaluation.json').read_text())
+  assert len(evaluation['classifier_hash']) == 12 and 0 <= evaluation['named_right'] < 0.5
+  assert evaluation['classifier_hash'] in capsys.readouterr().out
+  assert evaluation['classifier_hash'] in (tmp_path / 'report.html').read_text()
+  last = json.loads((tmp_path / 'metrics.jsonl').read_text().splitlines()[-1])
+  assert 'validation/named_right' in last and 'validation/classifier_hash' not in last
+  said = fails(capsys, f'--workdir={tmp_path}', '--mode=sample', '--sampler=mixture')
+  assert 'Conditional is conditional, and the mixture knows no classes' in said
+
+
 def test_the_same_command_again_changes_no_parameter(trained, capsys):
   before = gen_jax.load(trained).state
   runs(VAE, f'--workdir={trained}', '--config.model.latent_dim=2')
@@ -156,6 +220,9 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'a likelihood of another range': ('--config.data.value_range=(-1.0,1.0)', 'Bernoulli needs (0.0, 1.0)'),
   'a likelihood of other values': ('--config.data.dequantize=True', 'Bernoulli is a distribution of discrete values'),
   'factors': ('--config.evals=spearman', 'spearman needs a data set with factors'),
+  'labels': ('--config=experiments/beta_vae.py:smoke --config.evals=probe', 'probe needs a data set with labels'),
+  'condition': ('--config.evals=class_agreement', 'class_agreement needs a conditional model'),
+  'components': ('--components=0', '--components=0: '),
   'a number of an evaluator': ('--config.evals=3', "'3' is unknown"),
   'seed': ('--config.seed=99999999999', 'config.seed=99999999999: must be below 2^32'),
   'warm-up': ('--config.optimizer.warmup_steps=20', 'warmup_steps=20: must be below config.steps'),
@@ -172,7 +239,7 @@ def test_mistakes_end_in_one_line_and_nothing_is_written(mistake, capsys, tmp_pa
   argument, expected = MISTAKES[mistake]
   workdir = tmp_path / 'run'
   experiment = [] if argument.startswith('--config=') else [VAE]
-  assert expected in fails(capsys, *experiment, argument, f'--workdir={workdir}')
+  assert expected in fails(capsys, *experiment, *argument.split(), f'--workdir={workdir}')
   assert not workdir.exists()
 
 
@@ -315,12 +382,11 @@ def test_checkpoints_that_are_not_there(capsys, trained):
   assert '--checkpoint=11: choose best, last, or one of the steps 10, 20' in said
 
 
-def test_verbs_and_labels_that_a_model_lacks(capsys, trained, tmp_path):
+def test_verbs_and_labels_that_a_model_lacks(capsys, trained, autoencoder):
   assert '--label=3: VAE is not conditional' in fails(capsys, f'--workdir={trained}', '--mode=sample', '--label=3')
-  runs('--config=experiments/autoencoder.py:smoke', f'--workdir={tmp_path}')
-  assert "Autoencoder" in fails(capsys, f'--workdir={tmp_path}', '--mode=sample')
-  assert 'has 10 latents, not 2' in fails(capsys, f'--workdir={tmp_path}', '--mode=plane')
-  assert 'needs --others' in fails(capsys, f'--workdir={tmp_path}', '--mode=compare')
+  assert "Autoencoder" in fails(capsys, f'--workdir={autoencoder}', '--mode=sample')
+  assert 'has 10 latents, not 2' in fails(capsys, f'--workdir={autoencoder}', '--mode=plane')
+  assert 'needs --others' in fails(capsys, f'--workdir={autoencoder}', '--mode=compare')
 
 
 def test_image_folders(capsys, tmp_path):

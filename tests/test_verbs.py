@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from small import small_config
 
-from gen_jax import build
+from gen_jax import build, evaluation
 from gen_jax.errors import UserError
 from gen_jax.training.evaluate import evaluate
 from gen_jax.training.loop import fresh_state
@@ -53,3 +53,13 @@ def test_evaluation_does_not_see_the_noise_of_training(monkeypatch):
   monkeypatch.setattr(build, 'preprocess_with', spy)
   first = evaluate(config, Verbs(model, state), data, 50)
   assert set(seen) == {False} and first == evaluate(config, Verbs(model, state), data, 50)
+
+
+def test_a_probe_is_given_the_whole_training_split_as_well(monkeypatch):
+  def probe(verbs, batches, *, train_batches):
+    for name, split in (('scored', batches), ('learned', train_batches)):
+      yield name, sum(float(batch['mask'].sum()) for batch in split())
+
+  monkeypatch.setattr(evaluation, 'probe', probe)
+  config, data, model, state = start(evals=('probe',))
+  assert evaluate(config, Verbs(model, state), data, 50) == {'scored': 50.0, 'learned': 1397.0}

@@ -1,6 +1,9 @@
 """Runs the evaluators that a config names."""
 
 import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -8,6 +11,7 @@ from ml_collections import ConfigDict
 from gen_jax import build
 from gen_jax.data.batches import evaluation_batches
 from gen_jax.data.dataset import Dataset
+from gen_jax.types import Batch
 from gen_jax.verbs import Verbs
 
 EVALUATION_BATCH = 256
@@ -15,12 +19,27 @@ EVALUATION_BATCH = 256
 
 def evaluate(
   config: ConfigDict, verbs: Verbs, data: Dataset, examples: int, final: bool = False
-) -> dict[str, float | np.ndarray]:
+) -> dict[str, float | str | np.ndarray]:
   """{name: value} of `config.evals`, and of `config.final_evals` if `final`, on a split, or on `examples` of it."""
-  batches = functools.partial(
-    evaluation_batches, data, build.preprocessor(config, data, train=False), EVALUATION_BATCH, examples
-  )
+  batches = functools.partial(split_batches, config, data, examples)
   found = {}
   for evaluator in build.evaluators(config, data, final):
-    found.update(evaluator(verbs, batches))
+    found.update(evaluator(verbs, batches, **keywords(evaluator, config, data, examples)))
   return found
+
+
+def keywords(evaluator: Callable, config: ConfigDict, data: Dataset, examples: int) -> dict[str, Any]:
+  """The keyword-only arguments of an evaluator."""
+  given = {
+    'train_batches': lambda: split_batches(config, build.dataset(config, 'train')),
+    'grey_batches': lambda: split_batches(config, data, examples, binarize='none'),
+  }
+  kinds = inspect.signature(evaluator).parameters.values()
+  names = [parameter.name for parameter in kinds if parameter.kind is parameter.KEYWORD_ONLY]
+  return {name: given.get(name) or config[name] for name in names}
+
+
+def split_batches(config: ConfigDict, data: Dataset, examples: int = 0, **changes: Any) -> Iterator[Batch]:
+  """Preprocessed batches of a split, or of `examples` of it, always the same ones; `changes` of config.data."""
+  process = build.preprocessor(config, data, train=False, **changes)
+  return evaluation_batches(data, process, EVALUATION_BATCH, examples)

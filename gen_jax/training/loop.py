@@ -182,7 +182,7 @@ def train(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch | None = N
         saved = parallel.to_host(state)
         if validates:
           terms = evaluate(config, Verbs(game, saved), validation, config.validation_examples)
-          found = {f'validation/{name}': value for name, value in terms.items()}
+          found = {f'validation/{name}': value for name, value in terms.items() if isinstance(value, float)}
           recorder.validation(step, found)
         checkpoints.save(saved, found)
       if stopped:

@@ -1,0 +1,72 @@
+"""Whether a conditional model draws the class that it was asked for, and how varied its classes are."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gen_jax.errors import UserError
+from gen_jax.evaluation.terms import Batches
+
+PER_CLASS, BATCH = 1000, 500
+
+
+def class_agreement(
+  verbs, batches: Batches, per_class: int = PER_CLASS, *, grey_batches: Batches
+) -> Iterator[tuple[str, float | str]]:
+  """What the frozen classifier of digits says of `per_class` samples of each class, and their variety.
+
+  named_right, named_right_class_c: the share of samples that are named as the class asked for.
+  named_right_data: the same of the split itself, a ceiling.
+  within_class_variance_ratio: `within_class_variance` of the samples by that of the split.
+  classifier_hash: of the classifier's weights.
+
+  A sample of a decoder is E[x|z], so it stands beside the grey images, clipped to [0, 1]: the noise of binary pixels
+  would hide what the means lack. Raises UserError for a model that is not conditional, or not on ten classes.
+  """
+  from gen_jax.evaluation import classifier  # not above, as it is a program of its own
+
+  if verbs.classes != classifier.CLASSES:
+    kind = f'has {verbs.classes} classes' if verbs.classes else 'is not conditional'
+    raise UserError(f'class_agreement needs a model conditional on the {classifier.CLASSES} digits: this one {kind}')
+  images, labels = split(grey_batches)
+  asked = np.arange(per_class * classifier.CLASSES, dtype=np.int32) % classifier.CLASSES
+  samples = draw(verbs, asked)
+  judge = classifier.load()
+  right = named(judge, samples) == asked
+  yield 'named_right', float(right.mean())
+  for c in range(classifier.CLASSES):
+    yield f'named_right_class_{c}', float(right[asked == c].mean())
+  yield 'named_right_data', float((named(judge, images) == labels).mean())
+  yield 'within_class_variance_ratio', within_class_variance(samples, asked) / within_class_variance(images, labels)
+  yield 'classifier_hash', judge.hash
+
+
+def split(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
+  """Images [N,H,W,C] and labels [N] of a split."""
+  images, labels = [], []
+  for batch in batches():
+    there = np.asarray(batch['mask']) > 0
+    images.append(np.asarray(batch['image'])[there])
+    labels.append(np.asarray(batch['label'])[there])
+  return np.concatenate(images), np.concatenate(labels)
+
+
+def draw(verbs, labels: np.ndarray) -> np.ndarray:
+  """One sample of each label [N] -> [N,H,W,C] in [0, 1]."""
+  samples = []
+  for start in range(0, len(labels), BATCH):
+    rows = np.arange(start, min(start + BATCH, len(labels)), dtype=np.int32)
+    samples.append(np.clip(verbs.sample({'row': rows, 'label': labels[rows]}), 0, 1))
+  return np.concatenate(samples)
+
+
+def named(judge, images: np.ndarray) -> np.ndarray:
+  """The most probable digit [N] of each image."""
+  parts = range(0, len(images), BATCH)
+  return np.concatenate([np.argmax(judge.logits(images[i : i + BATCH]), axis=-1) for i in parts])
+
+
+def within_class_variance(images: np.ndarray, labels: np.ndarray) -> float:
+  """sum_pixels Var(x | class), averaged over the classes that there are."""
+  variances = [images[labels == c].var(axis=0, dtype=np.float64).sum() for c in np.unique(labels)]
+  return float(np.mean(variances))

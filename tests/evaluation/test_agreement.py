@@ -1,0 +1,73 @@
+import types
+
+import numpy as np
+import pytest
+
+from gen_jax.data import digits
+from gen_jax.data.preprocess import resize
+from gen_jax.errors import UserError
+from gen_jax.evaluation import agreement, class_agreement, classifier
+
+
+def examples():
+  """200 digits as MNIST lays them out, 20 of each class, and their labels."""
+  arrays = digits.load('test').arrays
+  images = np.asarray(resize(arrays['image'].astype(np.float32), 20, 256)) / 255
+  return np.pad(images, [(0, 0), (4, 4), (4, 4), (0, 0)]), arrays['label']
+
+
+def batches_of(images, labels):
+  def batches():
+    for start in range(0, len(labels), 100):
+      mask = np.ones(110, np.float32)
+      mask[100:] = 0  # rows that only pad, and would spoil every number
+      part = np.concatenate([images[start : start + 100], np.ones((10, 28, 28, 1), np.float32)])
+      yield {'image': part, 'label': np.pad(labels[start : start + 100], (0, 10)), 'mask': mask}
+
+  return batches
+
+
+class Repeats:
+  """Samples that are the data of the class, the i-th of its rows the i-th example, moved by `shift` classes."""
+
+  classes = 10
+
+  def __init__(self, images, labels, shift=0):
+    self._classes = np.stack([images[labels == c] for c in range(10)])
+    self._shift = shift
+
+  def sample(self, batch):
+    return self._classes[(batch['label'] + self._shift) % 10, batch['row'] // 10 % self._classes.shape[1]]
+
+
+def test_the_data_themselves_agree_as_the_data_do_and_vary_as_they_do():
+  images, labels = examples()
+  found = dict(class_agreement(Repeats(images, labels), None, per_class=60, grey_batches=batches_of(images, labels)))
+  assert found['named_right'] == pytest.approx(found['named_right_data']) and found['named_right'] > 0.85
+  assert found['within_class_variance_ratio'] == pytest.approx(1.0)
+  assert found['classifier_hash'] == classifier.load().hash
+  named = np.argmax(classifier.load().logits(images), -1)
+  for c in range(10):
+    assert found[f'named_right_class_{c}'] == pytest.approx((named[labels == c] == c).mean())
+
+
+def test_a_model_that_ignores_its_class_and_one_that_draws_one_image():
+  images, labels = examples()
+  data = batches_of(images, labels)
+  other = dict(class_agreement(Repeats(images, labels, shift=1), None, per_class=20, grey_batches=data))
+  assert other['named_right'] < 0.05 and other['named_right_data'] > 0.85
+  one = types.SimpleNamespace(classes=10, sample=lambda batch: images[np.zeros(len(batch['row']), int)])
+  found = dict(class_agreement(one, None, per_class=2, grey_batches=data))
+  assert found['named_right'] == pytest.approx(0.1) and found['within_class_variance_ratio'] == 0
+
+
+def test_the_variance_within_classes_is_that_of_a_class_and_not_between_them():
+  labels = np.array([0, 0, 1, 1])
+  images = np.array([[0.0, 1], [0, 1], [5, 7], [7, 7]]).reshape(4, 2, 1, 1)
+  assert agreement.within_class_variance(images, labels) == 0.5  # (0 + 1) / 2
+
+
+@pytest.mark.parametrize(('classes', 'said'), [(0, 'this one is not conditional'), (26, 'this one has 26 classes')])
+def test_other_models_are_refused(classes, said):
+  with pytest.raises(UserError, match=said):
+    list(class_agreement(types.SimpleNamespace(classes=classes), None, grey_batches=lambda: iter(())))

@@ -1,0 +1,108 @@
+import types
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+
+from gen_jax.evaluation import probe
+from gen_jax.evaluation.probe import accuracies, stratified
+
+NOISE = np.random.default_rng(0)
+
+
+def clusters(number, spread, seed=0):
+  """Three clusters in the plane, far apart where `spread` is small, and a constant beside."""
+  noise = np.random.default_rng(seed)
+  labels = np.arange(number) % 3
+  centres = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+  codes = centres[labels] + spread * noise.normal(size=(number, 2))
+  return np.concatenate([codes, np.full((number, 1), 0.1)], axis=1), labels
+
+
+def test_codes_that_tell_the_label_and_codes_that_do_not():
+  codes, labels = clusters(300, 0.5)
+  test_codes, test_labels = clusters(150, 0.5, seed=1)
+  found = dict(accuracies(codes, labels, test_codes, test_labels, (3, 30, None)))
+  assert {name: value for name, value in found.items() if 'sd' not in name} == {
+    'linear_3': 1.0, 'knn_3': 1.0, 'linear_30': 1.0, 'knn_30': 1.0, 'linear_all': 1.0, 'knn_all': 1.0,
+  }  # fmt: skip
+  assert found['linear_3_sd'] == found['knn_30_sd'] == 0 and 'linear_all_sd' not in found
+  nothing = NOISE.normal(size=(450, 3))
+  chance = dict(accuracies(nothing[:300], labels, nothing[300:], test_labels, (None,)))
+  assert all(abs(value - 1 / 3) < 0.12 for value in chance.values())  # 3 standard errors
+
+
+def test_neighbours_find_what_is_not_linear():
+  x = NOISE.uniform(-1, 1, (900, 2))
+  labels = (x[:, 0] * x[:, 1] > 0).astype(int)
+  found = dict(accuracies(x[:600], labels[:600], x[600:], labels[600:], (None,)))
+  assert found['knn_all'] > 0.95 and found['linear_all'] < 0.65
+
+
+def test_it_is_what_scikit_learn_says_of_standardised_codes():
+  codes, labels = clusters(400, 6.0)
+  codes *= np.array([[1.0, 1000.0, 1.0]])
+  found = dict(accuracies(codes[:300], labels[:300], codes[300:], labels[300:], (None,)))
+  mean, sd = codes[:300, :2].mean(0, keepdims=True), codes[:300, :2].std(0, keepdims=True)
+  standard = (codes[:, :2] - mean) / sd
+  line = LogisticRegression().fit(standard[:300], labels[:300])
+  assert found['linear_all'] == pytest.approx(line.score(standard[300:], labels[300:]), abs=0.011)
+  near = KNeighborsClassifier(5).fit(codes[:300], labels[:300])
+  assert found['knn_all'] == pytest.approx(near.score(codes[300:], labels[300:]), abs=0.011)
+
+
+def test_more_labels_help_and_the_spread_is_that_of_the_draws():
+  codes, labels = clusters(600, 4.0)
+  test_codes, test_labels = clusters(300, 4.0, seed=1)
+  give = lambda seed: dict(accuracies(codes, labels, test_codes, test_labels, (3, 300), seed, repeats=8))
+  found = give(0)
+  assert found['linear_3'] < found['linear_300'] and found['knn_3'] < found['knn_300']
+  assert found['linear_3_sd'] > 2 * found['linear_300_sd'] > 0
+  assert give(0) == found != give(1)
+
+
+def test_numbers_that_cannot_be_drawn_are_left_out():
+  codes, labels = clusters(30, 1.0)
+  names = lambda examples: [name for name, _ in accuracies(codes, labels, codes, labels, examples)]
+  assert names((2, 31)) == []
+  assert names((3, 30)) == ['linear_3', 'linear_3_sd', 'knn_3', 'knn_3_sd', 'linear_30', 'linear_30_sd', 'knn_30',
+                            'knn_30_sd']  # fmt: skip
+
+
+def test_draws_are_stratified():
+  labels = np.repeat([0, 1, 2], [50, 30, 4])
+  noise = np.random.default_rng(0)
+  drawn = stratified(labels, 9, noise)
+  assert np.bincount(labels[drawn]).tolist() == [3, 3, 3] and len(set(drawn.tolist())) == 9
+  assert np.bincount(labels[stratified(labels, 44, noise)]).tolist() == [20, 20, 4]  # where a class has no more
+  extra = [np.bincount(labels[stratified(labels, 4, noise)]).argmax() for _ in range(40)]
+  assert set(extra) == {0, 1, 2}  # the one beyond is of any class
+  assert sorted(stratified(labels, 84, noise)) == list(range(84))
+
+
+def test_the_evaluator_learns_from_the_training_split_and_scores_the_other():
+  noise = np.random.default_rng(0)
+  labels = np.arange(120) % 2
+  # the label is the code's sign, the difference of two pixels, and not in the largest principal component
+  images = np.zeros((120, 2, 2, 1), np.float32)
+  images[:, 0, 0, 0] = 10 * noise.normal(size=120)
+  images[:, 1, 0, 0] = 2 * labels - 1
+  verbs = types.SimpleNamespace(encode=lambda batch: batch['image'][:, 1, 0] * np.array([[1.0]]))
+
+  def batches_of(rows, sign=1):
+    def batches():
+      for part in np.array_split(rows, 2):
+        mask = np.append(np.ones(len(part), np.float32), 0)
+        padded = np.append(part, part[0])
+        label = np.append(labels[part], 1 - labels[part[0]])  # the padding would teach the wrong thing
+        yield {'image': sign * images[padded], 'label': label, 'mask': mask}
+
+    return batches
+
+  found = dict(probe(verbs, batches_of(np.arange(80, 120)), train_batches=batches_of(np.arange(80))))
+  assert found['probe_linear_all'] == found['probe_linear_10'] == found['probe_knn_all'] == 1.0
+  assert found['probe_pixels_linear_all'] == 1.0 and found['probe_pca_linear_all'] < 0.75
+  assert {'probe_pixels_knn_10_sd', 'probe_pca_knn_all'} <= set(found) and 'probe_linear_100' not in found
+  opposite = dict(probe(verbs, batches_of(np.arange(80, 120), sign=-1), batches_of(np.arange(80))))
+  assert opposite['probe_linear_all'] == 0.0
