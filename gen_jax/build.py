@@ -24,9 +24,11 @@ from gen_jax.types import Batch, Model
 
 POSITIVE = {'batch_size', 'steps', 'steps_per_dispatch', 'log_every', 'eval_every', 'save_every', 'keep', 'workers'}
 POSITIVE |= {'latent_dim', 'sigma', 'learning_rate', 'eps', 'kernel', 'features', 'kernels', 'hidden'}
+POSITIVE |= {'layers', 'components'}
 NON_NEGATIVE = {'seed', 'beta', 'capacity', 'weight_decay', 'clip_norm', 'warmup_steps', 'size', 'crop'}
 NON_NEGATIVE |= {'resident_mib', 'validation_examples', 'test_examples'}
 FRACTION = {'ema_decay', 'b1', 'b2', 'momentum'}
+DISCRETE = networks.Categorical | networks.DiscretizedLogistic | networks.DiscretizedLogisticMixture
 CHOICES = {
   'precision': ('float32', 'bfloat16'),
   'schedule': ('constant', 'cosine'),
@@ -70,6 +72,7 @@ def check(config: ConfigDict) -> None:
   evaluators(config, data)
   game = model(config, data)
   check_likelihood(config, game)
+  check_labels(config, game, data)
   batch = jax.eval_shape(lambda: example_batch(data, preprocessor(config, data, train=True), rows=1))
   try:
     jax.eval_shape(game.init, randomness.key(0), batch)
@@ -83,8 +86,18 @@ def check_likelihood(config: ConfigDict, game: Model) -> None:
   name = type(likelihood).__name__
   if isinstance(likelihood, networks.Bernoulli) and config.data.value_range != (0.0, 1.0):
     raise UserError(f'config.data.value_range={config.data.value_range}: {name} needs (0.0, 1.0)')
-  if isinstance(likelihood, networks.Bernoulli | networks.DiscretizedLogistic) and config.data.dequantize:
+  if isinstance(likelihood, networks.Bernoulli | DISCRETE) and config.data.dequantize:
     raise UserError(f'config.data.dequantize=True: {name} is a distribution of discrete values; choose a Gaussian')
+  if isinstance(game, models.PixelCNN) and isinstance(likelihood, networks.Bernoulli) and not likelihood.binary:
+    raise UserError(
+      f"config.data.binarize='none': {name} is no distribution of grey values; binarise, or choose Categorical"
+    )
+
+
+def check_labels(config: ConfigDict, game: Model, data: Dataset) -> None:
+  """Raises UserError where a model is conditional on labels that the data lack."""
+  if getattr(game, 'conditional', False) and not data.num_classes:
+    raise UserError(f'config.model.conditional=True: {config.data.name} has no labels; choose a data set with classes')
 
 
 def evaluators(config: ConfigDict, data: Dataset) -> list[Callable]:
@@ -135,8 +148,10 @@ def facts(config: ConfigDict, data: Dataset) -> dict[str, Any]:
   """What the data and the precision fix for whichever class has a field of that name."""
   low, high = config.data.value_range
   levels = 2 if config.data.binarize != 'none' else data.levels
+  image_shape = preprocess.shape_after(data.image_shape, size=config.data.size, crop=config.data.crop)
   return {
-    'image_shape': preprocess.shape_after(data.image_shape, size=config.data.size, crop=config.data.crop),
+    'image_shape': image_shape,
+    'channels': image_shape[-1],
     'num_classes': data.num_classes,
     'dtype': jnp.dtype(config.precision),
     'levels': levels,

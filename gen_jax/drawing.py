@@ -19,6 +19,7 @@ from gen_jax.types import Batch
 from gen_jax.visualise import curves, figures, grids, plane, traversals
 
 DECODE_BATCH = 64
+COMPLETED = 12  # images of `complete`
 
 
 def require(run: Run, *verbs: str) -> None:
@@ -56,7 +57,7 @@ def sample(run: Run, number: int = 64, label: int | None = None, seed: int = 0) 
   """Samples from the prior -> samples.npz and figures/samples.png."""
   require(run, 'sample')
   verbs, batch = run.verbs(seed), {'row': np.arange(number, dtype=np.int32)}
-  classes = getattr(run.model, 'num_classes', 0)
+  classes = run.model.num_classes if getattr(run.model, 'conditional', False) else 0
   if label is not None and not 0 <= label < classes:
     kind = f'has classes 0 to {classes - 1}' if classes else 'is not conditional'
     raise UserError(f'--label={label}: {type(run.model).__name__} {kind}')
@@ -82,6 +83,20 @@ def reconstruct(run: Run) -> None:
   shown = min(20, run.test.size)
   figure = grids.reconstructions(originals[:shown], again[:shown])
   figures.save_figure(run.workdir / 'figures' / 'reconstructions.png', figure)
+
+
+def complete(run: Run) -> None:
+  """The upper halves of test images, and what the model draws below them -> figures/completions.png."""
+  require(run, 'complete')
+  batch = jax.tree.map(lambda x: x[:COMPLETED], test_batch(run))
+  originals = pixels(run, batch['image'])
+  upper = originals.copy()
+  upper[:, originals.shape[1] // 2 :] = 128
+  rows = {'original': originals, 'upper half': upper}
+  rows |= {f'completion {n + 1}': pixels(run, run.verbs(seed=n).complete(batch)) for n in range(4)}
+  rows = {name: images[: run.test.size] for name, images in rows.items()}
+  figure = grids.labelled_rows(rows, 'The lower halves of test images, drawn given the upper ones')
+  figures.save_figure(run.workdir / 'figures' / 'completions.png', figure)
 
 
 def traverse(run: Run) -> None:
@@ -168,6 +183,7 @@ def possible(run: Run) -> list:
   verbs = run.verbs()
   chosen = [sample] if 'sample' in verbs else []
   chosen += [reconstruct] if 'reconstruct' in verbs else []
+  chosen += [complete] if 'complete' in verbs else []
   if 'encode' in verbs and 'decode' in verbs:
     chosen += [traverse, interpolate] + ([draw_plane] if run.model.latent_dim == 2 else [])
   return chosen

@@ -21,6 +21,7 @@ from gen_jax.visualise import curves, figures, report
 CAPTIONS = {  # in the order of the report; by the beginning of the file's name
   'reconstructions': 'Test images and their reconstructions',
   'samples': 'Samples from the prior',
+  'completions': 'Test images completed from their upper halves',
   'traversals': 'One latent at a time',
   'interpolations': 'Walks between the codes of two test images, straight and along the sphere',
   'plane': 'The latent plane: codes of the test set, and what the plane decodes to',
@@ -125,6 +126,7 @@ MODES = {
   'evaluate': evaluate,
   'sample': drawing.sample,
   'reconstruct': drawing.reconstruct,
+  'complete': drawing.complete,
   'traverse': drawing.traverse,
   'interpolate': drawing.interpolate,
   'plane': drawing.draw_plane,

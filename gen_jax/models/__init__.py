@@ -1,4 +1,5 @@
 """One game a file."""
 
 from gen_jax.models.autoencoder import Autoencoder as Autoencoder
+from gen_jax.models.pixelcnn import PixelCNN as PixelCNN
 from gen_jax.models.vae import VAE as VAE
