@@ -24,7 +24,7 @@ from gen_jax.types import Batch, Model
 
 POSITIVE = {'batch_size', 'steps', 'steps_per_dispatch', 'log_every', 'eval_every', 'save_every', 'keep', 'workers'}
 POSITIVE |= {'latent_dim', 'sigma', 'learning_rate', 'eps', 'kernel', 'features', 'kernels', 'hidden'}
-POSITIVE |= {'layers', 'components'}
+POSITIVE |= {'layers', 'dilations', 'components'}
 NON_NEGATIVE = {'seed', 'beta', 'capacity', 'weight_decay', 'clip_norm', 'warmup_steps', 'size', 'crop'}
 NON_NEGATIVE |= {'resident_mib', 'validation_examples', 'test_examples'}
 FRACTION = {'ema_decay', 'b1', 'b2', 'momentum'}

@@ -19,10 +19,16 @@ def small(**fields):
   return networks.GatedPixelCNN(**{'features': 4, 'layers': 2, 'kernel': 3, 'hidden': 8} | fields)
 
 
-@pytest.mark.parametrize(('layers', 'kernel', 'channels'), [(2, 3, 1), (1, 5, 2)])
-def test_every_pixel_sees_all_that_is_before_it_and_nothing_else(layers, kernel, channels):
-  height, width, reach = 7, 8, layers * (kernel // 2)
-  network = small(layers=layers, kernel=kernel)
+@pytest.mark.parametrize(
+  ('fields', 'channels', 'reach'),
+  [
+    ({'layers': 2, 'kernel': 3}, 1, 2),
+    ({'layers': 1, 'kernel': 5}, 2, 2),
+    ({'layers': 3, 'kernel': 3, 'dilations': (1, 2)}, 1, 4),
+  ],
+)
+def test_every_pixel_sees_all_that_is_before_it_and_nothing_else(fields, channels, reach):
+  height, width, network = 7, 8, small(**fields)
   x = jax.random.normal(KEY, (1, height, width, channels))
   variables = random_variables(lambda key: network.init(key, x, 3))
   jacobian = compiled(jax.jacrev(lambda x: network.apply(variables, x, 3)[0]))(x)[..., 0, :, :, :]
@@ -60,6 +66,11 @@ def test_a_window_of_the_rows_that_are_seen_is_enough():
   for i in range(rows - 1, 7):
     for all_rows, part in zip(whole, vertical(x[:, i + 1 - rows : i + 1]), strict=True):
       np.testing.assert_allclose(part[:, -1], all_rows[:, i], atol=1e-6)
+
+
+def test_a_first_dilation_that_skips_the_nearest_pixels_is_refused():
+  with pytest.raises(UserError, match=r'dilations=\(2, 1\): the first must be 1'):
+    small(dilations=(2, 1)).init(KEY, jnp.zeros((1, 5, 5, 1)), 1)
 
 
 @pytest.mark.parametrize('kernel', [1, 4])
