@@ -18,9 +18,9 @@ get_config = experiment(
       'network': {
         'name': 'GatedPixelCNN',
         'features': 16,
-        'layers': 6,
-        'kernel': 5,
-        'dilations': (1, 2, 4),
+        'layers': 8,
+        'kernel': 3,
+        'dilations': (1, 2, 4, 8),
         'hidden': 64,
       },
       'likelihood': {'name': 'Bernoulli'},

@@ -42,7 +42,7 @@ def test_every_pixel_sees_all_that_is_before_it_and_nothing_else(fields, channel
 
 
 def test_every_parameter_has_a_gradient():
-  network, x = small(num_classes=3), jax.random.normal(KEY, (2, 5, 5, 1))
+  network, x = small(num_classes=3), jax.random.normal(KEY, (2, 4, 4, 1))
   label = jnp.array([0, 2])
   params = random_variables(lambda key: network.init(key, x, 2, label))
   gradients = compiled(jax.grad(lambda params: (network.apply(params, x, 2, label) ** 2).sum()))(params)
