@@ -18,6 +18,7 @@ MODES = {
   'evaluate': 'evaluates on the test split: evaluation.json',
   'sample': 'samples from the prior: samples.npz, figures/samples.png; or by --sampler',
   'reconstruct': 'test images and their reconstructions: figures/reconstructions.png',
+  'complete': 'draws the lower halves of test images given the upper ones: figures/completions.png',
   'traverse': 'moves one latent at a time: figures/traversals_*.png',
   'interpolate': 'walks between the codes of two images: figures/interpolations.png',
   'plane': 'a 2-D latent space, encoded and decoded: figures/plane.png',

@@ -25,9 +25,11 @@ from gen_jax.types import Batch, Model
 POSITIVE = {'batch_size', 'steps', 'steps_per_dispatch', 'log_every', 'eval_every', 'save_every', 'keep', 'workers'}
 POSITIVE |= {'samples', 'temperature', 'categories', 'clusters', 'components', 'importance_samples'}
 POSITIVE |= {'latent_dim', 'sigma', 'learning_rate', 'eps', 'kernel', 'features', 'kernels', 'hidden'}
+POSITIVE |= {'layers', 'dilations'}
 NON_NEGATIVE = {'seed', 'beta', 'capacity', 'weight_decay', 'clip_norm', 'warmup_steps', 'size', 'crop'}
 NON_NEGATIVE |= {'resident_mib', 'validation_examples', 'test_examples'}
 FRACTION = {'ema_decay', 'b1', 'b2', 'momentum'}
+DISCRETE = networks.Categorical | networks.DiscretizedLogistic | networks.DiscretizedLogisticMixture
 CHOICES = {
   'precision': ('float32', 'bfloat16'),
   'schedule': ('constant', 'cosine'),
@@ -73,7 +75,7 @@ def check(config: ConfigDict) -> None:
     if evaluator.__name__ in evaluation.NEED_CONDITION and not getattr(game, 'conditional', False):
       raise UserError(f'config.evals: {evaluator.__name__} needs a conditional model')
   check_likelihood(config, game)
-  check_labels(game, data)
+  check_labels(config, game, data)
   if isinstance(game, models.VAE):
     check_vae(game)
   batch = jax.eval_shape(lambda: example_batch(data, preprocessor(config, data, train=True), rows=1))
@@ -89,14 +91,18 @@ def check_likelihood(config: ConfigDict, game: Model) -> None:
   name = type(likelihood).__name__
   if isinstance(likelihood, networks.Bernoulli) and config.data.value_range != (0.0, 1.0):
     raise UserError(f'config.data.value_range={config.data.value_range}: {name} needs (0.0, 1.0)')
-  if isinstance(likelihood, networks.Bernoulli | networks.DiscretizedLogistic) and config.data.dequantize:
+  if isinstance(likelihood, networks.Bernoulli | DISCRETE) and config.data.dequantize:
     raise UserError(f'config.data.dequantize=True: {name} is a distribution of discrete values; choose a Gaussian')
+  if isinstance(game, models.PixelCNN) and isinstance(likelihood, networks.Bernoulli) and not likelihood.binary:
+    raise UserError(
+      f"config.data.binarize='none': {name} is no distribution of grey values; binarise, or choose Categorical"
+    )
 
 
-def check_labels(game: Model, data: Dataset) -> None:
-  """Raises UserError where a conditional model has no labels to condition on."""
+def check_labels(config: ConfigDict, game: Model, data: Dataset) -> None:
+  """Raises UserError where a model is conditional on labels that the data lack."""
   if getattr(game, 'conditional', False) and not data.num_classes:
-    raise UserError('config.model.conditional=True: the data set has no labels; choose one that has, such as digits')
+    raise UserError(f'config.model.conditional=True: {config.data.name} has no labels; choose a data set with classes')
 
 
 def check_vae(game: models.VAE) -> None:
@@ -175,8 +181,10 @@ def facts(config: ConfigDict, data: Dataset) -> dict[str, Any]:
   """What the data and the precision fix for whichever class has a field of that name."""
   low, high = config.data.value_range
   levels = 2 if config.data.binarize != 'none' else data.levels
+  image_shape = preprocess.shape_after(data.image_shape, size=config.data.size, crop=config.data.crop)
   return {
-    'image_shape': preprocess.shape_after(data.image_shape, size=config.data.size, crop=config.data.crop),
+    'image_shape': image_shape,
+    'channels': image_shape[-1],
     'num_classes': data.num_classes,
     'dtype': jnp.dtype(config.precision),
     'levels': levels,

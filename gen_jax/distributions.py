@@ -185,6 +185,81 @@ class DiscretizedLogistic:
     return self.low + 2 * self.half_bin * jnp.clip(steps, 0, self.levels - 1)
 
 
+@struct.dataclass
+class Categorical:
+  """softmax(logits) over `levels` equidistant values in [low, 1]; logits [..., levels] for x [...]."""
+
+  logits: jax.Array
+  low: float = struct.field(pytree_node=False, default=0.0)
+
+  @property
+  def values(self) -> jax.Array:
+    """The values [levels]."""
+    return jnp.linspace(self.low, 1.0, self.logits.shape[-1], dtype=self.logits.dtype)
+
+  @property
+  def mean(self) -> jax.Array:
+    """The sum of the values, each times its probability."""
+    return jax.nn.softmax(self.logits) @ self.values
+
+  def log_prob(self, x: jax.Array) -> jax.Array:
+    """log P(x) for x on the grid of values."""
+    level = jnp.round((x - self.low) * ((self.logits.shape[-1] - 1) / (1.0 - self.low))).astype(jnp.int32)
+    return jnp.take_along_axis(jax.nn.log_softmax(self.logits), level[..., None], axis=-1)[..., 0]
+
+  def sample(self, key: jax.Array) -> jax.Array:
+    """A value on the grid; carries no gradient."""
+    return self.values[jax.random.categorical(key, self.logits)]
+
+
+@struct.dataclass
+class DiscretizedLogisticMixture:
+  """A mixture of K discretized logistics of the C channels of a pixel (PixelCNN++, Salimans et al., 2017, section 2).
+
+  P(x) = sum_k softmax(logits)_k prod_c P_k(x_c | x_1, ..., x_(c-1)), where the mean of channel c is
+  mu_c + sum_(d<c) a_cd x_d (eq. 3). For x [..., C]: logits [..., K], mu and log_scale [..., C, K], and
+  coefficients a [..., C, C, K], zero where d >= c.
+  """
+
+  logits: jax.Array
+  mu: jax.Array
+  log_scale: jax.Array
+  coefficients: jax.Array
+  levels: int = struct.field(pytree_node=False, default=256)
+  low: float = struct.field(pytree_node=False, default=0.0)
+
+  @property
+  def mean(self) -> jax.Array:
+    """The mean before rounding, clipped to [low, 1]."""
+    means = jnp.zeros_like(self.mu)
+    for c in range(self.mu.shape[-2]):
+      mean = self.mu[..., c, :] + (self.coefficients[..., c, :, :] * means).sum(-2)
+      means = means.at[..., c, :].set(mean)
+    weights = jax.nn.softmax(self.logits)[..., None, :]
+    return jnp.clip((weights * means).sum(-1), self.low, 1.0)
+
+  def log_prob(self, x: jax.Array) -> jax.Array:
+    """log P(x_c | x_1, ..., x_(c-1)) [..., C] for x on the grid of values; their sum is log P(x)."""
+    mu = self.mu + (self.coefficients * x[..., None, :, None]).sum(-2)
+    channels = DiscretizedLogistic(mu, self.log_scale, self.levels, self.low).log_prob(x[..., None])
+    # log sum_k w_k P_k(x_1, ..., x_c) for each c; what a channel adds to it is its conditional
+    joint = jax.nn.log_softmax(self.logits)[..., None, :] + jnp.cumsum(channels, axis=-2)
+    return jnp.diff(jax.nn.logsumexp(joint, axis=-1), axis=-1, prepend=0.0)
+
+  def sample(self, key: jax.Array) -> jax.Array:
+    """A value on the grid for each channel; carries no gradient."""
+    component_key, key = jax.random.split(key)
+    component = jax.random.categorical(component_key, self.logits)
+    chosen = lambda a: jnp.take_along_axis(a, component[(..., *(None,) * (a.ndim - component.ndim))], -1)[..., 0]
+    mu, log_scale, coefficients = chosen(self.mu), chosen(self.log_scale), chosen(self.coefficients)
+    x = jnp.zeros_like(mu)
+    for c in range(mu.shape[-1]):
+      mean = mu[..., c] + (coefficients[..., c, :] * x).sum(-1)
+      channel = DiscretizedLogistic(mean, log_scale[..., c], self.levels, self.low)
+      x = x.at[..., c].set(channel.sample(jax.random.fold_in(key, c)))
+    return x
+
+
 def kl_divergence(q: Normal, p: Normal) -> jax.Array:
   """KL(q || p) = log(sigma_p / sigma_q) + (sigma_q^2 + (mu_q - mu_p)^2) / (2 sigma_p^2) - 1/2, nats an element."""
   log_ratio = q.log_sigma - p.log_sigma
@@ -203,7 +278,9 @@ def sample_rows(distribution, key: jax.Array, rows: jax.Array) -> jax.Array:
 
 
 def log_likelihood(distribution, x: jax.Array) -> jax.Array:
-  """log p(x) of each row [B], summed over all axes of x but the first, which are those of every parameter."""
+  """log p(x) of each row [B], summed over all axes of x but the first."""
+  if any(a.shape != x.shape for a in jax.tree.leaves(distribution)):  # parameters with axes of their own
+    return sum_dims(distribution.log_prob(x))
   # flat before anything is computed: sums that end in an axis of one channel are slow on a CPU
   rows = lambda a: a.reshape(a.shape[0], -1)
   return jax.tree.map(rows, distribution).log_prob(rows(x)).sum(-1)

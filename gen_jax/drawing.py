@@ -23,6 +23,7 @@ DECODE_BATCH = 64
 SAMPLERS = ('prior', 'mixture')
 MIXTURE_CODES = 10_000  # of the training split, that the mixture is fitted to
 SHOWN = 12  # images in a row of a figure that compares samplers
+COMPLETED = 12  # images of `complete`
 
 
 def require(run: Run, *verbs: str) -> None:
@@ -137,6 +138,20 @@ def reconstruct(run: Run) -> None:
   figures.save_figure(run.workdir / 'figures' / 'reconstructions.png', figure)
 
 
+def complete(run: Run) -> None:
+  """The upper halves of test images, and what the model draws below them -> figures/completions.png."""
+  require(run, 'complete')
+  batch = jax.tree.map(lambda x: x[:COMPLETED], test_batch(run))
+  originals = pixels(run, batch['image'])
+  upper = originals.copy()
+  upper[:, originals.shape[1] // 2 :] = 128
+  rows = {'original': originals, 'upper half': upper}
+  rows |= {f'completion {n + 1}': pixels(run, run.verbs(seed=n).complete(batch)) for n in range(4)}
+  rows = {name: images[: run.test.size] for name, images in rows.items()}
+  figure = grids.labelled_rows(rows, 'The lower halves of test images, drawn given the upper ones')
+  figures.save_figure(run.workdir / 'figures' / 'completions.png', figure)
+
+
 def traverse(run: Run) -> None:
   """Every latent moved alone, from three test images -> figures/traversals_*.png; sorted by KL where there is one."""
   require(run, 'encode', 'decode', 'evaluate')
@@ -222,6 +237,7 @@ def possible(run: Run) -> list:
   verbs = run.verbs()
   chosen = [sample] if 'sample' in verbs else []
   chosen += [reconstruct] if 'reconstruct' in verbs else []
+  chosen += [complete] if 'complete' in verbs else []
   if 'encode' in verbs and 'decode' in verbs:
     # a walk between images of two classes has no one condition
     walks = [] if verbs.classes else [interpolate] + ([draw_plane] if run.model.latent_dim == 2 else [])

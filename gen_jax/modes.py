@@ -22,6 +22,7 @@ from gen_jax.visualise import curves, figures, report
 CAPTIONS = {  # in the order of the report; by the pattern of the file's name
   'reconstructions': 'Test images and their reconstructions',
   'samples': 'Samples from the prior',
+  'completions': 'Test images completed from their upper halves',
   'samples_mixture': 'Samples from a mixture of Gaussians fitted to the codes of training images',
   'samplers': 'Codes from N(0, I) beside those from the mixture, decoded',
   'traversals_*': 'One latent at a time',
@@ -131,6 +132,7 @@ MODES = {
   'evaluate': evaluate,
   'sample': drawing.sample,
   'reconstruct': drawing.reconstruct,
+  'complete': drawing.complete,
   'traverse': drawing.traverse,
   'interpolate': drawing.interpolate,
   'plane': drawing.draw_plane,

@@ -2,6 +2,7 @@
 
 import pathlib
 
+import jax
 import numpy as np
 from PIL import Image
 
@@ -15,6 +16,16 @@ MODEL = {
   'latent_dim': 3,
   'beta': 1.0,
 }
+
+
+QUICK = {'xla_backend_optimization_level': 0}  # `compiler_options` for what is compiled to be run once
+
+
+def random_variables(init, *arguments, scale=0.6):
+  """Variables of the shapes that `init(*arguments)` gives, all drawn from N(0, scale^2), biases too."""
+  rng = np.random.default_rng(0)
+  draw = lambda leaf: np.asarray(scale * rng.normal(size=leaf.shape), leaf.dtype)
+  return jax.tree.map(draw, jax.eval_shape(lambda: init(jax.random.key(0), *arguments)))
 
 
 def write_images(folder: pathlib.Path, number: int = 60) -> pathlib.Path:

@@ -1,3 +1,5 @@
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,6 +33,41 @@ def test_likelihoods_know_the_grey_values():
   assert built(model={'likelihood': {'name': 'LearnedGaussian'}})[0].likelihood.bin_width is None
   model, _, _ = built(data={'value_range': (-1.0, 1.0)}, model={'likelihood': {'name': 'DiscretizedLogistic'}})
   assert (model.likelihood.levels, model.likelihood.low) == (256, -1.0)
+
+
+def pixelcnn(likelihood='Categorical', data=None, **fields):
+  network = {'name': 'GatedPixelCNN', 'features': 4, 'layers': 2, 'kernel': 3, 'hidden': 4}
+  model = {'name': 'PixelCNN', 'network': network, 'likelihood': {'name': likelihood}, **fields}
+  return {'data': data or {}, 'model': model, 'evals': ('terms',), 'best': '', 'batch_size': 8}
+
+
+def test_a_pixelcnn_is_sized_and_informed_by_the_data():
+  model, _, _ = built(**pixelcnn(data={'size': 10, 'binarize': 'dynamic'}))
+  assert (model.image_shape, model.num_classes, model.network.num_classes) == ((10, 10, 1), 10, 10)
+  assert model.likelihood.levels == 2
+  model, _, _ = built(**pixelcnn('DiscretizedLogisticMixture', {'value_range': (-1.0, 1.0)}))
+  assert (model.likelihood.channels, model.likelihood.levels, model.likelihood.low) == (1, 256, -1.0)
+
+
+REFUSED = {  # what a PixelCNN cannot be trained on: (arguments, the answer)
+  'no labels': (
+    {'conditional': True, 'data': {'name': 'sprites'}},
+    'config.model.conditional=True: sprites has no labels; choose a data set with classes',
+  ),
+  'grey values': ({'likelihood': 'Bernoulli'}, "config.data.binarize='none': Bernoulli is no distribution of grey"),
+  'noise': ({'data': {'dequantize': True}}, 'config.data.dequantize=True: Categorical is a distribution of discrete'),
+  'an even kernel': ({'network': {'kernel': 4}}, 'config.model cannot be built: kernel=4: must be odd and at least 3'),
+}
+
+
+@pytest.mark.parametrize('case', REFUSED)
+def test_what_a_pixelcnn_cannot_model_is_refused_in_one_line(case):
+  arguments, expected = REFUSED[case]
+  changes = pixelcnn(**{name: value for name, value in arguments.items() if name != 'network'})
+  changes['model']['network'] |= arguments.get('network', {})
+  with pytest.raises(UserError, match=re.escape(expected)) as error:
+    build.check(small_config('digits', **changes))
+  assert '\n' not in str(error.value)
 
 
 def test_a_schedule_may_take_the_place_of_a_number():

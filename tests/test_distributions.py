@@ -7,11 +7,14 @@ import pytest
 import scipy.integrate
 import scipy.special
 import scipy.stats
+from small import QUICK
 
 from gen_jax import distributions
 from gen_jax.distributions import (
   Bernoulli,
+  Categorical,
   DiscretizedLogistic,
+  DiscretizedLogisticMixture,
   Normal,
   kl_divergence,
   log_likelihood,
@@ -108,6 +111,92 @@ def test_discretized_logistic_samples_its_own_probabilities():
   shares = np.isclose(drawn[:, None], values, atol=1e-6).mean(0)
   np.testing.assert_allclose(shares.sum(), 1.0)
   np.testing.assert_allclose(shares, jnp.exp(jax.vmap(q.log_prob)(jnp.array(values, jnp.float32))), atol=0.01)
+
+
+def test_categorical_is_scipys():
+  rng = np.random.default_rng(0)
+  logits, levels = rng.normal(size=(3, 5)), rng.integers(0, 5, 3)
+  values = np.linspace(-1, 1, 5)
+  q = Categorical(jnp.array(logits, jnp.float32), low=-1.0)
+  exact = [scipy.stats.rv_discrete(values=(range(5), scipy.special.softmax(row))) for row in logits]
+  found = q.log_prob(jnp.array(values[levels], jnp.float32))
+  np.testing.assert_allclose(found, [p.logpmf(k) for p, k in zip(exact, levels, strict=True)], rtol=1e-5)
+  np.testing.assert_allclose(q.mean, [p.expect(lambda k: -1 + k / 2) for p in exact], rtol=1e-5)
+  drawn = np.asarray(jax.jit(jax.vmap(q.sample), compiler_options=QUICK)(jax.random.split(KEY, 5_000)))
+  for i, p in enumerate(exact):
+    counts = np.isclose(drawn[:, i, None], values, atol=1e-6).sum(0)
+    assert counts.sum() == 5_000
+    assert scipy.stats.chisquare(counts, 5_000 * p.pmf(range(5))).pvalue > 1e-3
+
+
+@pytest.mark.parametrize('low', [0.0, -1.0])
+def test_every_grey_value_has_a_category_of_its_own(low):
+  q = Categorical(jnp.broadcast_to(jnp.arange(256.0), (256, 256)), low)
+  values = low + (1 - low) * np.arange(256) / 255
+  expected = np.arange(256) - scipy.special.logsumexp(np.arange(256))
+  np.testing.assert_allclose(q.log_prob(jnp.array(values, jnp.float32)), expected, rtol=1e-5, atol=1e-5)
+
+
+def mixture(channels, levels, low=0.0, components=3):
+  """With parameters of all sizes; a leading axis of one pixel."""
+  rng = np.random.default_rng(channels)
+  normal = lambda *shape: jnp.array(rng.normal(size=(1, *shape)), jnp.float32)
+  below = jnp.tril(jnp.ones((channels, channels)), -1)[None, ..., None]
+  c, k = channels, components
+  return DiscretizedLogisticMixture(normal(k), normal(c, k), normal(c, k) - 1.5, below * normal(c, c, k), levels, low)
+
+
+@pytest.mark.parametrize(('channels', 'levels', 'low'), [(1, 256, -1.0), (1, 2, 0.0), (2, 16, -1.0), (3, 5, 0.0)])
+def test_mixture_sums_to_one_and_so_does_each_channel_given_those_before(channels, levels, low):
+  q = mixture(channels, levels, low)
+  grid = np.meshgrid(*[np.linspace(low, 1, levels, dtype=np.float32)] * channels, indexing='ij')
+  log_probs = jax.vmap(q.log_prob)(jnp.stack(grid, axis=-1)[..., None, :].reshape(-1, 1, channels))
+  log_probs = np.asarray(log_probs, np.float64).reshape(*(levels,) * channels, channels)
+  np.testing.assert_allclose(np.exp(log_probs.sum(-1)).sum(), 1, rtol=1e-4)
+  for c in range(channels):
+    conditional = np.exp(log_probs[..., c])
+    for after in range(c + 1, channels):  # does not depend on the channels after it
+      assert np.ptp(conditional, axis=after).max() < 1e-4
+    np.testing.assert_allclose(conditional.sum(c), np.ones((levels,) * (channels - 1)), rtol=1e-3)
+
+
+def test_mixture_is_a_sum_of_products_of_scipys():
+  q, x, levels = mixture(2, 11), np.array([0.3, 0.8], np.float32), 11
+  logits, mu, log_scale, a = (np.asarray(leaf[0], np.float64) for leaf in (q.logits, q.mu, q.log_scale, q.coefficients))
+  first = scipy.stats.logistic(mu[0], np.exp(log_scale[0]))
+  second = scipy.stats.logistic(mu[1] + a[1, 0] * x[0], np.exp(log_scale[1]))
+  half = 0.5 / (levels - 1)
+  products = [p.cdf(v + half) - p.cdf(v - half) for p, v in ((first, x[0]), (second, x[1]))]
+  expected = np.log((scipy.special.softmax(logits) * products[0] * products[1]).sum())
+  np.testing.assert_allclose(q.log_prob(jnp.array(x)[None]).sum(), expected, rtol=1e-4)
+
+
+def test_mixture_samples_its_own_probabilities():
+  q = mixture(2, 3)
+  drawn = np.asarray(jax.jit(jax.vmap(q.sample), compiler_options=QUICK)(jax.random.split(KEY, 10_000)))[:, 0]
+  grid = np.stack(np.meshgrid(*[np.linspace(0, 1, 3)] * 2, indexing='ij'), axis=-1).reshape(-1, 2)
+  counts = [np.isclose(drawn, x, atol=1e-6).all(-1).sum() for x in grid]
+  log_probs = jax.vmap(q.log_prob)(jnp.array(grid, jnp.float32)[:, None]).sum((1, 2))
+  probabilities = np.exp(np.asarray(log_probs, np.float64))
+  assert sum(counts) == 10_000
+  assert scipy.stats.chisquare(counts, 10_000 * probabilities / probabilities.sum()).pvalue > 1e-3
+
+
+def test_mixture_mean_solves_the_linear_chain():
+  # x = mu + A x, so that x = (I - A)^-1 mu in each component
+  q = mixture(3, 256, low=-9.0)
+  chains = [np.linalg.solve(np.eye(3) - q.coefficients[0, ..., k], q.mu[0, :, k]) for k in range(3)]
+  expected = scipy.special.softmax(q.logits[0]) @ np.stack(chains)
+  np.testing.assert_allclose(q.mean[0], np.clip(expected, -9, 1), rtol=1e-4)
+  assert (np.abs(expected) < 1).any()
+
+
+def test_the_log_likelihood_sums_over_pixels_whatever_the_axes_of_the_parameters():
+  x = jax.random.randint(KEY, (2, 4, 3, 2), 0, 5) / 4
+  logits = jax.random.normal(KEY, (2, 4, 3, 2, 5))
+  each = np.log(scipy.special.softmax(np.asarray(logits), axis=-1))
+  expected = np.take_along_axis(each, np.asarray(4 * x, int)[..., None], axis=-1).reshape(2, -1).sum(-1)
+  np.testing.assert_allclose(log_likelihood(Categorical(logits), x), expected, rtol=1e-5)
 
 
 def test_noise_of_a_row_depends_on_its_number_alone():

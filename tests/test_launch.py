@@ -51,9 +51,10 @@ def test_every_experiment_runs_to_its_report(name, tmp_path):
   there = {path.name for path in tmp_path.iterdir()}
   assert {'config.json', 'checkpoints', 'metrics.jsonl', 'evaluation.json', 'figures', 'report.html'} <= there
   records = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
-  assert records[-1]['step'] == 20 and any('validation/squared_error' in record for record in records)
+  quality = 'nll' if name == 'pixelcnn' else 'squared_error'
+  assert records[-1]['step'] == 20 and any(f'validation/{quality}' in record for record in records)
   evaluation = json.loads((tmp_path / 'evaluation.json').read_text())
-  assert evaluation['split'] == 'test' and np.isfinite(evaluation['squared_error'])
+  assert evaluation['split'] == 'test' and np.isfinite(evaluation[quality])
   for figure in (tmp_path / 'figures').glob('*.png'):
     with Image.open(figure) as image:
       image.verify()
@@ -87,6 +88,27 @@ def test_a_workdir_holds_what_others_rely_on(trained):
   report = (trained / 'report.html').read_text()
   assert not re.search(r'src="(?!data:)|https?://', report)
   assert report.count('data:image/png') >= 8
+
+
+def test_a_conditional_model_draws_the_classes_that_are_asked_for_and_completes_images(capsys, tmp_path):
+  small = [f'--config.model.network.{field}=4' for field in ('features', 'hidden')]
+  small += ['--config.model.network.layers=1', '--config.data.size=8', '--config.steps=5']
+  runs('--config=experiments/pixelcnn.py:smoke', f'--workdir={tmp_path}', '--config.model.conditional=True', *small)
+  with np.load(tmp_path / 'samples.npz') as samples:
+    np.testing.assert_array_equal(samples['labels'], np.arange(64) % 10)
+  runs(f'--workdir={tmp_path}', '--mode=sample', '--number=5', '--label=3')
+  with np.load(tmp_path / 'samples.npz') as samples:
+    np.testing.assert_array_equal(samples['labels'], np.full(5, 3))
+    assert set(np.unique(samples['images'])) == {0, 255}
+  assert '--label=10: PixelCNN has classes 0 to 9' in fails(
+    capsys, f'--workdir={tmp_path}', '--mode=sample', '--label=10'
+  )
+  completions = tmp_path / 'figures' / 'completions.png'
+  completions.unlink()
+  runs(f'--workdir={tmp_path}', '--mode=complete')
+  with Image.open(completions) as image:
+    image.verify()
+  assert 'Test images completed' in (tmp_path / 'report.html').read_text()
 
 
 def test_load_gives_config_model_and_state(trained):
@@ -385,6 +407,7 @@ def test_checkpoints_that_are_not_there(capsys, trained):
 def test_verbs_and_labels_that_a_model_lacks(capsys, trained, autoencoder):
   assert '--label=3: VAE is not conditional' in fails(capsys, f'--workdir={trained}', '--mode=sample', '--label=3')
   assert "Autoencoder" in fails(capsys, f'--workdir={autoencoder}', '--mode=sample')
+  assert "Autoencoder" in fails(capsys, f'--workdir={autoencoder}', '--mode=complete')
   assert 'has 10 latents, not 2' in fails(capsys, f'--workdir={autoencoder}', '--mode=plane')
   assert 'needs --others' in fails(capsys, f'--workdir={autoencoder}', '--mode=compare')
 

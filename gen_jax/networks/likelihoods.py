@@ -5,15 +5,18 @@ the head with the `target` x, as training does, lets it update statistics; witho
 `bits_per_dim` turns a bound on log p(x) in nats into bits for each dimension where x is discrete, or dequantised.
 """
 
+import itertools
 import math
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gen_jax import distributions
 
 MIN_SIGMA = 0.0025  # a density without a floor rises without bound on pixels that never vary
+MIN_LOG_SCALE = -7.0  # a thousandth of the range, as the gradient of a logistic vanishes below
 
 
 def bits(log_prob: jax.Array, dims: int) -> jax.Array:
@@ -121,6 +124,27 @@ class PixelGaussian(nn.Module):
     return bits_of_density(log_prob, dims, self.bin_width)
 
 
+class Categorical(nn.Module):
+  """Any distribution over the grey values; the channels of a pixel are independent given h."""
+
+  levels: int = 256
+  low: float = 0.0
+
+  @property
+  def outputs(self) -> int:
+    """A logit for each grey value."""
+    return self.levels
+
+  @nn.compact
+  def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.Categorical:
+    """h: logits, of each channel side by side in the last axis."""
+    return distributions.Categorical(h.reshape(*h.shape[:-1], -1, self.levels), self.low)
+
+  def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array:
+    """Exact: x is discrete."""
+    return bits(log_prob, dims)
+
+
 class DiscretizedLogistic(nn.Module):
   """A logistic rounded to the grey values, where the decoder gives mu and log s (Salimans et al., 2017)."""
 
@@ -132,8 +156,47 @@ class DiscretizedLogistic(nn.Module):
   def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.DiscretizedLogistic:
     """h: mu and log s, side by side in the last axis."""
     mu, log_scale = jnp.split(h, 2, axis=-1)
-    # a scale of a thousandth of the range at least, as the gradient vanishes below
-    return distributions.DiscretizedLogistic(mu, jnp.maximum(log_scale, -7.0), self.levels, self.low)
+    return distributions.DiscretizedLogistic(mu, jnp.maximum(log_scale, MIN_LOG_SCALE), self.levels, self.low)
+
+  def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array:
+    """Exact: x is discrete."""
+    return bits(log_prob, dims)
+
+
+class DiscretizedLogisticMixture(nn.Module):
+  """A mixture of `components` K logistics rounded to the grey values, whose channels depend on each other.
+
+  (PixelCNN++, Salimans et al., 2017.) A pixel of C channels takes K (1 + 2 C + C (C - 1) / 2) numbers.
+  """
+
+  components: int = 10
+  channels: int = 1
+  levels: int = 256
+  low: float = 0.0
+
+  @property
+  def sizes(self) -> tuple[int, int, int, int]:
+    """Numbers a pixel: of the mixture weights, mu, log s and the coefficients."""
+    k, c = self.components, self.channels
+    return k, k * c, k * c, k * c * (c - 1) // 2
+
+  @property
+  def outputs(self) -> int:
+    """A pixel's numbers for each channel, rounded up: a few are not used."""
+    return math.ceil(sum(self.sizes) / self.channels)
+
+  @nn.compact
+  def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.DiscretizedLogisticMixture:
+    """h: logits of the components, mu, log s and coefficients before their tanh, side by side in the last axis."""
+    k, c = self.components, self.channels
+    ends = list(itertools.accumulate(self.sizes))
+    logits, mu, log_scale, below, _ = jnp.split(h, ends, axis=-1)
+    mu, log_scale = (a.reshape(*h.shape[:-1], c, k) for a in (mu, log_scale))
+    below = jnp.tanh(below).reshape(*h.shape[:-1], -1, k)
+    rows, columns = np.tril_indices(c, -1)  # d < c
+    coefficients = jnp.zeros((*h.shape[:-1], c, c, k), h.dtype).at[..., rows, columns, :].set(below)
+    log_scale = jnp.maximum(log_scale, MIN_LOG_SCALE)
+    return distributions.DiscretizedLogisticMixture(logits, mu, log_scale, coefficients, self.levels, self.low)
 
   def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array:
     """Exact: x is discrete."""

@@ -140,6 +140,8 @@ LIKELIHOODS = [
   networks.OptimalGaussian(),
   networks.PixelGaussian(),
   networks.DiscretizedLogistic(),
+  networks.DiscretizedLogisticMixture(components=2),
+  networks.Categorical(levels=2),
 ]
 
 

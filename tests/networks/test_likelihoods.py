@@ -60,7 +60,8 @@ def test_a_scale_for_every_pixel():
 def test_bits_per_dim_of_discrete_data():
   # a uniform distribution over 256 values has 8 bits a dimension, over 2 values 1 bit
   log_prob = jnp.full(3, -48 * math.log(256))
-  np.testing.assert_allclose(likelihoods.DiscretizedLogistic().bits_per_dim(log_prob, 48), np.full(3, 8.0), rtol=1e-6)
+  for module in (likelihoods.DiscretizedLogistic, likelihoods.DiscretizedLogisticMixture, likelihoods.Categorical):
+    np.testing.assert_allclose(module().bits_per_dim(log_prob, 48), np.full(3, 8.0), rtol=1e-6)
   coin = jnp.full(3, -48 * math.log(2))
   np.testing.assert_allclose(likelihoods.Bernoulli(binary=True).bits_per_dim(coin, 48), np.full(3, 1.0), rtol=1e-6)
   assert likelihoods.Bernoulli().bits_per_dim(coin, 48) is None
@@ -74,6 +75,28 @@ def test_bits_per_dim_of_dequantised_data(width):
     found = module(bin_width=width / 256).bits_per_dim(log_prob, 48)
     np.testing.assert_allclose(found, np.full(3, 8.0), rtol=1e-6)
     assert module().bits_per_dim(log_prob, 48) is None
+
+
+def test_categorical_reads_the_logits_of_each_channel():
+  module = likelihoods.Categorical(levels=3)
+  h = jnp.arange(12.0).reshape(1, 1, 2, 6)  # two pixels of two channels
+  assert module.outputs == 3
+  np.testing.assert_array_equal(module.apply({}, h).logits[0, 0, 1], [[6, 7, 8], [9, 10, 11]])
+
+
+@pytest.mark.parametrize(('channels', 'components', 'outputs'), [(1, 5, 15), (3, 10, 34), (2, 3, 9)])
+def test_the_mixture_reads_every_number_once(channels, components, outputs):
+  module = likelihoods.DiscretizedLogisticMixture(components, channels)
+  assert module.outputs == outputs
+  h = 0.1 + jnp.arange(channels * outputs) / 100
+  p = module.apply({}, h)
+  assert (p.logits.shape, p.mu.shape) == ((components,), (channels, components))
+  coefficients = np.asarray(p.coefficients)
+  below = np.tril(np.ones((channels, channels), bool), -1)
+  assert (coefficients[~below] == 0).all()
+  read = np.concatenate([p.logits, p.mu.ravel(), p.log_scale.ravel(), np.arctanh(coefficients[below]).ravel()])
+  np.testing.assert_allclose(read, h[: len(read)], rtol=1e-3)
+  assert 0 <= len(h) - len(read) < channels  # nothing is left but what rounding up adds
 
 
 def test_gradients_at_the_floors_of_sigma_are_numbers():

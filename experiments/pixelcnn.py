@@ -1,0 +1,51 @@
+"""A gated PixelCNN, binarised anew at every step; dilated, so that a pixel sees the whole image above it.
+
+    python launch.py --config=experiments/pixelcnn.py[:mnist|paper]
+
+`paper` has the size of van den Oord et al. (2016b, section 3) and the likelihood of Salimans et al. (2017), in which
+the colours of a pixel depend on each other. It needs GPUs, and has not been run.
+"""
+
+from experiments.common import experiment
+
+get_config = experiment(
+  default={
+    'batch_size': 32,
+    'steps': 2_000,
+    'data': {'name': 'digits', 'size': 28, 'binarize': 'dynamic'},
+    'model': {
+      'name': 'PixelCNN',
+      'network': {
+        'name': 'GatedPixelCNN',
+        'features': 16,
+        'layers': 8,
+        'kernel': 3,
+        'dilations': (1, 2, 4, 8),
+        'hidden': 64,
+      },
+      'likelihood': {'name': 'Bernoulli'},
+      'conditional': False,
+    },
+    'optimizer': {'learning_rate': 3e-3, 'schedule': 'cosine'},
+    'best': 'nll',
+    'best_mode': 'min',
+    'evals': ('terms',),
+    'final_evals': ('likelihood',),
+  },
+  mnist={
+    'steps': 7_000,
+    'data': {'name': 'mnist', 'train_split': 'train[:55000]', 'validation_split': 'train[55000:]'},
+    'model': {'network': {'features': 32}},
+    'optimizer': {'learning_rate': 2e-3},
+  },
+  paper={
+    'batch_size': 128,
+    'steps': 200_000,
+    'data': {'name': 'cifar10', 'size': 0, 'binarize': 'none', 'value_range': (-1.0, 1.0), 'flip': True},
+    'model': {
+      'network': {'features': 384, 'layers': 20, 'kernel': 5, 'dilations': (1,), 'hidden': 384},
+      'likelihood': {'name': 'DiscretizedLogisticMixture', 'components': 10},
+    },
+    'optimizer': {'learning_rate': 3e-4},
+  },
+)
