@@ -23,6 +23,7 @@ get_config = experiment(
     'final_evals': ('likelihood',),
   },
   mnist={
+    'final_evals': ('likelihood', 'class_agreement'),
     'steps': 50_000,
     'data': {'name': 'mnist', 'train_split': 'train[:58000]', 'validation_split': 'train[58000:]'},
   },

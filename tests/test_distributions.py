@@ -15,9 +15,13 @@ from gen_jax.distributions import (
   Categorical,
   DiscretizedLogistic,
   DiscretizedLogisticMixture,
+  MultivariateNormal,
   Normal,
+  NormalMixture,
+  OneHotCategorical,
   kl_divergence,
   log_likelihood,
+  log_mean_exp,
   sample_rows,
   sum_dims,
 )
@@ -226,3 +230,70 @@ def test_the_log_likelihood_is_that_of_each_value_alone(kind):
 def test_sum_dims_keeps_the_batch():
   np.testing.assert_allclose(sum_dims(jnp.ones((4, 2, 3, 5))), np.full(4, 30.0))
   assert distributions.standard_normal((2, 3)).log_prob(jnp.zeros((2, 3))).shape == (2, 3)
+
+
+def multivariate(rows=5, dim=3):
+  rng = np.random.default_rng(0)
+  below = np.tril(rng.normal(size=(rows, dim, dim)), -1)
+  scale_tril = below + np.eye(dim) * rng.uniform(0.3, 2.0, (rows, dim, 1))
+  return MultivariateNormal(jnp.array(rng.normal(size=(rows, dim))), jnp.array(scale_tril))
+
+
+def test_multivariate_normal_log_prob_is_scipys():
+  q, z = multivariate(), np.random.default_rng(1).normal(size=(5, 3))
+  covariances = q.scale_tril @ q.scale_tril.swapaxes(1, 2)
+  expected = [scipy.stats.multivariate_normal(m, c).logpdf(x) for m, c, x in zip(q.mu, covariances, z, strict=True)]
+  np.testing.assert_allclose(q.log_prob(jnp.array(z)), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize('diagonal', [False, True])
+def test_what_is_drawn_has_the_density_that_is_said_of_it(diagonal):
+  q = multivariate()
+  q = Normal(q.mu, q.mu - 0.5) if diagonal else q
+  eps = jax.random.normal(KEY, (5, 3))
+  z, log_q = q.draw(eps)
+  np.testing.assert_allclose(log_q, sum_dims(q.log_prob(z)), rtol=1e-4)
+  jacobian = jax.jacobian(lambda eps: q.draw(eps)[0])(eps)[jnp.arange(5), :, jnp.arange(5)]
+  change = np.linalg.slogdet(np.asarray(jacobian))[1]
+  np.testing.assert_allclose(log_q, scipy.stats.norm.logpdf(eps).sum(-1) - change, rtol=1e-4)
+
+
+def test_a_mixture_of_normals_is_the_weighted_sum_and_is_sampled_as_such():
+  rng = np.random.default_rng(0)
+  weights, mu, sigma = np.array([0.2, 0.5, 0.3]), rng.normal(size=(3, 2)), rng.uniform(0.2, 1.0, (3, 2))
+  p = NormalMixture(jnp.log(weights), Normal(jnp.array(mu), jnp.log(sigma)))
+  z = rng.normal(size=2)
+  density = (weights * scipy.stats.norm(mu, sigma).pdf(z).prod(-1)).sum()
+  np.testing.assert_allclose(p.log_prob(jnp.array(z)), np.log(density), rtol=1e-5)
+  drawn = np.asarray(jax.vmap(p.sample)(jax.random.split(KEY, 40_000)))
+  mean = weights @ mu
+  np.testing.assert_allclose(drawn.mean(0), mean, atol=0.03)
+  np.testing.assert_allclose(drawn.var(0), weights @ (sigma**2 + mu**2) - mean**2, rtol=0.05)
+
+
+def test_one_hot_categories():
+  p = np.array([0.1, 0.6, 0.3])
+  q = OneHotCategorical(jnp.log(p) + 2.0)  # logits need not be normalised
+  np.testing.assert_allclose(jax.vmap(q.log_prob)(jnp.eye(3)), np.log(p), rtol=1e-5)
+  np.testing.assert_allclose(q.kl_to_uniform(), scipy.stats.entropy(p, np.full(3, 1 / 3)), rtol=1e-5)
+  keys = jax.random.split(KEY, 20_000)
+  hard = np.asarray(jax.vmap(q.sample)(keys))
+  assert set(np.unique(hard)) == {0, 1} and (hard.sum(-1) == 1).all()
+  assert scipy.stats.chisquare(hard.sum(0), 20_000 * p).pvalue > 1e-3
+
+
+@pytest.mark.parametrize('temperature', [0.05, 1.0, 5.0])
+def test_a_relaxed_sample_lies_on_the_simplex_and_is_largest_where_the_category_is(temperature):
+  p = np.array([0.1, 0.6, 0.3])
+  q, keys = OneHotCategorical(jnp.log(p)), jax.random.split(KEY, 20_000)
+  z = np.asarray(jax.vmap(lambda key: q.relaxed(key, temperature))(keys))
+  np.testing.assert_allclose(z.sum(-1), 1, rtol=1e-5)
+  # the Gumbel-max theorem: the largest is k with probability p_k, at any temperature
+  assert scipy.stats.chisquare(np.bincount(z.argmax(-1)), 20_000 * p).pvalue > 1e-3
+  sharp = (z.max(-1) > 0.99).mean()
+  assert sharp > 0.7 if temperature == 0.05 else sharp < 0.3
+
+
+def test_the_logarithm_of_a_mean_of_exponentials():
+  log_w = np.random.default_rng(0).normal(size=(7, 4)) - 500
+  np.testing.assert_allclose(log_mean_exp(jnp.array(log_w)), np.log(np.exp(log_w + 500).mean(0)) - 500, rtol=1e-6)

@@ -18,12 +18,11 @@ CHUNK = 50  # samples of each example at a time
 Values = Iterator[tuple[str, float | np.ndarray]]
 
 
-def importance_weighted(model: nn.Module, batch: Batch, samples: int) -> jax.Array:
+def importance_weighted(model: nn.Module, batch: Batch, samples: int, key: jax.Array) -> jax.Array:
   """log 1/S sum_s p(x, z_s) / q(z_s|x), z_s ~ q(z|x), S = `samples`: [B] (Burda et al., 2016, eq. 8).
 
   A lower bound of log p(x) in expectation, which rises with S and converges to it.
   """
-  key = model.make_rng('noise')
 
   def add(i: int, total: jax.Array, count: int) -> jax.Array:
     log_w = model.log_weights(batch, jax.random.fold_in(key, i), count)
@@ -37,14 +36,9 @@ def importance_weighted(model: nn.Module, batch: Batch, samples: int) -> jax.Arr
   return total - math.log(samples)
 
 
-def exact(model: nn.Module, batch: Batch) -> jax.Array:
-  """log p(x) of a model that has it, [B]."""
-  return model.log_prob(batch)
-
-
-def with_bits(model: nn.Module, batch: Batch, estimate) -> tuple[jax.Array, jax.Array | None]:
-  """(log p(x) [B], bits for each dimension [B] or None)."""
-  log_p = estimate(model, batch)
+def log_likelihoods(model: nn.Module, batch: Batch, samples: int) -> tuple[jax.Array, jax.Array | None]:
+  """(log p(x) [B], bits for each dimension [B] or None), exact with 0 samples."""
+  log_p = importance_weighted(model, batch, samples, model.make_rng('noise')) if samples else model.log_prob(batch)
   return log_p, model.likelihood.bits_per_dim(log_p, batch['image'][0].size)
 
 
@@ -54,14 +48,12 @@ def likelihood(verbs, batches: Batches, *, importance_samples: int) -> Values:
   Exact where the model has `log_prob`, else by `importance_weighted`; `nll_bits_per_dim` where the data are discrete;
   `nll_each`: the array [N] of -log p(x), by which two models are compared example by example.
   """
-  if 'log_prob' in verbs:
-    estimate = exact
-  elif 'log_weights' in verbs:
-    estimate = functools.partial(importance_weighted, samples=importance_samples)
-    yield 'importance_samples', float(importance_samples)
-  else:
+  if 'log_prob' not in verbs and 'log_weights' not in verbs:
     raise UserError('config.evals: likelihood needs a model with log_prob or log_weights')
-  estimate, nll, bits = functools.partial(with_bits, estimate=estimate), [], []
+  samples, nll, bits = 0 if 'log_prob' in verbs else importance_samples, [], []
+  if samples:
+    yield 'importance_samples', float(samples)
+  estimate = functools.partial(log_likelihoods, samples=samples)
   for batch in batches():
     there = np.asarray(batch['mask']) > 0
     log_p, bits_per_dim = verbs.compute(estimate, batch)

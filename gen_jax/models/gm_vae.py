@@ -125,7 +125,7 @@ class GMVAE(nn.Module):
 
   def latents(self, batch: Batch) -> jax.Array:
     """z ~ p(z|y), [B,D], y the clusters in turn; what `sample` decodes."""
-    p = jax.tree.map(lambda x: x[batch['row'] % self.clusters], self.components())
+    p = jax.tree.map(lambda x: jnp.take(x, batch['row'] % self.clusters, axis=0), self.components())
     return sample_rows(p, self.make_rng('noise'), batch['row'])
 
   def sample(self, batch: Batch) -> jax.Array:

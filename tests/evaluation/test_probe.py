@@ -104,5 +104,5 @@ def test_the_evaluator_learns_from_the_training_split_and_scores_the_other():
   assert found['probe_linear_all'] == found['probe_linear_10'] == found['probe_knn_all'] == 1.0
   assert found['probe_pixels_linear_all'] == 1.0 and found['probe_pca_linear_all'] < 0.75
   assert {'probe_pixels_knn_10_sd', 'probe_pca_knn_all'} <= set(found) and 'probe_linear_100' not in found
-  opposite = dict(probe(verbs, batches_of(np.arange(80, 120), sign=-1), batches_of(np.arange(80))))
+  opposite = dict(probe(verbs, batches_of(np.arange(80, 120), sign=-1), train_batches=batches_of(np.arange(80))))
   assert opposite['probe_linear_all'] == 0.0

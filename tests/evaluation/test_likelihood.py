@@ -1,0 +1,140 @@
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from gen_jax import models, networks, randomness
+from gen_jax.distributions import Normal
+from gen_jax.errors import UserError
+from gen_jax.evaluation import elbo_decomposition, likelihood
+from gen_jax.evaluation.likelihood import CHUNK, importance_weighted
+from gen_jax.training.state import TrainState
+from gen_jax.verbs import Verbs
+
+
+class Verbal:
+  """A model's verbs, with batches of x [N,H,W,C] whose last rows only pad."""
+
+  def __init__(self, model, variables, x):
+    self.verbs = Verbs(model, TrainState(0, variables['params'], {}, {}, {}, None))
+    self._x = x
+
+  def batches(self):
+    for start in range(0, len(self._x), 100):
+      part = self._x[start : start + 100]
+      rows = jnp.arange(start, start + len(part) + 7, dtype=jnp.int32)
+      yield {'image': jnp.pad(part, [(0, 7), *((0, 0),) * 3]), 'row': rows, 'mask': (rows < start + len(part)) * 1.0}
+
+
+def linear_gaussian(number=150, seed=0):
+  """(model and its verbs, exact log p(x) [N]): x = W z + b + sigma eps, and a poor q(z|x)."""
+  rng = np.random.default_rng(seed)
+  w, b, sigma = rng.normal(size=(2, 4)), rng.normal(size=4), 0.7
+  model = models.VAE(networks.MLPEncoder(()), networks.MLPDecoder(()), networks.Gaussian(sigma=sigma), (2, 2, 1), 2)
+  dense = lambda kernel, bias: {'Dense_0': {'kernel': jnp.array(kernel, 'f4'), 'bias': jnp.array(bias, 'f4')}}
+  covariance = w.T @ w + sigma**2 * np.eye(4)
+  posterior = np.linalg.inv(np.eye(2) + w @ w.T / sigma**2)
+  gain = posterior @ w / sigma**2  # mean of p(z|x) = gain (x - b)
+  log_variance = np.log(4 * np.diag(posterior))  # too wide, and without the correlation
+  encoder = dense(np.concatenate([gain.T, np.zeros((4, 2))], 1), np.concatenate([-gain @ b, log_variance]))
+  x = rng.multivariate_normal(b, covariance, number)
+  variables = {'params': {'encoder': encoder, 'decoder': dense(w, b)}}
+  exact = scipy.stats.multivariate_normal(b, covariance).logpdf(x)
+  return Verbal(model, variables, jnp.array(x, 'f4').reshape(-1, 2, 2, 1)), exact
+
+
+def test_the_estimate_of_a_linear_gaussian_model_is_its_closed_form():
+  model, exact = linear_gaussian()
+  found = dict(likelihood(model.verbs, model.batches, importance_samples=5_000))
+  each = found.pop('nll_each')
+  assert each.shape == (150,) and found['importance_samples'] == 5_000
+  # the error of the estimate itself, by the spread of the weights
+  key, batch = randomness.key(1), {'image': model._x, 'row': jnp.arange(150, dtype=jnp.int32)}
+  log_w = model.verbs.compute(lambda model, batch, key: model.log_weights(batch, key, 2_000), batch, key)
+  weights = np.exp(np.asarray(log_w, np.float64) - exact)
+  error = np.sqrt((weights.var(0) / 5_000).sum()) / 150
+  assert 0 < error < 0.01
+  assert abs(found['nll'] + exact.mean()) < 3 * error + 1e-4
+  assert found['nll'] == pytest.approx(each.mean()) and found['nll_stderr'] == pytest.approx(scipy.stats.sem(each))
+  assert 'nll_bits_per_dim' not in found
+
+
+def test_the_bound_rises_with_the_samples_to_the_likelihood():
+  model, exact = linear_gaussian()
+  nll = [dict(likelihood(model.verbs, model.batches, importance_samples=s))['nll'] for s in (1, 5, 50, 1_000)]
+  assert nll[0] > nll[1] + 0.02 > nll[2] + 0.02 and nll[2] > nll[3]
+  assert abs(nll[3] + exact.mean()) < 0.01 < nll[0] + exact.mean()
+
+
+class Drawing(models.VAE):
+  """log w ~ N(0, 1), whatever the images."""
+
+  def log_weights(self, batch, key, samples):
+    return jax.random.normal(key, (samples, len(batch['image'])))
+
+
+@pytest.mark.parametrize('samples', [1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7])
+def test_every_count_of_samples_is_exact_and_every_chunk_draws_anew(samples):
+  model, _ = linear_gaussian(5)
+  drawing = Drawing(networks.MLPEncoder(()), networks.MLPDecoder(()), networks.Gaussian(), (2, 2, 1), 2)
+  key, batch = jax.random.key(3), next(model.batches())
+  found = importance_weighted(drawing, batch, samples, key)
+  whole, rest = divmod(samples, CHUNK)
+  counts = [CHUNK] * whole + [rest] * (rest > 0)
+  weights = [jax.random.normal(jax.random.fold_in(key, i), (count, 12)) for i, count in enumerate(counts)]
+  expected = np.log(np.exp(np.concatenate(weights)).mean(0))
+  assert len(np.concatenate(weights)) == samples
+  np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_an_exact_likelihood_is_preferred_and_a_model_without_one_refused():
+  class Exact:
+    def __contains__(self, verb):
+      return verb == 'log_prob'
+
+    def compute(self, estimate, batch):
+      return -jnp.arange(len(batch['image']), dtype=jnp.float32), jnp.ones(len(batch['image']))
+
+  model, _ = linear_gaussian(3)
+  found = dict(likelihood(Exact(), model.batches, importance_samples=5))
+  assert found['nll'] == 1.0 and found['nll_bits_per_dim'] == 1.0 and 'importance_samples' not in found
+  with pytest.raises(UserError, match='needs a model with log_prob or log_weights'):
+    dict(likelihood([], model.batches, importance_samples=5))
+
+
+def decomposition(mu, sigma):
+  batch = {'mask': np.ones(len(mu)), 'image': mu}
+  q = Normal(jnp.array(mu, 'f4'), jnp.log(jnp.array(sigma, 'f4')))
+  return dict(elbo_decomposition(types.SimpleNamespace(posterior=lambda batch: q), lambda: iter([batch])))
+
+
+def test_the_parts_of_the_kl_are_its_sum():
+  rng = np.random.default_rng(1)
+  mu, sigma = rng.normal(size=(2_000, 3)), rng.uniform(0.2, 1.0, (2_000, 3))
+  found = decomposition(mu, sigma)
+  kl = (0.5 * (sigma**2 + mu**2 - 1) - np.log(sigma)).sum(-1).mean()
+  assert sum(found.values()) == pytest.approx(kl, abs=0.1)
+  assert abs(found['total_correlation']) < 0.1  # independent latents, but for the finite mixture
+
+
+def test_the_parts_are_those_of_a_gaussian_aggregate():
+  # q(z|x) = N(x, s^2 I), x ~ N(0, C): q(z) = N(0, C + s^2 I), all parts in closed form
+  rng, s, rho = np.random.default_rng(1), 0.8, 0.8
+  c = np.array([[1, rho], [rho, 1]])
+  found = decomposition(rng.multivariate_normal(np.zeros(2), c, 6_000), np.full((6_000, 2), s))
+  total = c + s**2 * np.eye(2)
+  information = 0.5 * np.linalg.slogdet(total / s**2)[1]
+  correlation = 0.5 * np.log(np.diag(total)).sum() - 0.5 * np.linalg.slogdet(total)[1]
+  marginal = sum(0.5 * (v - 1 - np.log(v)) for v in np.diag(total))
+  assert found['mutual_information'] == pytest.approx(information, abs=0.05)
+  assert found['total_correlation'] == pytest.approx(correlation, abs=0.05)
+  assert found['dimension_wise_kl'] == pytest.approx(marginal, abs=0.05)
+
+
+def test_equal_posteriors_carry_no_information():
+  found = decomposition(np.zeros((500, 2)), np.full((500, 2), 0.5))
+  assert found['mutual_information'] == pytest.approx(0, abs=1e-5)
+  assert found['total_correlation'] == pytest.approx(0, abs=1e-4)

@@ -1,0 +1,130 @@
+"""The VAE with several samples, with labels, and with other posteriors and priors."""
+
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from models.test_vae import BATCH, KEY, apply, vae
+
+from gen_jax import networks
+from gen_jax.distributions import log_mean_exp
+
+LABELLED = BATCH | {'label': jnp.array([0, 1, 2, 0, 1, 2])}
+
+
+def test_one_sample_of_the_bound_is_the_elbo_but_for_the_closed_form_of_its_kl():
+  model = vae()
+  variables = model.init(KEY, BATCH)
+  rows = jax.tree.map(lambda x: jnp.repeat(x[:1], 20_000, 0), BATCH) | {'row': jnp.arange(20_000, dtype=jnp.int32)}
+  log_w = np.asarray(model.apply(variables, rows, KEY, 1, method='log_weights'), np.float64)[0]
+  elbo = np.asarray(apply(model, variables, rows, method='evaluate')['elbo'], np.float64)
+  error = np.hypot(log_w.std(), elbo.std()) / np.sqrt(len(elbo))
+  assert abs(log_w.mean() - elbo.mean()) < 4 * error
+
+
+def test_the_bound_rises_with_the_number_of_samples():
+  model = vae()
+  variables = model.init(KEY, BATCH)
+  log_w = model.apply(variables, BATCH, KEY, 64 * 50, method='log_weights')  # [3200,6]
+  bounds = [float(log_mean_exp(log_w.reshape(k, -1, 6)).mean()) for k in (1, 4, 16, 64)]
+  assert (np.diff(bounds) > 0.05).all()
+
+
+@pytest.mark.parametrize('dreg', [False, True])
+def test_the_loss_is_the_negative_bound(dreg):
+  model = vae(samples=5, dreg=dreg)
+  variables = model.init(KEY, BATCH)
+  loss, metrics = apply(model, variables, BATCH, 0, method='loss')
+  np.testing.assert_allclose(loss, -metrics['bound'], rtol=1e-6)
+  assert metrics['bound'] > metrics['elbo']
+  found = apply(model, variables, BATCH, method='evaluate')
+  # the verb draws from the same stream of noise
+  np.testing.assert_allclose(found['bound'].mean(), metrics['bound'], rtol=1e-5)
+
+
+def gradients(model, variables, number=400):
+  """Flat gradients [number, P] of the encoder and of the decoder, with as many keys."""
+  params = variables['params']
+
+  def one(key):
+    loss = lambda params: apply(model, {'params': params}, BATCH, 0, method='loss', key=key)[0]
+    gradient = jax.grad(loss)(params)
+    return tuple(jax.flatten_util.ravel_pytree(gradient[name])[0] for name in ('encoder', 'decoder'))
+
+  return jax.tree.map(np.asarray, jax.jit(lambda keys: jax.lax.map(one, keys))(jax.random.split(KEY, number)))
+
+
+def test_the_doubly_reparameterised_gradient_has_the_same_mean_and_less_variance():
+  variables = vae().init(KEY, BATCH)
+  plain, doubly = (gradients(vae(samples=8, dreg=dreg), variables) for dreg in (False, True))
+  # the decoder's is the same, sample by sample
+  np.testing.assert_allclose(plain[1], doubly[1], rtol=1e-3, atol=1e-5)
+  direction = plain[0].mean(0) / np.linalg.norm(plain[0].mean(0))
+  a, b = plain[0] @ direction, doubly[0] @ direction
+  assert abs(a.mean() - b.mean()) < 4 * np.hypot(a.std(), b.std()) / np.sqrt(len(a))
+  assert doubly[0].var(0).sum() < 0.9 * plain[0].var(0).sum()
+  # a wrong power of the weights would show: the means are far from 0 beside their errors
+  assert b.mean() > 20 * b.std() / np.sqrt(len(b))
+
+
+@pytest.mark.parametrize('samples', [1, 3])
+@pytest.mark.parametrize('prior', [networks.MixturePrior(4), networks.VampPrior((8, 8, 1), 4)], ids=['mixture', 'vamp'])
+def test_learned_priors_have_gradients_and_samples(prior, samples):
+  model = vae(prior=prior, samples=samples)
+  variables = model.init(KEY, BATCH)
+  gradient = jax.grad(lambda v: apply(model, v, BATCH, 0, method='loss')[0])(variables)['params']
+  assert all(np.isfinite(x).all() and (x != 0).any() for x in jax.tree.leaves(gradient['prior']))
+  terms = apply(model, variables, BATCH, method='evaluate')
+  assert 'kl_dim' not in terms and apply(model, variables, BATCH, method='sample').shape == (6, 8, 8, 1)
+  np.testing.assert_allclose(terms['elbo'], -terms['reconstruction'] - terms['kl'], rtol=1e-5)
+
+
+def test_a_full_covariance_without_correlations_is_the_diagonal_posterior():
+  diagonal, full = vae(), vae(family=networks.FullNormal())
+  variables = diagonal.init(KEY, BATCH)
+  last = variables['params']['encoder']['Dense_1']
+  mu, log_variance = jnp.split(last['kernel'], 2, axis=1)
+  wider = {'kernel': jnp.concatenate([mu, 0.5 * log_variance, jnp.zeros((16, 3))], 1), 'bias': jnp.zeros(9)}
+  encoder = variables['params']['encoder'] | {'Dense_1': wider}
+  again = {'params': variables['params'] | {'encoder': encoder}}
+  a = diagonal.apply(variables, BATCH, KEY, 3, method='log_weights')
+  b = full.apply(again, BATCH, KEY, 3, method='log_weights')
+  np.testing.assert_allclose(a, b, rtol=1e-4)
+
+
+def test_a_flow_has_an_unbiased_estimate_of_its_evidence():
+  # E_q[p(x,z)/q(z|x)] = p(x) for any q: a random flow and a random Normal agree on it
+  normal, flow = vae(), vae(family=networks.InverseAutoregressiveFlow(2, 8, 4))
+  variables = flow.init(KEY, BATCH)
+  assert variables['params']['family']
+  shared = {'params': normal.init(KEY, BATCH)['params'] | {'decoder': variables['params']['decoder']}}
+  for seed in range(2):
+    key = jax.random.key(seed)
+    by_flow = log_mean_exp(flow.apply(variables, BATCH, key, 20_000, method='log_weights'))
+    by_normal = log_mean_exp(normal.apply(shared, BATCH, key, 20_000, method='log_weights'))
+    np.testing.assert_allclose(by_flow, by_normal, atol=0.15)
+
+
+def test_a_conditional_model_uses_its_labels_on_both_sides():
+  model = vae(conditional=True, num_classes=3)
+  variables = model.init(KEY, LABELLED)
+  assert variables['params']['label_map']['Embed_0']['embedding'].shape == (3, 64)
+  other = LABELLED | {'label': (LABELLED['label'] + 1) % 3}
+  q, q_other = (apply(model, variables, batch, method='posterior') for batch in (LABELLED, other))
+  assert (jnp.abs(q.mu - q_other.mu).max(-1) > 1e-4).all()
+  z = jnp.zeros((6, 3))
+  images, others = (apply(model, variables, z, batch, method='decode') for batch in (LABELLED, other))
+  assert (jnp.abs(images - others).max((1, 2, 3)) > 1e-4).all()
+  np.testing.assert_allclose(images[:3], images[3:], rtol=1e-6)  # one code, the same classes
+  gradient = jax.grad(lambda v: apply(model, v, LABELLED, 0, method='loss')[0])(variables)['params']
+  assert (np.abs(gradient['label_map']['Embed_0']['embedding']).max(1) > 0).all()
+  assert apply(model, variables, {n: LABELLED[n] for n in ('row', 'label')}, method='sample').shape == (6, 8, 8, 1)
+
+
+def test_the_noise_of_an_example_does_not_depend_on_the_others():
+  model = vae()
+  variables = model.init(KEY, BATCH)
+  part = jax.tree.map(lambda x: x[2:4], BATCH)
+  whole = model.apply(variables, BATCH, KEY, 3, method='log_weights')
+  np.testing.assert_allclose(model.apply(variables, part, KEY, 3, method='log_weights'), whole[:, 2:4], rtol=1e-5)
