@@ -14,6 +14,7 @@ SMOKE = {  # seconds, for any experiment: every line of it runs, nothing is lear
   'save_every': 10,
   'validation_examples': 64,
   'test_examples': 64,
+  'importance_samples': 60,
 }
 
 

@@ -22,6 +22,7 @@ from gen_jax.visualise import curves, figures, grids, plane, traversals
 DECODE_BATCH = 64
 SAMPLERS = ('prior', 'mixture')
 MIXTURE_CODES = 10_000  # of the training split, that the mixture is fitted to
+ROWS = 20  # latents of `traverse`
 SHOWN = 12  # images in a row of a figure that compares samplers
 COMPLETED = 12  # images of `complete`
 
@@ -86,7 +87,8 @@ def sample(
     arrays['latents'] = np.asarray(verbs.latents(batch))
   if 'label' in batch:
     arrays['labels'] = batch['label']
-  columns = classes if 0 < classes <= 20 else math.ceil(math.sqrt(number))
+  in_turn = classes or getattr(run.model, 'clusters', 0)
+  columns = in_turn if 0 < in_turn <= 20 else math.ceil(math.sqrt(number))
   write_samples(run, 'samples', arrays, columns)
 
 
@@ -128,6 +130,11 @@ def sample_mixture(run: Run, number: int, seed: int, components: int) -> None:
   figures.save_figure(run.workdir / 'figures' / 'samplers.png', figure)
 
 
+def is_categorical(run: Run) -> bool:
+  """Whether the latents are categories, between which there is nothing."""
+  return hasattr(run.model, 'categories')
+
+
 def reconstruct(run: Run) -> None:
   """Test images and their reconstructions -> figures/reconstructions.png."""
   require(run, 'reconstruct')
@@ -153,7 +160,7 @@ def complete(run: Run) -> None:
 
 
 def traverse(run: Run) -> None:
-  """Every latent moved alone, from three test images -> figures/traversals_*.png; sorted by KL where there is one."""
+  """Latents moved alone, from three test images -> figures/traversals_*.png; by KL where there is one, 20 at most."""
   require(run, 'encode', 'decode', 'evaluate')
   verbs, batch = run.verbs(), test_batch(run)
   there = np.asarray(batch['mask']) > 0
@@ -165,9 +172,12 @@ def traverse(run: Run) -> None:
   for i in range(min(3, len(codes))):
     title = f'Latent traversals from test image {i + 1}: one latent moves, the others keep their value'
     label = int(batch['label'][i]) if verbs.classes else 0
-    figure = traversals.traversal_figure(
-      functools.partial(decode, run, label=label), codes[i], rows=codes.shape[1], title=title, **scale
-    )
+    image_of = functools.partial(decode, run, label=label)
+    if is_categorical(run):
+      one_hot = np.eye(run.model.categories)[codes[i].reshape(run.model.latent_dim, -1).argmax(-1)]
+      figure = traversals.category_figure(image_of, one_hot, scale['kl'], rows=ROWS, title=title)
+    else:
+      figure = traversals.traversal_figure(image_of, codes[i], rows=ROWS, title=title, **scale)
     figures.save_figure(run.workdir / 'figures' / f'traversals_{i + 1}.png', figure)
 
 
@@ -201,21 +211,23 @@ def draw_plane(run: Run) -> None:
 
 
 def compare(run: Run, others: list[Run]) -> None:
-  """This run beside others -> figures/comparison_*.png: images, errors by latent size, 2-D planes.
+  """This run beside others -> figures/comparison_*.png: images, errors by latent size, 2-D planes; -log p(x) as text.
 
   Images are compared where the data are the same, planes where all runs have two latents.
   """
   if not others:
     raise UserError('--mode=compare needs --others=WORKDIR[,WORKDIR]')
-  runs, folder = [run, *others], run.workdir / 'figures'
-  for each in runs:
-    require(each, 'reconstruct', 'evaluate')
+  compare_likelihoods(run, others)
+  folder = run.workdir / 'figures'
+  runs = [each for each in (run, *others) if 'reconstruct' in each.verbs()]
+  if not runs:
+    return
 
   def name(each: Run) -> str:
     return f'{type(each.model).__name__}, {each.model.latent_dim} latents'
 
-  rows = {'original': pixels(run, test_batch(run)['image'])[:12]}
-  same = [each for each in runs if each.config.data == run.config.data]
+  rows = {'original': pixels(runs[0], test_batch(runs[0])['image'])[:12]}
+  same = [each for each in runs if each.config.data == runs[0].config.data]
   rows |= {name(each): pixels(each, each.verbs().reconstruct(test_batch(each)))[:12] for each in same}
   figures.save_figure(folder / 'comparison_images.png', grids.labelled_rows(rows, 'The same test images by each run'))
 
@@ -232,6 +244,30 @@ def compare(run: Run, others: list[Run]) -> None:
     figures.save_figure(folder / 'comparison_plane.png', plane.planes([latent_plane(each) for each in runs]))
 
 
+def compare_likelihoods(run: Run, others: list[Run]) -> None:
+  """Prints how much less -log p(x) is here, example by example, with its standard error.
+
+  For the runs on the same data that have been evaluated with `likelihood`, on the same test examples.
+  """
+  mine = nll_of_examples(run)
+  for other in others:
+    theirs = nll_of_examples(other)
+    if mine is None or theirs is None or mine.shape != theirs.shape or run.config.data != other.config.data:
+      continue
+    gain = theirs - mine
+    error = gain.std(ddof=1) / math.sqrt(len(gain))
+    print(f'{run.workdir}: -log p(x) is {gain.mean():.3f} +- {error:.3f} nats below that of {other.workdir}')
+
+
+def nll_of_examples(run: Run) -> np.ndarray | None:
+  """-log p(x) of each test example [N], where the run has been evaluated with `likelihood`."""
+  path = run.workdir / 'evaluation.npz'
+  if not path.exists():
+    return None
+  with np.load(path) as arrays:
+    return arrays.get('nll_each')
+
+
 def possible(run: Run) -> list:
   """The figures that this run's model has the verbs for."""
   verbs = run.verbs()
@@ -240,7 +276,8 @@ def possible(run: Run) -> list:
   chosen += [complete] if 'complete' in verbs else []
   if 'encode' in verbs and 'decode' in verbs:
     # a walk between images of two classes has no one condition
-    walks = [] if verbs.classes else [interpolate] + ([draw_plane] if run.model.latent_dim == 2 else [])
-    chosen += [traverse, *walks]
+    continuous = not (verbs.classes or is_categorical(run))
+    chosen += [traverse] + continuous * [interpolate]
+    chosen += [draw_plane] if continuous and run.model.latent_dim == 2 else []
   return chosen
 

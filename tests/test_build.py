@@ -113,3 +113,35 @@ def test_splits_of_the_embedded_sets(split):
     batch = build.example_batch(data, build.preprocessor(small_config(kind), data, train=False), rows=3)
     assert batch['image'].dtype == jnp.float32 and 0 <= batch['image'].min() <= batch['image'].max() <= 1
     assert jax.tree.all(jax.tree.map(lambda x: len(x) == 3, batch))
+
+
+VAE = {'name': 'VAE', 'encoder': {'name': 'MLPEncoder'}, 'decoder': {'name': 'MLPDecoder'}}
+VAE |= {'likelihood': {'name': 'Bernoulli'}, 'latent_dim': 3}
+FLOW, VAMP = {'name': 'InverseAutoregressiveFlow'}, {'name': 'VampPrior', 'components': 5}
+FIELDS = {  # what leaves another field of a VAE without effect or meaning: (fields, the answer)
+  'beta of a bound': ({'samples': 5, 'beta': 2.0}, 'samples=5: the importance weighted bound has no beta'),
+  'capacity of a bound': ({'samples': 5, 'capacity': 1.0}, 'samples=5: the importance weighted bound has no beta'),
+  'dreg of one sample': ({'dreg': True}, 'dreg=True: needs samples above 1'),
+  'dreg of a flow': ({'dreg': True, 'samples': 5, 'family': FLOW}, 'dreg=True: needs the density of any z'),
+  'vamp of a flow': ({'prior': VAMP, 'family': FLOW}, 'VampPrior is a mixture of posteriors that are DiagonalNormal'),
+  'vamp with labels': ({'prior': VAMP, 'conditional': True}, 'VampPrior has no labels'),
+  'no samples': ({'samples': 0}, 'config.model.samples=0: must be above 0'),
+}
+
+
+@pytest.mark.parametrize('fields', FIELDS)
+def test_fields_of_a_vae_that_exclude_each_other(fields):
+  changes, said = FIELDS[fields]
+  with pytest.raises(UserError, match=re.escape(said)):
+    build.check(small_config('digits', model=VAE | changes))
+
+
+@pytest.mark.parametrize(
+  ('names', 'said'),
+  [('clustering', 'needs a data set with labels'), ('class_agreement', 'needs a data set with labels')],
+)
+def test_final_evaluators_are_checked_before_training(names, said):
+  with pytest.raises(UserError, match=said):
+    build.check(small_config('rendered', final_evals=(names,)))
+  with pytest.raises(UserError, match='needs a conditional model'):
+    build.check(small_config('digits', final_evals=('class_agreement',)))

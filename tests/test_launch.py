@@ -209,6 +209,21 @@ def test_runs_side_by_side(trained, tmp_path):
   }  # fmt: skip
 
 
+def test_likelihoods_of_two_runs_are_compared_example_by_example(capsys, tmp_path):
+  for k in (1, 2):
+    options = (f'--config.model.samples={k}', '--config.best=', '--config.data.size=8')
+    runs('--config=experiments/iwae.py:smoke', f'--workdir={tmp_path / str(k)}', *options)
+  nll = [np.load(tmp_path / str(k) / 'evaluation.npz')['nll_each'] for k in (1, 2)]
+  evaluation = json.loads((tmp_path / '2/evaluation.json').read_text())
+  assert evaluation['nll'] == pytest.approx(nll[1].mean()) and len(nll[1]) == 64
+  assert evaluation['binarize'] == 'dynamic' and evaluation['importance_samples'] == 60
+  capsys.readouterr()
+  runs(f'--workdir={tmp_path / "2"}', '--mode=compare', f'--others={tmp_path / "1"}')
+  gain = nll[0] - nll[1]
+  expected = f'-log p(x) is {gain.mean():.3f} +- {gain.std(ddof=1) / 8:.3f} nats below that of {tmp_path / "1"}'
+  assert expected in capsys.readouterr().out
+
+
 def test_help_imports_nothing_heavy(capsys):
   import subprocess
   import sys

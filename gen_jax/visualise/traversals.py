@@ -84,6 +84,34 @@ def traversal_figure(
   return figure
 
 
+def category_figure(
+  decode: Decode, code: np.ndarray, kl: np.ndarray, *, rows: int = 10, title: str = 'One variable changes its category'
+) -> Figure:
+  """One row a categorical latent, the `rows` most informative on top; the unchanged image first, then every category.
+
+  Args:
+    decode: z [n, N K] -> uint8 [n,H,W,C].
+    code: where to start, [N,K], one-hot.
+    kl: [N] nats, averaged over data; sorts and names the rows.
+    rows: at most so many latents.
+    title: says what is seen.
+  """
+  variables, categories = code.shape
+  dims = np.argsort(-np.asarray(kl), kind='stable')[:rows]
+  moved = np.tile(code, (len(dims), categories, 1, 1))  # [rows,K,N,K]
+  moved[np.arange(len(dims)), :, dims] = np.eye(categories)
+  images = np.asarray(decode(moved.reshape(-1, variables * categories)))
+  images = images.reshape(len(dims), categories, *images.shape[1:])
+  start = np.asarray(decode(code.reshape(1, -1)))
+  return labelled_grid(
+    [np.concatenate([start, row]) for row in images],
+    [f'z{d}  KL {kl[d]:.1f} nats' for d in dims],
+    title,
+    column_labels=['start', *map(str, range(categories))],
+    column_title='the category of the latent',
+  )
+
+
 def lerp(z0: np.ndarray, z1: np.ndarray, t: np.ndarray) -> np.ndarray:
   """(1 - t) z0 + t z1 for t [n] -> [n,D]."""
   t = np.asarray(t)[:, None]

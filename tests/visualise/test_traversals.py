@@ -62,6 +62,16 @@ def test_figure_without_kl_keeps_the_order():
   assert [text.get_text() for text in figure.texts][1:4] == ['z0', 'z1', 'z2']
 
 
+def test_one_variable_takes_every_category():
+  spy, code = Spy(), np.eye(3)[[2, 0]]
+  figure = traversals.category_figure(spy, code, np.array([0.5, 2.0]), rows=1)
+  assert [text.get_text() for text in figure.texts if text.get_text().startswith('z')] == ['z1  KL 2.0 nats']
+  moved, start = spy.codes
+  np.testing.assert_array_equal(moved.reshape(3, 2, 3)[:, 1], np.eye(3))  # the more informative one
+  np.testing.assert_array_equal(moved.reshape(3, 2, 3)[:, 0], np.tile(code[0], (3, 1)))
+  np.testing.assert_array_equal(start, code.reshape(1, 6))
+
+
 def test_slerp_follows_a_circle():
   # in the plane of two orthogonal unit vectors the arc is (cos, sin)
   t = np.linspace(0, 1, 7)
