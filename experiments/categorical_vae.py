@@ -29,6 +29,7 @@ get_config = experiment(
     'best': 'elbo',
     'final_evals': ('likelihood',),
   },
+  paper={'model': {'straight_through': True}},  # the straight-through estimator of Jang et al. (2017)
   mnist={
     'steps': 50_000,
     'data': {'name': 'mnist', 'train_split': 'train[:58000]', 'validation_split': 'train[58000:]'},

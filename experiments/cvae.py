@@ -22,6 +22,9 @@ get_config = experiment(
     'best': 'elbo',
     'final_evals': ('likelihood',),
   },
+  paper={  # the networks of Kingma et al. (2014), who condition the decoder of their M2 alike
+    'model': {'encoder': {'hidden': (500,)}, 'decoder': {'hidden': (500,)}, 'latent_dim': 50},
+  },
   mnist={
     'final_evals': ('likelihood', 'class_agreement'),
     'steps': 50_000,

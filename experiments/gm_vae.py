@@ -23,6 +23,14 @@ get_config = experiment(
     'best': 'elbo',
     'final_evals': ('likelihood',),
   },
+  paper={  # the networks of Jiang et al. (2017)
+    'model': {
+      'encoder': {'hidden': (500, 500)},
+      'features': 2_000,
+      'code': {'name': 'MLPEncoder', 'hidden': ()},
+      'decoder': {'hidden': (2_000, 500, 500)},
+    },
+  },
   mnist={
     'steps': 50_000,
     'data': {'name': 'mnist', 'train_split': 'train[:58000]', 'validation_split': 'train[58000:]'},

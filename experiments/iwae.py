@@ -32,5 +32,13 @@ get_config = experiment(
     'eval_every': 10_000,
     'save_every': 10_000,
   },
-  paper={'model': {'samples': 50}},
+  paper={  # 3,280 passes over the images; their eight learning rates are a cosine here
+    'batch_size': 20,
+    'steps': 9_512_000,
+    'model': {'samples': 50},
+    'optimizer': {'eps': 1e-4},
+    'log_every': 10_000,
+    'eval_every': 290_000,
+    'save_every': 29_000,
+  },
 )

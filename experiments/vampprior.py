@@ -22,6 +22,15 @@ get_config = experiment(
     'best': 'elbo',
     'final_evals': ('likelihood',),
   },
+  paper={  # the sizes of Tomczak & Welling (2018)
+    'batch_size': 100,
+    'steps': 1_160_000,
+    'model': {'prior': {'components': 500}},
+    'optimizer': {'learning_rate': 5e-4, 'schedule': 'constant'},
+    'log_every': 1_000,
+    'eval_every': 5_800,
+    'save_every': 5_800,
+  },
   mnist={
     'steps': 50_000,
     'data': {'name': 'mnist', 'train_split': 'train[:58000]', 'validation_split': 'train[58000:]'},

@@ -23,6 +23,7 @@ from gen_jax.distributions import (
   log_likelihood,
   log_mean_exp,
   sample_rows,
+  softplus,
   sum_dims,
 )
 
@@ -297,3 +298,11 @@ def test_a_relaxed_sample_lies_on_the_simplex_and_is_largest_where_the_category_
 def test_the_logarithm_of_a_mean_of_exponentials():
   log_w = np.random.default_rng(0).normal(size=(7, 4)) - 500
   np.testing.assert_allclose(log_mean_exp(jnp.array(log_w)), np.log(np.exp(log_w + 500).mean(0)) - 500, rtol=1e-6)
+
+
+def test_softplus_and_its_derivatives():
+  x = np.array([-1e4, -80.0, -20.0, -1.5, 0.0, 1e-3, 2.0, 40.0, 1e4])
+  np.testing.assert_allclose(softplus(jnp.array(x)), np.logaddexp(0, x), rtol=1e-6)
+  np.testing.assert_allclose(jax.vmap(jax.grad(softplus))(jnp.array(x)), scipy.special.expit(x), rtol=1e-6)
+  second = scipy.special.expit(x) * scipy.special.expit(-x)
+  np.testing.assert_allclose(jax.vmap(jax.grad(jax.grad(softplus)))(jnp.array(x)), second, rtol=1e-5, atol=1e-7)
