@@ -26,6 +26,7 @@ get_config = experiment(
       },
     },
     'optimizer': {'schedule': 'cosine'},
+    'evals': ('terms',),
     'best': 'elbo',
     'final_evals': ('likelihood',),
   },

@@ -18,6 +18,8 @@ get_config = experiment(
       'latent_dim': 50,
       'samples': 5,
       'dreg': False,
+      'family': {'name': 'DiagonalNormal'},  # or FullNormal, InverseAutoregressiveFlow
+      'prior': {'name': 'StandardNormal'},  # or MixturePrior, VampPrior
     },
     'optimizer': {'learning_rate': 1e-3, 'schedule': 'cosine'},
     'best': 'bound',

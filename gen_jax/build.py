@@ -72,8 +72,7 @@ def check(config: ConfigDict) -> None:
   data = {split: dataset(config, split) for split in ('train', 'validation', 'test')}['train']
   game = model(config, data)
   for evaluator in evaluators(config, data, final=True):
-    if evaluator.__name__ in evaluation.NEED_CONDITION and not getattr(game, 'conditional', False):
-      raise UserError(f'config.evals: {evaluator.__name__} needs a conditional model')
+    check_evaluator(evaluator.__name__, game)
   check_likelihood(config, game)
   check_labels(config, game, data)
   if isinstance(game, models.VAE):
@@ -83,6 +82,25 @@ def check(config: ConfigDict) -> None:
     jax.eval_shape(game.init, randomness.key(0), batch)
   except Exception as error:  # whatever a misshapen network makes Flax raise
     raise UserError(f'config.model cannot be built: {" ".join(str(error).split())[:200]}') from None
+
+
+def check_evaluator(name: str, game: Model) -> None:
+  """Raises UserError where an evaluator cannot work, or says something untrue, of this model."""
+  conditional, kind = getattr(game, 'conditional', False), type(game).__name__
+  verbs = evaluation.NEED_VERBS.get(name, ())
+  if verbs and not any(hasattr(game, verb) for verb in verbs):
+    raise UserError(f'config.evals: {name} needs a model that has {" or ".join(verbs)}; {kind} has not')
+  if name in evaluation.NEED_CONDITION and not conditional:
+    raise UserError(f'config.evals: {name} needs a conditional model')
+  if name in evaluation.NEED_NO_CONDITION and conditional:
+    raise UserError(f'config.evals: {name} needs codes that have not seen the label; this model is conditional')
+  likelihood = getattr(game, 'likelihood', None)
+  if name == 'likelihood' and isinstance(likelihood, networks.Bernoulli) and not likelihood.binary:
+    raise UserError("config.data.binarize='none': Bernoulli is no distribution of grey values; log p(x) needs binary")
+  if name == 'elbo_decomposition':
+    parts = (getattr(game, 'family', None), getattr(game, 'prior', None))
+    if not isinstance(parts[0], networks.DiagonalNormal) or not isinstance(parts[1], networks.StandardNormal):
+      raise UserError('config.evals: elbo_decomposition needs a VAE of family DiagonalNormal and prior StandardNormal')
 
 
 def check_likelihood(config: ConfigDict, game: Model) -> None:
@@ -114,6 +132,8 @@ def check_vae(game: models.VAE) -> None:
     )
   if game.dreg and game.samples == 1:
     raise UserError('config.model.dreg=True: needs samples above 1')
+  if game.dreg and isinstance(game.likelihood, networks.OptimalGaussian):
+    raise UserError('config.model.dreg=True: the sigma of OptimalGaussian depends on all samples; choose another one')
   if game.dreg and isinstance(game.family, networks.InverseAutoregressiveFlow):
     raise UserError('config.model.dreg=True: needs the density of any z, which InverseAutoregressiveFlow has not')
   if isinstance(game.prior, networks.VampPrior):

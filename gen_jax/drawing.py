@@ -13,6 +13,7 @@ from gen_jax.data.preprocess import to_uint8
 from gen_jax.distributions import sample_rows, standard_normal
 from gen_jax.errors import UserError
 from gen_jax.evaluation import mixture, terms
+from gen_jax.networks import StandardNormal
 from gen_jax.runs import Run
 from gen_jax.settings import nearest
 from gen_jax.training.evaluate import EVALUATION_BATCH, split_batches
@@ -106,10 +107,8 @@ def sample_mixture(run: Run, number: int, seed: int, components: int) -> None:
   Fitted to the codes of 10,000 training images, for a VAE to the means of q(z|x) -> samples_mixture.npz,
   figures/samples_mixture.png, and beside codes from N(0, I) figures/samplers.png.
   """
-  require(run, 'encode', 'decode')
+  require_plain_codes(run)
   verbs = run.verbs()
-  if verbs.classes:
-    raise UserError(f'--sampler=mixture: {type(run.model).__name__} is conditional, and the mixture knows no classes')
   parts = [
     np.asarray(verbs.encode(batch))[np.asarray(batch['mask']) > 0]
     for batch in split_batches(run.config, build.dataset(run.config, 'train'), MIXTURE_CODES)
@@ -167,7 +166,7 @@ def traverse(run: Run) -> None:
   codes, evaluated = np.asarray(verbs.encode(batch))[there], verbs.evaluate(batch)
   if 'kl_dim' in evaluated:
     scale = {'kl': np.asarray(evaluated['kl_dim'])[there].mean(0)}
-  else:  # no prior: the moments of the codes themselves
+  else:  # no N(0, I) to measure by: the moments of the codes themselves
     scale = {'mean': codes.mean(0), 'std': codes.std(0)}
   for i in range(min(3, len(codes))):
     title = f'Latent traversals from test image {i + 1}: one latent moves, the others keep their value'
@@ -181,9 +180,22 @@ def traverse(run: Run) -> None:
     figures.save_figure(run.workdir / 'figures' / f'traversals_{i + 1}.png', figure)
 
 
+def has_plain_codes(run: Run) -> bool:
+  """Whether what lies between two codes is a code: not of two classes, not of categories."""
+  return not run.verbs().classes and not is_categorical(run)
+
+
+def require_plain_codes(run: Run) -> None:
+  """Raises UserError where codes alone do not say the image, or are no vectors of numbers."""
+  require(run, 'encode', 'decode')
+  if not has_plain_codes(run):
+    kind = 'conditional: a code is of one class' if run.verbs().classes else 'of categories: there is nothing between'
+    raise UserError(f'{type(run.model).__name__} ({run.workdir}) is {kind}, so this mode cannot draw it')
+
+
 def interpolate(run: Run) -> None:
   """Walks between the codes of pairs of test images -> figures/interpolations.png."""
-  require(run, 'encode', 'decode')
+  require_plain_codes(run)
   codes = np.asarray(run.verbs().encode(test_batch(run)))
   pairs = min(4, run.test.size // 2)
   figure = traversals.interpolation_figure(functools.partial(decode, run), codes[:pairs], codes[pairs : 2 * pairs])
@@ -192,13 +204,13 @@ def interpolate(run: Run) -> None:
 
 def latent_plane(run: Run) -> plane.Plane:
   """The codes of the test set and what the plane decodes to; only for 2-D latents."""
-  require(run, 'encode', 'decode')
+  require_plain_codes(run)
   if run.model.latent_dim != 2:
     raise UserError(f'{run.workdir} has {run.model.latent_dim} latents, not 2: train with --config.model.latent_dim=2')
   verbs, batches = run.verbs(), list(test_batches(run, 5000))
   there = np.concatenate([batch['mask'] for batch in batches]) > 0
   codes = np.concatenate([verbs.encode(batch) for batch in batches])[there]
-  prior = 'latents' in verbs
+  prior = isinstance(getattr(run.model, 'prior', None), StandardNormal)
   x, y = (plane.prior_quantiles(20),) * 2 if prior else plane.code_range(codes, 20)
   decoded = plane.decode_plane(functools.partial(decode, run), x, y)
   labels = np.concatenate([batch['label'] for batch in batches])[there] if 'label' in batches[0] else None
@@ -224,7 +236,7 @@ def compare(run: Run, others: list[Run]) -> None:
     return
 
   def name(each: Run) -> str:
-    return f'{type(each.model).__name__}, {each.model.latent_dim} latents'
+    return f'{type(each.model).__name__}, {each.model.latent_dim} latents, {each.workdir.name}'
 
   rows = {'original': pixels(runs[0], test_batch(runs[0])['image'])[:12]}
   same = [each for each in runs if each.config.data == runs[0].config.data]
@@ -240,19 +252,20 @@ def compare(run: Run, others: list[Run]) -> None:
     print(f'{name(each)}: squared error {error:.4f} an image, {errors[-1]:.5f} a pixel ({each.workdir})')
   figures.save_figure(folder / 'comparison_error.png', curves.error_curve(lines))
 
-  if all(each.model.latent_dim == 2 for each in runs):
+  if all(each.model.latent_dim == 2 and has_plain_codes(each) for each in runs):
     figures.save_figure(folder / 'comparison_plane.png', plane.planes([latent_plane(each) for each in runs]))
 
 
 def compare_likelihoods(run: Run, others: list[Run]) -> None:
   """Prints how much less -log p(x) is here, example by example, with its standard error.
 
-  For the runs on the same data that have been evaluated with `likelihood`, on the same test examples.
+  Of the runs on the same data whose opened checkpoints have been evaluated with `likelihood` on as many test examples.
   """
   mine = nll_of_examples(run)
   for other in others:
     theirs = nll_of_examples(other)
     if mine is None or theirs is None or mine.shape != theirs.shape or run.config.data != other.config.data:
+      print(f'{other.workdir}: -log p(x) not compared; evaluate both with --config.evals=likelihood on the same data')
       continue
     gain = theirs - mine
     error = gain.std(ddof=1) / math.sqrt(len(gain))
@@ -260,12 +273,12 @@ def compare_likelihoods(run: Run, others: list[Run]) -> None:
 
 
 def nll_of_examples(run: Run) -> np.ndarray | None:
-  """-log p(x) of each test example [N], where the run has been evaluated with `likelihood`."""
+  """-log p(x) of each test example [N], where this checkpoint has been evaluated with `likelihood`."""
   path = run.workdir / 'evaluation.npz'
   if not path.exists():
     return None
   with np.load(path) as arrays:
-    return arrays.get('nll_each')
+    return arrays.get('nll_each') if arrays.get('step') == run.state.step else None
 
 
 def possible(run: Run) -> list:
@@ -276,8 +289,7 @@ def possible(run: Run) -> list:
   chosen += [complete] if 'complete' in verbs else []
   if 'encode' in verbs and 'decode' in verbs:
     # a walk between images of two classes has no one condition
-    continuous = not (verbs.classes or is_categorical(run))
-    chosen += [traverse] + continuous * [interpolate]
-    chosen += [draw_plane] if continuous and run.model.latent_dim == 2 else []
+    plain = has_plain_codes(run)
+    chosen += [traverse] + plain * [interpolate] + (plain and run.model.latent_dim == 2) * [draw_plane]
   return chosen
 

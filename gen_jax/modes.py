@@ -1,5 +1,6 @@
 """What launch.py can do with a config and a workdir."""
 
+import io
 import json
 import pathlib
 
@@ -98,10 +99,17 @@ def evaluate(run: Run) -> None:
   table = kept | {'step': step, 'split': 'test', 'examples': examples, 'binarize': run.config.data.binarize} | found
   figures.write_bytes(path, (json.dumps(table, indent=2) + '\n').encode())
   if each:
-    np.savez(run.workdir / 'evaluation.npz', **each)
+    save_arrays(run.workdir / 'evaluation.npz', {'step': step, **each})
   print(f'{run.workdir} at step {step}, {examples} test examples; terms in nats per example')
   for name, value in found.items():
     print(f'  {name:{max(map(len, found))}}  {value if isinstance(value, str) else f"{value:10.4f}"}')
+
+
+def save_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
+  """An npz file, written whole or not at all."""
+  file = io.BytesIO()
+  np.savez(file, **arrays)
+  figures.write_bytes(path, file.getvalue())
 
 
 def read_evaluation(path: pathlib.Path) -> dict[str, float]:

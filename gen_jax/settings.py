@@ -26,6 +26,8 @@ MAY_DIFFER = {
   'best',
   'best_mode',
   'evals',
+  'final_evals',
+  'importance_samples',
   'validation_examples',
   'test_examples',
   'profile',
@@ -34,7 +36,9 @@ MAY_DIFFER = {
   'data.workers',
   'data.resident_mib',
 }
-WRITTEN = ('checkpoints', 'metrics.jsonl', 'evaluation.json', 'figures', 'samples.npz', 'report.html', 'tensorboard')
+WRITTEN = ('checkpoints', 'metrics.jsonl', 'evaluation.json', 'evaluation.npz', 'figures', 'samples.npz')
+WRITTEN += ('samples_mixture.npz', 'report.html', 'tensorboard')
+ADDED = {'final_evals': (), 'importance_samples': 5_000}  # keys that the config.json of an older run lacks
 
 
 def nearest(word: str, possible: Iterable[str]) -> str:
@@ -103,7 +107,7 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
       raise ValueError('not an object')
   except ValueError as error:
     raise UserError(f'{path} is damaged ({error}): restore it, or name another --workdir') from None
-  return ConfigDict(thaw(content)).lock()
+  return ConfigDict(ADDED | thaw(content)).lock()
 
 
 def option(arguments: list[str], name: str) -> str | None:

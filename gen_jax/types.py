@@ -24,8 +24,8 @@ class Model(Protocol):
 
   Evaluation and figures ask by name for the optional verbs `evaluate(batch) -> {name: [B] or [B,D]}`,
   `encode(batch) -> [B,D]`, `decode(z, batch) -> [B,H,W,C]`, `posterior(batch) -> distribution`,
-  `log_weight(batch) -> [B]`, `reconstruct(batch) -> [B,H,W,C]`, `log_prob(batch) -> [B]`,
-  `complete(batch) -> [B,H,W,C]`, which keeps the upper half.
+  `reconstruct(batch) -> [B,H,W,C]`, `log_prob(batch) -> [B]`, `log_weights(batch, key, samples) -> [samples,B]`,
+  `latents(batch) -> [B,D]`, `classify(batch) -> [B]`, `complete(batch) -> [B,H,W,C]`, which keeps the upper half.
   Images come in the model's range.
   """
 

@@ -125,6 +125,10 @@ FIELDS = {  # what leaves another field of a VAE without effect or meaning: (fie
   'dreg of a flow': ({'dreg': True, 'samples': 5, 'family': FLOW}, 'dreg=True: needs the density of any z'),
   'vamp of a flow': ({'prior': VAMP, 'family': FLOW}, 'VampPrior is a mixture of posteriors that are DiagonalNormal'),
   'vamp with labels': ({'prior': VAMP, 'conditional': True}, 'VampPrior has no labels'),
+  'dreg of a common sigma': (
+    {'dreg': True, 'samples': 5, 'likelihood': {'name': 'OptimalGaussian'}},
+    'the sigma of OptimalGaussian depends on all',
+  ),
   'no samples': ({'samples': 0}, 'config.model.samples=0: must be above 0'),
 }
 
@@ -143,5 +147,21 @@ def test_fields_of_a_vae_that_exclude_each_other(fields):
 def test_final_evaluators_are_checked_before_training(names, said):
   with pytest.raises(UserError, match=said):
     build.check(small_config('rendered', final_evals=(names,)))
-  with pytest.raises(UserError, match='needs a conditional model'):
-    build.check(small_config('digits', final_evals=('class_agreement',)))
+
+
+PLAIN = {'model': VAE, 'data': {'binarize': 'dynamic'}}
+UNTRUE = {  # what an evaluator would say something untrue of: (changes, evaluator, the answer)
+  'no condition': (PLAIN, 'class_agreement', 'needs a conditional model'),
+  'no clusters': (PLAIN, 'clustering', 'needs a model that has classify; VAE has not'),
+  'grey': ({'model': VAE}, 'likelihood', 'Bernoulli is no distribution of grey values'),
+  'labels in the codes': (PLAIN | {'model': VAE | {'conditional': True}}, 'probe', 'codes that have not seen'),
+  'a flow': (PLAIN | {'model': VAE | {'family': FLOW}}, 'elbo_decomposition', 'needs a VAE of family DiagonalNormal'),
+  'a learned prior': (PLAIN | {'model': VAE | {'prior': VAMP}}, 'elbo_decomposition', 'prior StandardNormal'),
+}
+
+
+@pytest.mark.parametrize('what', UNTRUE)
+def test_evaluators_of_which_nothing_true_would_come(what):
+  changes, name, said = UNTRUE[what]
+  with pytest.raises(UserError, match=said):
+    build.check(small_config('digits', final_evals=(name,), **changes))

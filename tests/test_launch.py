@@ -167,29 +167,44 @@ def test_samples_from_a_mixture_of_the_codes(trained, autoencoder, capsys):
   assert '--label=3: --sampler=mixture knows no classes' in fails(capsys, *sample, mixture[1], '--label=3')
 
 
-def test_a_conditional_model(capsys, monkeypatch, tmp_path):
-  from gen_jax import evaluation, models
+def test_a_conditional_vae(capsys, monkeypatch, tmp_path):
+  from gen_jax import evaluation
   from gen_jax.evaluation import agreement
 
-  def class_agreement(verbs, batches):
-    return agreement.class_agreement(verbs, batches, per_class=20)
-
-  class Conditional(models.VAE):
-    num_classes: int = 0
-    conditional: bool = True
+  def class_agreement(verbs, batches, *, grey_batches):
+    return agreement.class_agreement(verbs, batches, per_class=20, grey_batches=grey_batches)
 
   monkeypatch.setattr(evaluation, 'class_agreement', class_agreement)
-  monkeypatch.setattr(models, 'Conditional', Conditional, raising=False)
-  runs(VAE, f'--workdir={tmp_path}', '--config.model.name=Conditional', '--config.evals=class_agreement',
-       '--config.model.latent_dim=2', '--config.best=', '--config.eval_every=20')  # fmt: skip
+  runs('--config=experiments/cvae.py:smoke', f'--workdir={tmp_path}', '--config.evals=class_agreement',
+       '--config.final_evals=class_agreement', '--config.model.latent_dim=2', '--config.best=',
+       '--config.eval_every=20', '--config.data.size=28')  # fmt: skip
   evaluation = json.loads((tmp_path / 'evaluation.json').read_text())
   assert len(evaluation['classifier_hash']) == 12 and 0 <= evaluation['named_right'] < 0.5
   assert evaluation['classifier_hash'] in capsys.readouterr().out
   assert evaluation['classifier_hash'] in (tmp_path / 'report.html').read_text()
   last = json.loads((tmp_path / 'metrics.jsonl').read_text().splitlines()[-1])
   assert 'validation/named_right' in last and 'validation/classifier_hash' not in last
-  said = fails(capsys, f'--workdir={tmp_path}', '--mode=sample', '--sampler=mixture')
-  assert 'Conditional is conditional, and the mixture knows no classes' in said
+  for mode in ('--mode=interpolate', '--mode=plane', '--mode=sample'):
+    said = fails(capsys, f'--workdir={tmp_path}', mode, '--sampler=mixture')
+    assert 'is conditional: a code is of one class' in said
+
+
+def test_codes_of_categories_have_no_plane_and_no_walks(capsys, tmp_path):
+  runs('--config=experiments/categorical_vae.py:smoke', f'--workdir={tmp_path}', '--config.model.latent_dim=2')
+  for mode in ('--mode=interpolate', '--mode=plane', '--mode=sample'):
+    assert 'is of categories' in fails(capsys, f'--workdir={tmp_path}', mode, '--sampler=mixture')
+
+
+def test_a_run_of_before_a_key_was_added(trained, tmp_path):
+  import shutil
+
+  shutil.copytree(trained, tmp_path / 'old')
+  path = tmp_path / 'old/config.json'
+  config = json.loads(path.read_text())
+  del config['final_evals'], config['importance_samples']
+  path.write_text(json.dumps(config))
+  runs(f'--workdir={tmp_path / "old"}', '--mode=evaluate')
+  runs(f'--workdir={tmp_path / "old"}', '--mode=evaluate', '--config.importance_samples=7')
 
 
 def test_the_same_command_again_changes_no_parameter(trained, capsys):
@@ -222,6 +237,9 @@ def test_likelihoods_of_two_runs_are_compared_example_by_example(capsys, tmp_pat
   gain = nll[0] - nll[1]
   expected = f'-log p(x) is {gain.mean():.3f} +- {gain.std(ddof=1) / 8:.3f} nats below that of {tmp_path / "1"}'
   assert expected in capsys.readouterr().out
+  runs(f'--workdir={tmp_path / "1"}', '--mode=evaluate', '--checkpoint=10')  # of another checkpoint than is compared
+  runs(f'--workdir={tmp_path / "2"}', '--mode=compare', f'--others={tmp_path / "1"}')
+  assert '-log p(x) not compared' in capsys.readouterr().out
 
 
 def test_help_imports_nothing_heavy(capsys):

@@ -17,3 +17,11 @@ from gen_jax.evaluation.terms import terms as terms
 NEED_FACTORS = {'spearman'}
 NEED_LABELS = {'class_agreement', 'clustering', 'probe'}
 NEED_CONDITION = {'class_agreement'}
+NEED_NO_CONDITION = {'clustering', 'probe', 'spearman'}
+NEED_VERBS = {  # one of them
+  'active_units': ('encode',),
+  'clustering': ('classify',),
+  'likelihood': ('log_prob', 'log_weights'),
+  'probe': ('encode',),
+  'spearman': ('encode',),
+}

@@ -20,17 +20,18 @@ def class_agreement(
   within_class_variance_ratio: `within_class_variance` of the samples by that of the split.
   classifier_hash: of the classifier's weights.
 
-  A sample of a decoder is E[x|z], so it stands beside the grey images, clipped to [0, 1]: the noise of binary pixels
-  would hide what the means lack. Raises UserError for a model that is not conditional, or not on ten classes.
+  A decoder's sample is E[x|z], so it stands beside the grey images, clipped to [0, 1]: the noise of binary pixels would
+  hide what the means lack. Binary samples stand beside the images as the model sees them. Raises UserError for a
+  model that is not conditional, or not on ten classes.
   """
   from gen_jax.evaluation import classifier  # not above, as it is a program of its own
 
   if verbs.classes != classifier.CLASSES:
     kind = f'has {verbs.classes} classes' if verbs.classes else 'is not conditional'
     raise UserError(f'class_agreement needs a model conditional on the {classifier.CLASSES} digits: this one {kind}')
-  images, labels = split(grey_batches)
   asked = np.arange(per_class * classifier.CLASSES, dtype=np.int32) % classifier.CLASSES
   samples = draw(verbs, asked)
+  images, labels = split(batches if np.isin(samples, (0, 1)).all() else grey_batches)
   judge = classifier.load()
   right = named(judge, samples) == asked
   yield 'named_right', float(right.mean())

@@ -1,5 +1,6 @@
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,7 @@ from small import random_variables
 
 from gen_jax import models, networks
 from gen_jax.distributions import OneHotCategorical, log_likelihood, log_mean_exp
+from gen_jax.randomness import row_keys
 
 
 def categorical_vae(**fields):
@@ -69,6 +71,28 @@ def test_straight_through_decodes_one_hot_codes():
   straight, _ = apply(categorical_vae(temperature=2.0, straight_through=True), VARIABLES, BATCH, 0, method='loss')
   np.testing.assert_allclose(straight, sharp, rtol=1e-4)
   assert abs(float(soft - sharp)) > 1e-3
+
+
+def test_the_straight_through_gradient_is_that_of_the_relaxation_at_the_one_hot_code():
+  model = categorical_vae(straight_through=True, temperature=2.0)
+  noise = model.apply(VARIABLES, rngs=KEY, method=lambda model: model.make_rng('noise'))
+  keys = row_keys(noise, BATCH['row'])
+
+  def relaxed(encoder):
+    q = model.apply({'params': VARIABLES['params'] | {'encoder': encoder}}, BATCH, method='posterior')
+    return jax.vmap(lambda q, key: q.relaxed(key, 2.0))(q, keys), q.kl_to_uniform().sum(-1).mean()
+
+  def reconstruction(z):
+    return -log_likelihood(model.apply(VARIABLES, z, method='observation'), BATCH['image']).mean()
+
+  encoder = VARIABLES['params']['encoder']
+  (z, _), pull_back = jax.vjp(relaxed, encoder)
+  at_one_hot = jax.grad(reconstruction)(jax.nn.one_hot(z.argmax(-1), 3))
+  (expected,) = pull_back((at_one_hot, jnp.ones(())))
+  loss = lambda encoder: apply(
+    model, {'params': VARIABLES['params'] | {'encoder': encoder}}, BATCH, 0, method='loss'
+  )[0]
+  chex.assert_trees_all_close(jax.grad(loss)(encoder), expected, rtol=1e-3, atol=1e-5)
 
 
 def test_codes_and_samples():

@@ -67,3 +67,13 @@ def test_samples_take_the_clusters_in_turn():
   np.testing.assert_allclose(z.mean(0), p.mu[:, 0], atol=0.2)
   np.testing.assert_allclose(z.std(0), np.exp(p.log_sigma[:, 0]), rtol=0.1)
   assert apply(MODEL, VARIABLES, BATCH, method='classify').shape == (6,)
+
+
+def test_the_running_variance_is_that_of_each_sample_about_its_own_image():
+  model = MODEL.clone(likelihood=networks.OptimalGaussian())
+  variables = model.init(KEY, BATCH)
+  variance = lambda batch: apply(model, variables, batch, 0, method='loss', mutable=['statistics'])[1]['statistics'][
+    'likelihood'
+  ]['variance']
+  rows = [jax.tree.map(lambda x: x[i : i + 1], BATCH) for i in range(6)]  # noqa: B023, called at once
+  np.testing.assert_allclose(np.mean([variance(row) for row in rows]), variance(BATCH), rtol=1e-6)

@@ -80,14 +80,21 @@ def test_learned_priors_have_gradients_and_samples(prior, samples):
   np.testing.assert_allclose(terms['elbo'], -terms['reconstruction'] - terms['kl'], rtol=1e-5)
 
 
+def uncorrelated(variables):
+  """A diagonal posterior's variables as those of one with a full covariance."""
+  last = variables['params']['encoder']['Dense_1']
+  wider = {}
+  for name, axis in (('kernel', 1), ('bias', 0)):
+    mu, log_variance = jnp.split(last[name], 2, axis=axis)
+    below = jnp.zeros_like(mu)
+    wider[name] = jnp.concatenate([mu, 0.5 * log_variance, below], axis)
+  return {'params': variables['params'] | {'encoder': variables['params']['encoder'] | {'Dense_1': wider}}}
+
+
 def test_a_full_covariance_without_correlations_is_the_diagonal_posterior():
   diagonal, full = vae(), vae(family=networks.FullNormal())
   variables = diagonal.init(KEY, BATCH)
-  last = variables['params']['encoder']['Dense_1']
-  mu, log_variance = jnp.split(last['kernel'], 2, axis=1)
-  wider = {'kernel': jnp.concatenate([mu, 0.5 * log_variance, jnp.zeros((16, 3))], 1), 'bias': jnp.zeros(9)}
-  encoder = variables['params']['encoder'] | {'Dense_1': wider}
-  again = {'params': variables['params'] | {'encoder': encoder}}
+  again = uncorrelated(variables)
   a = diagonal.apply(variables, BATCH, KEY, 3, method='log_weights')
   b = full.apply(again, BATCH, KEY, 3, method='log_weights')
   np.testing.assert_allclose(a, b, rtol=1e-4)
@@ -122,9 +129,39 @@ def test_a_conditional_model_uses_its_labels_on_both_sides():
   assert apply(model, variables, {n: LABELLED[n] for n in ('row', 'label')}, method='sample').shape == (6, 8, 8, 1)
 
 
-def test_the_noise_of_an_example_does_not_depend_on_the_others():
-  model = vae()
-  variables = model.init(KEY, BATCH)
-  part = jax.tree.map(lambda x: x[2:4], BATCH)
-  whole = model.apply(variables, BATCH, KEY, 3, method='log_weights')
+def by_rows(model, variables, batch, read):
+  """`read` of the loss of every example alone, with its noise and label, averaged."""
+  rows = [jax.tree.map(lambda x: x[i : i + 1], batch) for i in range(6)]  # noqa: B023, called at once
+  return np.mean([read(*apply(model, variables, row, 0, method='loss', mutable=['statistics'])) for row in rows], 0)
+
+
+@pytest.mark.parametrize('conditional', [False, True])
+def test_every_sample_meets_its_own_image_and_label(conditional):
+  model = vae(samples=3, conditional=conditional, num_classes=3)
+  variables = model.init(KEY, LABELLED)
+  part = jax.tree.map(lambda x: x[2:4], LABELLED)
+  whole = model.apply(variables, LABELLED, KEY, 3, method='log_weights')
   np.testing.assert_allclose(model.apply(variables, part, KEY, 3, method='log_weights'), whole[:, 2:4], rtol=1e-5)
+  bound = lambda found, _: found[1]['bound']
+  expected = bound(*apply(model, variables, LABELLED, 0, method='loss', mutable=['statistics']))
+  np.testing.assert_allclose(by_rows(model, variables, LABELLED, bound), expected, rtol=1e-5)
+
+
+def test_the_running_variance_is_that_of_each_sample_about_its_own_image():
+  model = vae(networks.OptimalGaussian(), samples=3)
+  variables = model.init(KEY, BATCH)
+  variance = lambda _, changed: changed['statistics']['likelihood']['variance']
+  expected = variance(*apply(model, variables, BATCH, 0, method='loss', mutable=['statistics']))
+  np.testing.assert_allclose(by_rows(model, variables, BATCH, variance), expected, rtol=1e-6)
+
+
+def test_the_estimated_kl_has_the_mean_of_the_closed_form():
+  diagonal, full = vae(), vae(family=networks.FullNormal())
+  variables = diagonal.init(KEY, BATCH)
+  variables['params']['encoder']['Dense_1']['bias'] = jnp.array([0.5, -1, 0.2, -0.5, 0.3, -1.0])
+  rows = jax.tree.map(lambda x: jnp.repeat(x[:1], 20_000, 0), BATCH) | {'row': jnp.arange(20_000, dtype=jnp.int32)}
+  exact = apply(diagonal, variables, BATCH, method='evaluate')['kl'][0]
+  kl = np.asarray(apply(full, uncorrelated(variables), rows, method='evaluate')['kl'], np.float64)
+  assert exact > 0.5 and abs(kl.mean() - exact) < 4 * kl.std() / np.sqrt(len(kl))
+  _, metrics = apply(full, uncorrelated(variables), rows, 0, method='loss')
+  np.testing.assert_allclose(metrics['kl'], kl.mean(), rtol=1e-4)
