@@ -241,7 +241,7 @@ def instance(spec: ConfigDict, known: Mapping[str, Any], path: str) -> Any:
 def default_fields(spec: Mapping[str, Any]) -> dict[str, Any]:
   """{field: default} of the class that `spec` names, of those that a command line can set."""
   found = [getattr(namespace, spec['name']) for namespace in (models, networks) if spec['name'] in dir(namespace)]
-  fields = dataclasses.fields(found[0]) if found else ()
+  fields = dataclasses.fields(found[0]) if found and dataclasses.is_dataclass(found[0]) else ()
   return {f.name: f.default for f in fields if f.name != 'name' and isinstance(f.default, int | float | str | tuple)}
 
 

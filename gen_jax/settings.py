@@ -135,10 +135,11 @@ def without(arguments: list[str], name: str) -> list[str]:
 def make_room(arguments: list[str], config: ConfigDict) -> None:
   """Adds to `config` the keys below `model` that the arguments set and it leaves at their defaults.
 
-  These are fields of the classes that it names; and a number may take the place of a schedule.
+  These are fields of the classes that it, or the arguments, name; and a number may take the place of a schedule.
   """
-  words = [argument.lstrip('-') for argument in arguments if argument.startswith('-')]
-  for word, _, value in (word.partition('=') for word in words if word.startswith('config.model.')):
+  words = [argument.lstrip('-').partition('=') for argument in arguments if argument.startswith('-')]
+  words = sorted(words, key=lambda word: not word[0].endswith('.name'))  # classes first, then their fields
+  for word, _, value in (word for word in words if word[0].startswith('config.model.')):
     *path, key = word.removeprefix('config.').split('.')
     section = config
     for name in path:
@@ -149,6 +150,8 @@ def make_room(arguments: list[str], config: ConfigDict) -> None:
       if isinstance(section.get(key), ConfigDict) and is_number(value):
         del section[key]
         section[key] = 0.0
+      elif key == 'name' and key in section:
+        section.name = value
       elif key not in section and 'name' in section:
         from gen_jax import build  # heavy: only for those who ask for it
 

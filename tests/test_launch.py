@@ -317,6 +317,9 @@ def test_fields_that_an_experiment_leaves_at_their_defaults_can_be_set(tmp_path)
   config = parse(vae, '--config.model.capacity=5', '--config.model.encoder.activation=tanh')
   assert config.model.capacity == 5.0 and config.model.encoder.activation == 'tanh'
   assert parse('--config=experiments/beta_vae.py', '--config.model.beta=16').model.beta == 16.0
+  other = ('--config.model.prior.components=7', '--config.model.prior.name=VampPrior')  # of the class named after it
+  prior = parse('--config=experiments/iwae.py', *other).model.prior
+  assert (prior.name, prior.components) == ('VampPrior', 7)
 
 
 def test_every_mode_is_described():
