@@ -1,6 +1,10 @@
 """The conditional VAE p(x|y): a digit of any class.
 
     python launch.py --config=experiments/cvae.py[:mnist]
+
+MNIST, two CPU cores that other runs shared, 17 minutes and 20 to evaluate: -log p(x|y) 83.60 +- .23 nats (5,000
+importance samples). Of 10,000 samples E[x|z] the frozen classifier e9ddf0e0c245 names .969 as the class asked for (.994
+of the test images); their variance within a class is .773 of that of grey test images.
 """
 
 from experiments.common import experiment
