@@ -1,6 +1,9 @@
 """A Gaussian-mixture VAE: clusters of digits, found without labels.
 
     python launch.py --config=experiments/gm_vae.py[:mnist]
+
+MNIST, seed 0, 37 minutes on two CPU cores that other runs shared: test ELBO -94.96, -log p(x) 91.67 +- .28 nats (5,000
+importance samples), clustering accuracy .785, NMI .742. Accuracy and ELBO rise together to the last step.
 """
 
 from experiments.common import experiment
