@@ -26,7 +26,7 @@ get_config = experiment(
     'best': 'elbo',
     'final_evals': ('likelihood',),
   },
-  paper={  # the networks of Kingma et al. (2014), who condition the decoder of their M2 alike
+  paper={  # the sizes of Kingma et al. (2014), who condition the decoder of their M2 alike; not run
     'model': {'encoder': {'hidden': (500,)}, 'decoder': {'hidden': (500,)}, 'latent_dim': 50},
   },
   mnist={

@@ -22,7 +22,7 @@ get_config = experiment(
     'best': 'elbo',
     'final_evals': ('likelihood',),
   },
-  paper={  # the sizes of Tomczak & Welling (2018)
+  paper={  # as many pseudo-inputs as Tomczak & Welling (2018); not run
     'batch_size': 100,
     'steps': 1_160_000,
     'model': {'prior': {'components': 500}},

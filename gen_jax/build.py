@@ -71,8 +71,7 @@ def check(config: ConfigDict) -> None:
   parallel.local_rows(config.batch_size)
   data = {split: dataset(config, split) for split in ('train', 'validation', 'test')}['train']
   game = model(config, data)
-  for evaluator in evaluators(config, data, final=True):
-    check_evaluator(evaluator.__name__, game)
+  check_evaluators(config, data, game)
   check_likelihood(config, game)
   check_labels(config, game, data)
   if isinstance(game, models.VAE):
@@ -82,6 +81,12 @@ def check(config: ConfigDict) -> None:
     jax.eval_shape(game.init, randomness.key(0), batch)
   except Exception as error:  # whatever a misshapen network makes Flax raise
     raise UserError(f'config.model cannot be built: {" ".join(str(error).split())[:200]}') from None
+
+
+def check_evaluators(config: ConfigDict, data: Dataset, game: Model) -> None:
+  """Raises UserError where `config.evals` or `config.final_evals` name what `check_evaluator` refuses."""
+  for evaluator in evaluators(config, data, final=True):
+    check_evaluator(evaluator.__name__, game)
 
 
 def check_evaluator(name: str, game: Model) -> None:

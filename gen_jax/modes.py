@@ -90,6 +90,7 @@ def benchmark(config: ConfigDict, steps: int, watch: Stopwatch) -> None:
 
 def evaluate(run: Run) -> None:
   """The evaluators on the test split -> evaluation.json, and a table; arrays [N] -> evaluation.npz."""
+  build.check_evaluators(run.config, run.test, run.model)
   found = evaluators(run.config, run.verbs(), run.test, run.config.test_examples, final=True)
   each = {name: found.pop(name) for name in list(found) if isinstance(found[name], np.ndarray)}
   path, step = run.workdir / 'evaluation.json', int(run.state.step)

@@ -184,6 +184,8 @@ def test_a_conditional_vae(capsys, monkeypatch, tmp_path):
   assert evaluation['classifier_hash'] in (tmp_path / 'report.html').read_text()
   last = json.loads((tmp_path / 'metrics.jsonl').read_text().splitlines()[-1])
   assert 'validation/named_right' in last and 'validation/classifier_hash' not in last
+  probe = fails(capsys, f'--workdir={tmp_path}', '--mode=evaluate', '--config.evals=probe')
+  assert 'needs codes that have not seen the label' in probe
   for mode in ('--mode=interpolate', '--mode=plane', '--mode=sample'):
     said = fails(capsys, f'--workdir={tmp_path}', mode, '--sampler=mixture')
     assert 'is conditional: a code is of one class' in said
