@@ -27,7 +27,7 @@ POSITIVE |= {'samples', 'temperature', 'categories', 'clusters', 'components', '
 POSITIVE |= {'latent_dim', 'sigma', 'learning_rate', 'eps', 'kernel', 'features', 'kernels', 'hidden'}
 POSITIVE |= {'layers', 'dilations'}
 NON_NEGATIVE = {'seed', 'beta', 'capacity', 'weight_decay', 'clip_norm', 'warmup_steps', 'size', 'crop'}
-NON_NEGATIVE |= {'resident_mib', 'validation_examples', 'test_examples'}
+NON_NEGATIVE |= {'blocks', 'resident_mib', 'validation_examples', 'test_examples'}
 FRACTION = {'ema_decay', 'b1', 'b2', 'momentum'}
 DISCRETE = networks.Categorical | networks.DiscretizedLogistic | networks.DiscretizedLogisticMixture
 CHOICES = {
@@ -141,6 +141,8 @@ def check_vae(game: models.VAE) -> None:
     raise UserError('config.model.dreg=True: the sigma of OptimalGaussian depends on all samples; choose another one')
   if game.dreg and isinstance(game.family, networks.InverseAutoregressiveFlow):
     raise UserError('config.model.dreg=True: needs the density of any z, which InverseAutoregressiveFlow has not')
+  if isinstance(game.prior, networks.ClassMixturePrior) and not game.conditional:
+    raise UserError('config.model.prior: ClassMixturePrior is p(z|y); set conditional=True, or choose MixturePrior')
   if isinstance(game.prior, networks.VampPrior):
     if not isinstance(game.family, networks.DiagonalNormal):
       raise UserError('config.model.prior: VampPrior is a mixture of posteriors that are DiagonalNormal')

@@ -124,6 +124,7 @@ FIELDS = {  # what leaves another field of a VAE without effect or meaning: (fie
   'dreg of one sample': ({'dreg': True}, 'dreg=True: needs samples above 1'),
   'dreg of a flow': ({'dreg': True, 'samples': 5, 'family': FLOW}, 'dreg=True: needs the density of any z'),
   'vamp of a flow': ({'prior': VAMP, 'family': FLOW}, 'VampPrior is a mixture of posteriors that are DiagonalNormal'),
+  'classes of a prior': ({'prior': {'name': 'ClassMixturePrior'}}, 'ClassMixturePrior is p(z|y); set conditional=True'),
   'vamp with labels': ({'prior': VAMP, 'conditional': True}, 'VampPrior has no labels'),
   'dreg of a common sigma': (
     {'dreg': True, 'samples': 5, 'likelihood': {'name': 'OptimalGaussian'}},

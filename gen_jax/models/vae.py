@@ -17,7 +17,7 @@ from gen_jax.distributions import (
 )
 from gen_jax.networks.encoders import LabelMap
 from gen_jax.networks.posteriors import DiagonalNormal
-from gen_jax.networks.priors import StandardNormal
+from gen_jax.networks.priors import ClassMixturePrior, StandardNormal
 from gen_jax.randomness import row_keys
 from gen_jax.schedules import Schedule, value_at
 from gen_jax.types import Batch, Player
@@ -61,8 +61,8 @@ class VAE(nn.Module):
 
   `samples` = k > 1 is the importance weighted autoencoder instead, -log 1/k sum_j w_j with w_j = p(x, z_j) / q(z_j|x)
   (Burda et al., 2016, eq. 8); `dreg` takes its doubly reparameterised gradient (Tucker et al., 2019, eq. 8).
-  `conditional` gives the label y to both networks: p(x|y), q(z|x, y), and p(z) is the same for all y (Sohn et al.,
-  2015).
+  `conditional` gives the label y to both networks: p(x|y), q(z|x, y); the prior is the same for all y, or p(z|y) where
+  it is a ClassMixturePrior (Sohn et al., 2015).
   """
 
   encoder: nn.Module  # (x, outputs) -> [B, outputs]
@@ -97,9 +97,12 @@ class VAE(nn.Module):
     """q(z|x) of each example."""
     return self.family(self.encoded(batch), self.latent_dim)
 
-  def prior_of_vectors(self):
-    """p(z) of one z [D]."""
-    return self.prior(self.latent_dim, lambda images: self.posterior({'image': images}))
+  def prior_of_vectors(self, batch: Batch) -> tuple[Any, int | None]:
+    """(p(z) of one z [D], None), or (p(z|y) of every row of `batch`, 0), the axis of rows."""
+    p = self.prior(self.latent_dim, lambda images: self.posterior({'image': images}))
+    if isinstance(self.prior, ClassMixturePrior):
+      return jax.tree.map(lambda x: jnp.take(x, batch['label'], axis=0), p), 0
+    return p, None
 
   def observation(self, z: jax.Array, batch: Batch, target: jax.Array | None = None):
     """p(x|z) for z [B,D], with the labels of `batch` where the model is conditional; `target` is x in training."""
@@ -121,17 +124,18 @@ class VAE(nn.Module):
     x = batch['image']
     samples = len(codes.z) // len(x)
     by_sample = lambda a: a.reshape(samples, -1, *a.shape[1:])
-    labels = {'label': jnp.tile(batch['label'], samples)} if self.conditional else {}
-    p = self.observation(codes.z, labels, target=jnp.tile(x, (samples, 1, 1, 1)) if train else None)
+    rows = {'label': jnp.tile(batch['label'], samples)} if self.conditional else {}
+    p = self.observation(codes.z, rows, target=jnp.tile(x, (samples, 1, 1, 1)) if train else None)
     # vmap broadcasts x over the k samples instead of storing it k times
     log_p = jax.vmap(log_likelihood, (0, None))(jax.tree.map(by_sample, p), x)
-    log_prior = sum_dims(jax.vmap(self.prior_of_vectors().log_prob)(codes.z))
+    prior, axis = self.prior_of_vectors(rows)
+    log_prior = sum_dims(jax.vmap(lambda prior, z: prior.log_prob(z), (axis, 0))(prior, codes.z))
     return Terms(log_p, by_sample(log_prior), by_sample(codes.log_q))
 
   def kl(self, codes: Codes, terms: Terms) -> tuple[jax.Array, bool]:
     """(KL(q || p) of each latent [B,D] and True where it has a closed form, else its estimate [B,1] and False)."""
-    p = self.prior_of_vectors()
-    if isinstance(codes.q, Normal) and isinstance(p, Normal):
+    if isinstance(codes.q, Normal) and isinstance(self.prior, StandardNormal):
+      p = standard_normal(codes.q.mu.shape[1:])
       return kl_divergence(codes.q, jax.tree.map(lambda x: x[None], p)), True
     return (terms.log_posterior - terms.log_prior).T, False
 
@@ -214,7 +218,9 @@ class VAE(nn.Module):
 
   def latents(self, batch: Batch) -> jax.Array:
     """z ~ p(z), [B,D]; what `sample` decodes."""
-    return jax.vmap(self.prior_of_vectors().sample)(row_keys(self.make_rng('noise'), batch['row']))
+    prior, axis = self.prior_of_vectors(batch)
+    keys = row_keys(self.make_rng('noise'), batch['row'])
+    return jax.vmap(lambda prior, key: prior.sample(key), (axis, 0))(prior, keys)
 
   def sample(self, batch: Batch) -> jax.Array:
     """E[x|z] for z ~ p(z)."""

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen_jax.networks.layers import ConvTranspose
+from gen_jax.networks.layers import ConvTranspose, ResidualBlock
 
 
 class MLPDecoder(nn.Module):
@@ -31,11 +31,13 @@ class MLPDecoder(nn.Module):
 class ConvDecoder(nn.Module):
   """Dense layers, then transposed convolutions of stride 2 (the decoder of Burgess et al., 2018, by default).
 
-  `features[0]` is the width of the smallest map; each further entry, and the output, is reached by doubling.
+  `features[0]` is the width of the smallest map; each further entry, and the output, is reached by doubling, after
+  `blocks` residual blocks of two 3x3 convolutions.
   """
 
   features: Sequence[int] = (64, 64, 32, 32)
   kernel: int = 4
+  blocks: int = 0
   hidden: Sequence[int] = (256,)
   activation: str = 'relu'
   dtype: Any = jnp.float32
@@ -52,6 +54,8 @@ class ConvDecoder(nn.Module):
       z = activation(nn.Dense(hidden, dtype=self.dtype)(z))
     x = nn.Dense(math.prod(smallest), dtype=self.dtype)(z).reshape(-1, *smallest)
     for outputs, (h, w) in zip((*self.features[1:], channels), sizes[1:], strict=True):
+      for _ in range(self.blocks):
+        x = ResidualBlock(activation=self.activation, dtype=self.dtype)(x)
       x = ConvTranspose(outputs, (self.kernel, self.kernel), strides=2, dtype=self.dtype)(activation(x))
       x = x[:, :h, :w]  # an odd size comes back one too large
     return x.astype(jnp.float32)

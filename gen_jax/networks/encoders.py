@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen_jax.networks.layers import Conv
+from gen_jax.networks.layers import Conv, ResidualBlock
 
 
 class MLPEncoder(nn.Module):
@@ -28,10 +28,14 @@ class MLPEncoder(nn.Module):
 
 
 class ConvEncoder(nn.Module):
-  """Convolutions of stride 2, then dense layers (the encoder of Burgess et al., 2018, by default)."""
+  """Convolutions of stride 2, then dense layers (the encoder of Burgess et al., 2018, by default).
+
+  `blocks` residual blocks of two 3x3 convolutions follow each of them.
+  """
 
   features: Sequence[int] = (32, 32, 64, 64)
   kernels: Sequence[int] = (4, 4, 4, 4)
+  blocks: int = 0
   hidden: Sequence[int] = (256,)
   activation: str = 'relu'
   dtype: Any = jnp.float32
@@ -42,6 +46,8 @@ class ConvEncoder(nn.Module):
     activation = getattr(jax.nn, self.activation)
     for width, kernel in zip(self.features, self.kernels, strict=True):
       x = activation(Conv(width, (kernel, kernel), strides=2, dtype=self.dtype)(x))
+      for _ in range(self.blocks):
+        x = ResidualBlock(activation=self.activation, dtype=self.dtype)(x)
     return MLPEncoder(self.hidden, self.activation, self.dtype)(x, outputs)
 
 

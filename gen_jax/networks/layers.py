@@ -134,3 +134,19 @@ class ResizeConv(nn.Module):
       kernel = sum(jnp.pad(kernel, margins(i)) for i in range(s))
     pads = [((k - 1) // 2 + s - 1, k // 2 + s - 1) for k, s in zip(window, scale, strict=True)]
     return _conv_transpose(x, kernel, scale, pads, (1, 1)) + bias
+
+
+class ResidualBlock(nn.Module):
+  """x + Conv(activation(Conv(activation(x)))), [B,H,W,C] -> the same shape (He et al., 2016b)."""
+
+  kernel_size: int = 3
+  activation: str = 'relu'
+  dtype: Any = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Begins as the identity."""
+    activation, width = getattr(jax.nn, self.activation), x.shape[-1]
+    h = Conv(width, self.kernel_size, dtype=self.dtype)(activation(x))
+    h = Conv(width, self.kernel_size, dtype=self.dtype, kernel_init=nn.initializers.zeros)(activation(h))
+    return x + h

@@ -1,4 +1,7 @@
-"""p(z), alike in form: `(latent_dim, posterior of images) -> the distribution of one vector z [D]`."""
+"""p(z), alike in form: `(latent_dim, posterior of images) -> the distribution of one vector z [D]`.
+
+That of ClassMixturePrior has an axis of classes before all others.
+"""
 
 from collections.abc import Callable
 
@@ -30,6 +33,22 @@ class MixturePrior(nn.Module):
     """Begins near N(0, I): mu_k ~ N(0, I / 4), sigma_k = 1."""
     shape = (self.components, latent_dim)
     logits = self.param('logits', nn.initializers.zeros, shape[:1])
+    mu = self.param('mu', nn.initializers.normal(0.5), shape)
+    log_sigma = self.param('log_sigma', nn.initializers.zeros, shape)
+    return NormalMixture(jax.nn.log_softmax(logits), Normal(mu, log_sigma))
+
+
+class ClassMixturePrior(nn.Module):
+  """p(z|y) = sum_k pi_yk N(mu_yk, diag sigma_yk^2), all learned."""
+
+  num_classes: int
+  components: int = 20
+
+  @nn.compact
+  def __call__(self, latent_dim: int, posterior: Posterior) -> NormalMixture:
+    """p(z|y) of every class y, [num_classes, ...]; begins as MixturePrior."""
+    shape = (self.num_classes, self.components, latent_dim)
+    logits = self.param('logits', nn.initializers.zeros, shape[:2])
     mu = self.param('mu', nn.initializers.normal(0.5), shape)
     log_sigma = self.param('log_sigma', nn.initializers.zeros, shape)
     return NormalMixture(jax.nn.log_softmax(logits), Normal(mu, log_sigma))

@@ -129,6 +129,26 @@ def test_a_conditional_model_uses_its_labels_on_both_sides():
   assert apply(model, variables, {n: LABELLED[n] for n in ('row', 'label')}, method='sample').shape == (6, 8, 8, 1)
 
 
+@pytest.mark.parametrize('samples', [1, 3])
+def test_the_prior_of_a_class_meets_the_codes_of_its_images(samples):
+  model = vae(conditional=True, num_classes=3, prior=networks.ClassMixturePrior(3, 2), samples=samples)
+  variables = model.init(KEY, LABELLED)
+  labels = np.asarray(LABELLED['label'])
+  mu = jnp.array([-40.0, 0.0, 40.0])[:, None, None] + jnp.zeros((3, 2, 3))
+  variables['params']['prior']['mu'] = mu  # classes far apart
+  z = apply(model, variables, LABELLED, method='latents')
+  np.testing.assert_allclose(z.mean(-1), 40.0 * (labels - 1), atol=4)
+  # log p(z|y) - log p(z|y') of the same codes is what the weights change by when y' gets the prior of y
+  log_w = model.apply(variables, LABELLED, KEY, 2, method='log_weights')
+  variables['params']['prior']['mu'] = jnp.zeros_like(mu)
+  near = model.apply(variables, LABELLED, KEY, 2, method='log_weights')
+  codes = np.asarray(model.apply(variables, LABELLED, KEY, 2, method='codes').z).reshape(2, 6, 3)
+  centre = 40.0 * (labels - 1)[:, None]
+  np.testing.assert_allclose(near - log_w, 0.5 * ((codes - centre) ** 2 - codes**2).sum(-1), rtol=1e-3, atol=1e-2)
+  gradient = jax.grad(lambda v: apply(model, v, LABELLED, 0, method='loss')[0])(variables)['params']['prior']
+  assert all((np.abs(g).reshape(3, -1).max(1) > 0).all() for g in (gradient['mu'], gradient['log_sigma']))
+
+
 def by_rows(model, variables, batch, read):
   """`read` of the loss of every example alone, with its noise and label, averaged."""
   rows = [jax.tree.map(lambda x: x[i : i + 1], batch) for i in range(6)]  # noqa: B023, called at once

@@ -16,14 +16,14 @@ def shape_of(module, *arguments, static=()):
 
 
 @pytest.mark.parametrize('shape', SHAPES)
-@pytest.mark.parametrize('encoder', [networks.MLPEncoder(), networks.ConvEncoder()])
+@pytest.mark.parametrize('encoder', [networks.MLPEncoder(), networks.ConvEncoder(), networks.ConvEncoder(blocks=1)])
 def test_encoders_take_any_size(encoder, shape):
   out = shape_of(encoder, jnp.zeros((2, *shape)), static=(7,))
   assert (out.shape, out.dtype) == ((2, 7), jnp.float32)
 
 
 @pytest.mark.parametrize('shape', SHAPES)
-@pytest.mark.parametrize('decoder', [networks.MLPDecoder(), networks.ConvDecoder()])
+@pytest.mark.parametrize('decoder', [networks.MLPDecoder(), networks.ConvDecoder(), networks.ConvDecoder(blocks=1)])
 def test_decoders_make_any_size(decoder, shape):
   out = shape_of(decoder, jnp.zeros((2, 7)), static=(shape,))
   assert (out.shape, out.dtype) == ((2, *shape), jnp.float32)
@@ -40,6 +40,20 @@ def test_the_burgess_architecture_has_the_published_parameters():
   assert sorted(kernels) == sorted(
     [(10, 256), (256, 1024), (4, 4, 64, 64), (4, 4, 64, 32), (4, 4, 32, 32), (4, 4, 32, 1)]
   )
+
+
+@pytest.mark.parametrize('network', ['encoder', 'decoder'])
+def test_residual_blocks_begin_as_the_identity_and_learn(network):
+  module = {'encoder': networks.ConvEncoder, 'decoder': networks.ConvDecoder}[network]
+  x, size = {'encoder': (jnp.ones((2, 8, 8, 1)), 5), 'decoder': (jnp.ones((2, 5)), (8, 8, 1))}[network]
+  plain, residual = (module((4, 4, 6, 6), hidden=(), activation='elu', blocks=n) for n in (0, 2))
+  variables = residual.init(KEY, x, size)
+  blocks = {name for name in variables['params'] if name.startswith('ResidualBlock')}
+  assert len(blocks) == 8
+  without = {'params': {name: p for name, p in variables['params'].items() if name not in blocks}}
+  np.testing.assert_allclose(residual.apply(variables, x, size), plain.apply(without, x, size), rtol=1e-6)
+  gradient = jax.grad(lambda v: (residual.apply(v, x, size) ** 2).sum())(variables)['params']
+  assert all(jnp.abs(gradient[name]['Conv_1']['kernel']).max() > 0 for name in blocks)
 
 
 def test_bfloat16_computes_in_half_and_keeps_parameters_in_full_precision():
