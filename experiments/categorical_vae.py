@@ -3,7 +3,7 @@
     python launch.py --config=experiments/categorical_vae.py[:mnist]
 """
 
-from experiments.common import experiment
+from experiments.common import MNIST, experiment
 
 get_config = experiment(
   default={
@@ -31,8 +31,5 @@ get_config = experiment(
     'final_evals': ('likelihood',),
   },
   paper={'model': {'straight_through': True}},  # the straight-through estimator of Jang et al. (2017)
-  mnist={
-    'steps': 50_000,
-    'data': {'name': 'mnist', 'train_split': 'train[:58000]', 'validation_split': 'train[58000:]'},
-  },
+  mnist={'steps': 50_000, 'data': MNIST},
 )

@@ -17,6 +17,8 @@ SMOKE = {  # seconds, for any experiment: every line of it runs, nothing is lear
   'importance_samples': 60,
 }
 
+MNIST = {'name': 'mnist', 'train_split': 'train[:58000]', 'validation_split': 'train[58000:]'}  # for `data`
+
 
 def common() -> ConfigDict:
   """All keys."""

@@ -7,7 +7,7 @@ importance samples). Of 10,000 samples E[x|z] the frozen classifier e9ddf0e0c245
 of the test images); their variance within a class is .773 of that of grey test images.
 """
 
-from experiments.common import experiment
+from experiments.common import MNIST, experiment
 
 get_config = experiment(
   default={
@@ -32,6 +32,6 @@ get_config = experiment(
   mnist={
     'final_evals': ('likelihood', 'class_agreement'),
     'steps': 50_000,
-    'data': {'name': 'mnist', 'train_split': 'train[:58000]', 'validation_split': 'train[58000:]'},
+    'data': MNIST,
   },
 )

@@ -9,7 +9,7 @@ active units; the ELBO of k = 5 is -92.1, as its posterior is not trained for it
 `mnist,paper` has k = 50 and the batches of 20 and 3,280 passes of Burda et al. (2016); it has not been run.
 """
 
-from experiments.common import experiment
+from experiments.common import MNIST, experiment
 
 get_config = experiment(
   default={
@@ -35,7 +35,7 @@ get_config = experiment(
   mnist={
     'steps': 300_000,
     'steps_per_dispatch': 200,
-    'data': {'name': 'mnist', 'train_split': 'train[:58000]', 'validation_split': 'train[58000:]'},
+    'data': MNIST,
     'log_every': 1_000,
     'eval_every': 10_000,
     'save_every': 10_000,

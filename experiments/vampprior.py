@@ -3,7 +3,7 @@
     python launch.py --config=experiments/vampprior.py[:mnist]
 """
 
-from experiments.common import experiment
+from experiments.common import MNIST, experiment
 
 get_config = experiment(
   default={
@@ -31,8 +31,5 @@ get_config = experiment(
     'eval_every': 5_800,
     'save_every': 5_800,
   },
-  mnist={
-    'steps': 50_000,
-    'data': {'name': 'mnist', 'train_split': 'train[:58000]', 'validation_split': 'train[58000:]'},
-  },
+  mnist={'steps': 50_000, 'data': MNIST},
 )
