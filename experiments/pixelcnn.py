@@ -2,6 +2,9 @@
 
     python launch.py --config=experiments/pixelcnn.py[:mnist|paper]
 
+MNIST, dynamic binarisation: -log p(x) of the 10,000 test images, exact, 80.71 +- .20 nats (van den Oord et al., 2016a:
+81.30). 7,000 steps in 51 minutes on two CPU cores beside another run. `experiments/pictures/pixelcnn_*.png`.
+
 `paper` has the size of van den Oord et al. (2016b, section 3) and the likelihood of Salimans et al. (2017), in which
 the colours of a pixel depend on each other. It needs GPUs, and has not been run.
 """
