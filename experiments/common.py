@@ -97,9 +97,9 @@ def experiment(default: Mapping[str, Any], **variants: Mapping[str, Any]) -> Cal
   """The `get_config` of an experiment.
 
   `default` holds the differences from `common`, a variant those from `default`. Variants combine from left to right:
-  'mnist,smoke'. Every experiment has the variant 'smoke'.
+  'mnist,smoke'. Every experiment has the variant 'smoke', to which it may add smaller networks.
   """
-  variants = {'default': {}, **variants, 'smoke': SMOKE}
+  variants = {'default': {}, **variants, 'smoke': {**SMOKE, **variants.get('smoke', {})}}
 
   def get_config(variant: str = 'default') -> ConfigDict:
     config = common()

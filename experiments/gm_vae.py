@@ -2,7 +2,7 @@
 
     python launch.py --config=experiments/gm_vae.py[:mnist]
 
-MNIST, five seeds, 21 to 28 minutes each on two CPU cores beside another run (the first 37), at the checkpoint of the
+MNIST, five seeds, 21 to 29 minutes each on two CPU cores beside another run (the first 37), at the checkpoint of the
 best validation ELBO:
 
     seed                        0       1       2       3       4

@@ -3,7 +3,8 @@
     python launch.py --config=experiments/pixelcnn.py[:mnist|paper]
 
 MNIST, dynamic binarisation: -log p(x) of the 10,000 test images, exact, 80.71 +- .20 nats (van den Oord et al., 2016a:
-81.30). 7,000 steps in 51 minutes on two CPU cores beside another run. `experiments/pictures/pixelcnn_*.png`.
+81.30). 7,000 steps at 2.3 a second, 51 minutes of two CPU cores beside another run; samples and completions are
+`experiments/pictures/pixelcnn_*.png`.
 
 `paper` has the size of van den Oord et al. (2016b, section 3) and the likelihood of Salimans et al. (2017), in which
 the colours of a pixel depend on each other. It needs GPUs, and has not been run.
@@ -41,6 +42,7 @@ get_config = experiment(
     'model': {'network': {'features': 32}},
     'optimizer': {'learning_rate': 2e-3},
   },
+  smoke={'model': {'network': {'layers': 3, 'dilations': (1, 2)}}},
   paper={
     'batch_size': 128,
     'steps': 200_000,

@@ -8,6 +8,7 @@ import tempfile
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=4'
 os.environ['JAX_NUMPY_RANK_PROMOTION'] = 'raise'
+os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] = '1'  # most programs run once: compiling takes longer
 if 'GEN_JAX_TEST_CACHE' not in os.environ:
   # what one test compiles, the others and the processes that they start need not compile again
   os.environ['GEN_JAX_TEST_CACHE'] = os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp()

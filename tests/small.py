@@ -18,9 +18,6 @@ MODEL = {
 }
 
 
-QUICK = {'xla_backend_optimization_level': 0}  # `compiler_options` for what is compiled to be run once
-
-
 def random_variables(init, *arguments, scale=0.6):
   """Variables of the shapes that `init(*arguments)` gives, all drawn from N(0, scale^2), biases too."""
   rng = np.random.default_rng(0)

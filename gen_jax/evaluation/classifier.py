@@ -102,6 +102,8 @@ def fit(images: np.ndarray, labels: np.ndarray) -> Any:
 
   @functools.partial(jax.jit, donate_argnums=(0, 1))
   def update(params, state, images, labels, key):
+    """One step of Adam -> (params, state)."""
+
     def loss(params):
       logits, _ = Network().apply({'params': params}, as_trained(images, key))
       return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()

@@ -70,6 +70,7 @@ class PixelCNN(nn.Module):
     rows = min(self.network.rows_above() + 1, height)
 
     def fill_row(i: jax.Array, x: jax.Array) -> jax.Array:
+      """x with row i drawn."""
       top = jnp.maximum(i + 1 - rows, 0)
       window = jax.lax.dynamic_slice_in_dim(x, top, rows, axis=1)
       above = [jax.lax.dynamic_slice_in_dim(v, i - top, 1, axis=1) for v in self.network.vertical(window, label)]

@@ -30,7 +30,7 @@ class MLPEncoder(nn.Module):
 class ConvEncoder(nn.Module):
   """Convolutions of stride 2, then dense layers (the encoder of Burgess et al., 2018, by default).
 
-  `blocks` residual blocks of two 3x3 convolutions follow each of them.
+  `blocks` residual blocks of two 3x3 convolutions follow each of them; their sum goes on as it is.
   """
 
   features: Sequence[int] = (32, 32, 64, 64)

@@ -101,6 +101,8 @@ class InverseAutoregressiveFlow(nn.Module):
     networks = [MaskedMLP(self.hidden, 2, name=f'step_{i}') for i in range(self.steps)]
 
     def step_by(network: nn.Module) -> Callable:
+      """A step z [B,D] -> (z' [B,D], log |det dz'/dz| [B])."""
+
       def step(z: jax.Array) -> tuple[jax.Array, jax.Array]:
         m, s = network(z, context)
         s = s + 1.0  # sigmoid(1) at first: most of z is kept

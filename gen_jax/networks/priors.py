@@ -23,6 +23,14 @@ class StandardNormal(nn.Module):
     return standard_normal((latent_dim,))
 
 
+def learned_mixture(module: nn.Module, *shape: int) -> NormalMixture:
+  """The parameters of a module as mixtures of Normals, [..., K, D] = `shape`."""
+  logits = module.param('logits', nn.initializers.zeros, shape[:-1])
+  mu = module.param('mu', nn.initializers.normal(0.5), shape)
+  log_sigma = module.param('log_sigma', nn.initializers.zeros, shape)
+  return NormalMixture(jax.nn.log_softmax(logits), Normal(mu, log_sigma))
+
+
 class MixturePrior(nn.Module):
   """sum_k pi_k N(mu_k, diag sigma_k^2), all learned."""
 
@@ -31,11 +39,7 @@ class MixturePrior(nn.Module):
   @nn.compact
   def __call__(self, latent_dim: int, posterior: Posterior) -> NormalMixture:
     """Begins near N(0, I): mu_k ~ N(0, I / 4), sigma_k = 1."""
-    shape = (self.components, latent_dim)
-    logits = self.param('logits', nn.initializers.zeros, shape[:1])
-    mu = self.param('mu', nn.initializers.normal(0.5), shape)
-    log_sigma = self.param('log_sigma', nn.initializers.zeros, shape)
-    return NormalMixture(jax.nn.log_softmax(logits), Normal(mu, log_sigma))
+    return learned_mixture(self, self.components, latent_dim)
 
 
 class ClassMixturePrior(nn.Module):
@@ -47,11 +51,7 @@ class ClassMixturePrior(nn.Module):
   @nn.compact
   def __call__(self, latent_dim: int, posterior: Posterior) -> NormalMixture:
     """p(z|y) of every class y, [num_classes, ...]; begins as MixturePrior."""
-    shape = (self.num_classes, self.components, latent_dim)
-    logits = self.param('logits', nn.initializers.zeros, shape[:2])
-    mu = self.param('mu', nn.initializers.normal(0.5), shape)
-    log_sigma = self.param('log_sigma', nn.initializers.zeros, shape)
-    return NormalMixture(jax.nn.log_softmax(logits), Normal(mu, log_sigma))
+    return learned_mixture(self, self.num_classes, self.components, latent_dim)
 
 
 class VampPrior(nn.Module):

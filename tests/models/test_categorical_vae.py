@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from models.test_vae import BATCH, KEY, apply
+from models.test_vae import BATCH, KEY, apply, log_weights
 from small import random_variables
 
 from gen_jax import models, networks
@@ -35,7 +35,7 @@ def log_joint():
 
 def test_the_importance_weights_estimate_the_sum_over_all_codes():
   exact = np.logaddexp.reduce(log_joint(), axis=0)
-  log_w = MODEL.apply(VARIABLES, BATCH, KEY, 20_000, method='log_weights')
+  log_w = log_weights(MODEL, VARIABLES, BATCH, KEY, 20_000)
   relative = np.exp(np.asarray(log_w, np.float64) - exact)  # mean 1
   error = relative.std(0) / np.sqrt(len(relative))
   assert (np.abs(relative.mean(0) - 1) < 4 * error).all() and (error < 0.1).all()

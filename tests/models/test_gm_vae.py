@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.special
 import scipy.stats
-from models.test_vae import BATCH, KEY, apply
+from models.test_vae import BATCH, KEY, apply, init, log_weights
 from small import random_variables
 
 from gen_jax import models, networks
@@ -34,7 +34,7 @@ def test_the_importance_weights_estimate_the_integral():
   log_joint = log_p_of_grid() + scipy.special.logsumexp(log_prior - np.log(3), axis=1)[:, None]
   shift = log_joint.max(0)
   exact = np.log(np.trapezoid(np.exp(log_joint - shift), GRID, axis=0)) + shift
-  log_w = np.asarray(MODEL.apply(VARIABLES, BATCH, KEY, 20_000, method='log_weights'), np.float64)
+  log_w = np.asarray(log_weights(MODEL, VARIABLES, BATCH, KEY, 20_000), np.float64)
   relative = np.exp(log_w - exact)
   error = relative.std(0) / np.sqrt(len(relative))
   assert (np.abs(relative.mean(0) - 1) < 4 * error).all() and (error < 0.1).all()
@@ -71,8 +71,8 @@ def test_samples_take_the_clusters_in_turn():
 
 def test_the_running_variance_is_that_of_each_sample_about_its_own_image():
   model = MODEL.clone(likelihood=networks.OptimalGaussian())
-  variables = model.init(KEY, BATCH)
-  variance = lambda batch: apply(model, variables, batch, 0, method='loss', mutable=['statistics'])[1]['statistics'][
+  variables = init(model)
+  variance = lambda batch: apply(model, variables, batch, 0, method='loss', mutable=('statistics',))[1]['statistics'][
     'likelihood'
   ]['variance']
   rows = [jax.tree.map(lambda x: x[i : i + 1], BATCH) for i in range(6)]  # noqa: B023, called at once

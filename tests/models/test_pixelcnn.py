@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
-from small import QUICK, random_variables
+from small import random_variables
 
 from gen_jax import models, networks
 
@@ -24,13 +24,13 @@ def batch_of(images, **more):
 
 def apply(model, variables, *arguments, method, key=KEY):
   run = lambda variables, *arguments: model.apply(variables, *arguments, rngs=key, method=method)
-  return jax.jit(run, compiler_options=QUICK)(variables, *arguments)
+  return jax.jit(run)(variables, *arguments)
 
 
 def logits_of(model, variables):
   """The network alone, images -> [B,H,W,1]."""
   run = lambda x: model.network.apply({'params': variables['params']['network']}, x, 1)
-  return jax.jit(run, compiler_options=QUICK)
+  return jax.jit(run)
 
 
 def all_images(shape, levels):

@@ -1,3 +1,5 @@
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -22,16 +24,29 @@ def vae(likelihood=None, **fields):
   return models.VAE(networks.MLPEncoder((16,)), networks.MLPDecoder((16,)), likelihood, (8, 8, 1), 3, **fields)
 
 
-def apply(model, variables, *arguments, method, key=KEY, **options):
+@functools.partial(jax.jit, static_argnums=0)
+def init(model, batch=BATCH):
+  return model.init(KEY, batch)
+
+
+def apply_traced(model, variables, *arguments, method, key=KEY, mutable=False):
   """In an axis named 'batch' of one device."""
-  run = lambda arguments: model.apply(variables, *arguments, rngs=key, method=method, **options)
+  run = lambda arguments: model.apply(variables, *arguments, rngs=key, method=method, mutable=mutable)
   out = jax.vmap(run, axis_name='batch')(jax.tree.map(lambda x: jnp.asarray(x)[None], arguments))
   return jax.tree.map(lambda x: x[0], out)
 
 
+apply = jax.jit(apply_traced, static_argnums=0, static_argnames=('method', 'mutable'))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def log_weights(model, variables, batch, key, k):
+  return model.apply(variables, batch, key, k, method='log_weights')
+
+
 def test_the_loss_is_the_negative_elbo_at_beta_one():
   model = vae()
-  variables = model.init(KEY, BATCH)
+  variables = init(model)
   loss, metrics = apply(model, variables, BATCH, 0, method='loss')
   np.testing.assert_allclose(loss, -metrics['elbo'], rtol=1e-6)
   np.testing.assert_allclose(loss, metrics['reconstruction'] + metrics['kl'], rtol=1e-6)
@@ -63,7 +78,7 @@ def test_the_elbo_lies_below_the_exact_log_likelihood_and_an_exact_posterior_clo
 def test_gradients_of_the_elbo_are_those_of_its_numerical_integral():
   # with fixed noise, finite differences of the loss itself
   model = vae()
-  variables = model.init(KEY, BATCH)
+  variables = init(model)
   flat, rebuild = jax.flatten_util.ravel_pytree(variables['params'])
   loss = jax.jit(lambda flat: apply(model, {'params': rebuild(flat)}, BATCH, 0, method='loss')[0])
   gradient = jax.grad(loss)(flat)
@@ -76,7 +91,7 @@ def test_gradients_of_the_elbo_are_those_of_its_numerical_integral():
 
 def test_beta_and_capacity():
   model = vae()
-  variables = model.init(KEY, BATCH)
+  variables = init(model)
   _, metrics = apply(model, variables, BATCH, 0, method='loss')
   reconstruction, kl = metrics['reconstruction'], metrics['kl']
   loss, _ = apply(vae(beta=4.0), variables, BATCH, 0, method='loss')
@@ -89,15 +104,16 @@ def test_beta_and_capacity():
 
 
 def test_beta_may_be_traced():
-  variables = vae().init(KEY, BATCH)
+  variables = init(vae())
   lone = [apply(vae(beta=b), variables, BATCH, 0, method='loss')[0] for b in (1.0, 8.0)]
-  traced = jax.vmap(lambda b: apply(vae().clone(beta=b), variables, BATCH, 0, method='loss')[0])(jnp.array([1.0, 8.0]))
+  loss = lambda beta: apply_traced(vae(beta=beta), variables, BATCH, 0, method='loss')[0]
+  traced = jax.vmap(loss)(jnp.array([1.0, 8.0]))
   np.testing.assert_allclose(traced, lone, rtol=1e-5)
 
 
 def test_terms_of_each_example():
   model = vae()
-  variables = model.init(KEY, BATCH)
+  variables = init(model)
   terms = apply(model, variables, BATCH, method='evaluate')
   assert {name: x.shape for name, x in terms.items()} == {
     'elbo': (6,), 'reconstruction': (6,), 'kl': (6,), 'kl_dim': (6, 3), 'squared_error': (6,), 'bits_per_dim': (6,),
@@ -111,7 +127,7 @@ def test_terms_of_each_example():
 
 def test_the_closed_form_kl_is_that_of_the_posteriors_samples():
   model = vae()
-  variables = model.init(KEY, BATCH)
+  variables = init(model)
   q = apply(model, variables, BATCH, method='posterior')
   kl_dim = apply(model, variables, BATCH, method='evaluate')['kl_dim']
   mu, sigma = float(q.mu[0, 0]), float(jnp.exp(q.log_sigma[0, 0]))
@@ -124,7 +140,7 @@ def test_the_closed_form_kl_is_that_of_the_posteriors_samples():
 
 def test_samples_decode_the_latents_that_are_given_beside_them():
   model = vae()
-  variables = model.init(KEY, BATCH)
+  variables = init(model)
   rows = {'row': jnp.arange(400, dtype=jnp.int32)}
   images = apply(model, variables, rows, method='sample')
   z = apply(model, variables, rows, method='latents')
@@ -148,14 +164,14 @@ LIKELIHOODS = [
 @pytest.mark.parametrize('likelihood', LIKELIHOODS, ids=lambda module: type(module).__name__)
 def test_every_likelihood_learns(likelihood):
   model = vae(likelihood)
-  variables = dict(model.init(KEY, BATCH))
+  variables = dict(init(model))
   params, optimizer = variables.pop('params'), optax.adam(1e-2)
 
   @jax.jit
   def update(params, variables, opt_state, step):
     def loss(params):
       (value, _), changed = apply(
-        model, {'params': params, **variables}, BATCH, step, method='loss', mutable=list(variables)
+        model, {'params': params, **variables}, BATCH, step, method='loss', mutable=tuple(variables)
       )
       return value, changed
 
@@ -176,7 +192,7 @@ def test_the_capacity_is_held_by_the_global_batch():
   model = vae(likelihood=networks.Gaussian())
   image = jnp.concatenate([jnp.zeros((4, 8, 8, 1)), jnp.full((4, 8, 8, 1), 9.0)])
   batch = {'image': image, 'row': jnp.arange(8, dtype=jnp.int32)}
-  variables = model.init(KEY, batch)
+  variables = init(model, batch)
   _, metrics = apply(model, variables, batch, 0, method='loss')
   held = model.clone(capacity=float(metrics['kl']) + 0.5, beta=30.0)
 
@@ -184,6 +200,6 @@ def test_the_capacity_is_held_by_the_global_batch():
     split = jax.tree.map(lambda x: x.reshape(devices, -1, *x.shape[1:]), batch)
     loss = lambda params, part: held.apply({'params': params}, part, 0, rngs=KEY, method='loss')[0]
     mean = lambda part: jax.lax.pmean(jax.grad(loss)(variables['params'], part), 'batch')
-    return jax.tree.map(lambda x: x[0], jax.vmap(mean, axis_name='batch')(split))
+    return jax.tree.map(lambda x: x[0], jax.jit(jax.vmap(mean, axis_name='batch'))(split))
 
   chex.assert_trees_all_close(gradient(1), gradient(2), rtol=1e-4, atol=1e-5)

@@ -16,7 +16,6 @@ from gen_jax.networks.convolution import convolve, to_input, to_kernel
 
 pairs = lambda low, high: st.tuples(st.integers(low, high), st.integers(low, high))
 few = settings(max_examples=4, derandomize=True, deadline=None)
-QUICK = {'xla_backend_optimization_level': 0}  # to compile
 FORMS = {'XLA': (0, 0, 10**9), 'product': (10**9, 0, 0)}  # THIN, FEW, MANY
 
 
@@ -52,7 +51,7 @@ def close(actual, desired, tolerance=1e-5):
 
 
 def evaluate(function, *arguments):
-  return jax.jit(function, compiler_options=QUICK)(*arguments)
+  return jax.jit(function)(*arguments)
 
 
 # size, window, strides, pads, dilation, channels: common ones, a kernel smaller than the stride, and cropping

@@ -30,12 +30,13 @@ def test_decoders_make_any_size(decoder, shape):
 
 
 def test_the_burgess_architecture_has_the_published_parameters():
-  encoder = networks.ConvEncoder().init(KEY, jnp.zeros((1, 64, 64, 1)), 20)['params']
+  init = lambda *arguments: jax.eval_shape(lambda: arguments[0].init(KEY, *arguments[1:]))['params']
+  encoder = init(networks.ConvEncoder(), jnp.zeros((1, 64, 64, 1)), 20)
   sizes = {name: layer['kernel'].shape for name, layer in encoder.items() if 'kernel' in layer}
   assert list(sizes.values()) == [(4, 4, 1, 32), (4, 4, 32, 32), (4, 4, 32, 64), (4, 4, 64, 64)]
   assert encoder['MLPEncoder_0']['Dense_0']['kernel'].shape == (4 * 4 * 64, 256)
   assert encoder['MLPEncoder_0']['Dense_1']['kernel'].shape == (256, 20)
-  decoder = networks.ConvDecoder().init(KEY, jnp.zeros((1, 10)), (64, 64, 1))['params']
+  decoder = init(networks.ConvDecoder(), jnp.zeros((1, 10)), (64, 64, 1))
   kernels = [layer['kernel'].shape for layer in decoder.values()]
   assert sorted(kernels) == sorted(
     [(10, 256), (256, 1024), (4, 4, 64, 64), (4, 4, 64, 32), (4, 4, 32, 32), (4, 4, 32, 1)]
@@ -47,21 +48,22 @@ def test_residual_blocks_begin_as_the_identity_and_learn(network):
   module = {'encoder': networks.ConvEncoder, 'decoder': networks.ConvDecoder}[network]
   x, size = {'encoder': (jnp.ones((2, 8, 8, 1)), 5), 'decoder': (jnp.ones((2, 5)), (8, 8, 1))}[network]
   plain, residual = (module((4, 4, 6, 6), hidden=(), activation='elu', blocks=n) for n in (0, 2))
-  variables = residual.init(KEY, x, size)
+  variables = jax.jit(lambda: residual.init(KEY, x, size))()
   blocks = {name for name in variables['params'] if name.startswith('ResidualBlock')}
   assert len(blocks) == 8
   without = {'params': {name: p for name, p in variables['params'].items() if name not in blocks}}
-  np.testing.assert_allclose(residual.apply(variables, x, size), plain.apply(without, x, size), rtol=1e-6)
-  gradient = jax.grad(lambda v: (residual.apply(v, x, size) ** 2).sum())(variables)['params']
+  of = lambda module: jax.jit(lambda v: module.apply(v, x, size))
+  np.testing.assert_allclose(of(residual)(variables), of(plain)(without), rtol=1e-6)
+  gradient = jax.jit(jax.grad(lambda v: (residual.apply(v, x, size) ** 2).sum()))(variables)['params']
   assert all(jnp.abs(gradient[name]['Conv_1']['kernel']).max() > 0 for name in blocks)
 
 
 def test_bfloat16_computes_in_half_and_keeps_parameters_in_full_precision():
   x = jax.random.normal(KEY, (4, 16, 16, 1))
   full, half = networks.ConvEncoder(), networks.ConvEncoder(dtype=jnp.bfloat16)
-  variables = full.init(KEY, x, 5)
-  chex.assert_trees_all_equal_shapes_and_dtypes(variables, half.init(KEY, x, 5))
-  exact, rounded = full.apply(variables, x, 5), half.apply(variables, x, 5)
+  variables, again = (jax.jit(lambda module=module: module.init(KEY, x, 5))() for module in (full, half))
+  chex.assert_trees_all_equal_shapes_and_dtypes(variables, again)
+  exact, rounded = (jax.jit(lambda v, module=module: module.apply(v, x, 5))(variables) for module in (full, half))
   assert rounded.dtype == jnp.float32
   assert not np.array_equal(exact, rounded)
   np.testing.assert_allclose(rounded, exact, atol=0.05 * float(jnp.abs(exact).max()))
