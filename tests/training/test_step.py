@@ -82,6 +82,7 @@ def test_a_step_equals_the_updates_written_out_by_hand():
     moved, _ = optax.adam(1e-2).update(grads, optax.adam(1e-2).init(params[group]))
     return value, {**params, group: optax.apply_updates(params[group], moved)}, {**variables, **changed}
 
+  @jax.jit
   @functools.partial(jax.vmap, axis_name='batch')
   def both(batch):
     first, second = jax.tree.map(lambda x: x[0], batch), jax.tree.map(lambda x: x[1], batch)
