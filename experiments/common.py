@@ -33,7 +33,9 @@ def common() -> ConfigDict:
   config.ema_decay = 0.0  # of the average of the parameters that evaluation then uses; 0: none
 
   config.data = ConfigDict()
-  config.data.name = 'sprites'  # 'sprites' (rendered dSprites), 'digits' (embedded), a TFDS name, or a folder
+  # rendered: 'sprites' (dSprites), 'sprites_coloured', _noisy, _scrambled, 'shapes' (solids in a room); embedded:
+  # 'digits'; else a TFDS name, or a folder
+  config.data.name = 'sprites'
   config.data.dir = ''  # where prepared TFDS sets lie; '': TFDS's own default
   config.data.train_split = 'train[:90%]'  # splits of TFDS sets; folders and embedded sets have their own
   config.data.validation_split = 'train[90%:]'

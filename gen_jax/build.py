@@ -14,7 +14,7 @@ import optax
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from gen_jax import evaluation, models, networks, randomness
-from gen_jax.data import digits, folder, preprocess, sprites, tfds_sets
+from gen_jax.data import digits, folder, preprocess, shapes, sprites, tfds_sets
 from gen_jax.data.dataset import Dataset
 from gen_jax.errors import UserError
 from gen_jax.settings import nearest
@@ -179,8 +179,10 @@ def opened(data: FrozenConfigDict, split: str) -> Dataset:
   """The split that the section `config.data` describes."""
   if not data.name:
     raise UserError('config.data.name is empty: name a data set')
-  if data.name in ('sprites', 'digits'):
-    return {'sprites': sprites, 'digits': digits}[data.name].load(split)
+  if data.name in ('digits', 'shapes'):
+    return {'digits': digits, 'shapes': shapes}[data.name].load(split)
+  if data.name in sprites.VARIANTS:
+    return sprites.load(split, data.name)
   path, budget = pathlib.Path(data.name).expanduser(), data.resident_mib * 2**20
   if path.is_dir() and not (path / 'dataset_info.json').exists():
     return folder.load(path, split, data.size, budget)

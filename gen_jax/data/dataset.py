@@ -28,6 +28,7 @@ class Dataset(NamedTuple):
   arrays: Mapping[str, np.ndarray] | None  # {name: [N, ...]}; None: streamed
   fetch: Callable[[np.ndarray], Mapping[str, np.ndarray]]  # host: indices int [n] -> rows {name: [n, ...]}
   finish: Callable[[Mapping[str, jax.Array]], Batch]  # pure, compiled: rows -> batch with 'image'
+  factor_names: tuple[str, ...] = ()  # where they are known
 
 
 def identity(rows: Mapping[str, jax.Array]) -> Batch:

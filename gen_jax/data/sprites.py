@@ -3,15 +3,14 @@
 The 737,280 images are the Cartesian product of the factors below, last fastest, in the order of the published
 file (whose first latent, colour, has one value and is left out). A row is five bytes; `finish` draws it.
 """
-from collections.abc import Mapping
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gen_jax import randomness
+from gen_jax.data import grid_of_factors
 from gen_jax.data.dataset import Dataset
-from gen_jax.errors import UserError
-from gen_jax.types import Batch
+from gen_jax.randomness import row_keys
 
 FACTOR_NAMES = ('shape', 'scale', 'orientation', 'x', 'y')
 FACTOR_SIZES = (3, 6, 40, 32, 32)  # shape: 0 square, 1 ellipse, 2 heart
@@ -62,32 +61,41 @@ def render(factors: jax.Array) -> jax.Array:
   return inside[..., None].astype(jnp.uint8)
 
 
-def split_indices(split: str) -> np.ndarray:
-  """The rows of 'train' (589,824), 'validation' (73,728) or 'test' (73,728): int64 [N], ascending.
+def coloured(inside: jax.Array, key: jax.Array) -> jax.Array:
+  """The sprite in a colour, each channel uniform in [1/2, 1], on black."""
+  return inside * jax.random.uniform(key, (1, 1, 3), minval=.5)
 
-  All rows are ranked by murmur3's fmix32 of their index, a bijection of 32-bit words, so there are no ties:
-  the first tenth is the test split, the second tenth the validation split. UserError for any other name.
+
+def noisy(inside: jax.Array, key: jax.Array) -> jax.Array:
+  """The white sprite on noise, uniform in [0, 1] for each pixel and channel."""
+  return jnp.maximum(inside, jax.random.uniform(key, (64, 64, 3)))
+
+
+def scrambled(inside: jax.Array, key: jax.Array) -> jax.Array:
+  """The pixels in one order for all images, so that neighbours tell a convolution nothing."""
+  order = np.random.default_rng(0).permutation(64 * 64)
+  return inside.reshape(-1, 1)[order].reshape(64, 64, 1)
+
+
+VARIANTS = {  # name: (grey levels, drawing of one image from its sprite, float [64,64,1] in {0, 1})
+  'sprites': (2, lambda inside, key: inside),
+  'sprites_coloured': (256, coloured),  # as Color- and Noisy-dSprites of Locatello et al. (2019)
+  'sprites_noisy': (256, noisy),
+  'sprites_scrambled': (2, scrambled),
+}
+
+
+def load(split: str, variant: str = 'sprites') -> Dataset:
+  """A split of dSprites or one of its VARIANTS: arrays {'factors': uint8 [N,5]}, drawn by `finish`.
+
+  Colours and noise are those of the combination of factors, always the same.
   """
-  tenth = NUM_IMAGES // 10
-  ranks = {'test': slice(tenth), 'validation': slice(tenth, 2 * tenth), 'train': slice(2 * tenth, None)}
-  if split not in ranks:
-    raise UserError(f"dSprites has no split '{split}': use one of {', '.join(ranks)}.")
-  h = np.arange(NUM_IMAGES, dtype=np.uint32)
-  h = (h ^ h >> 16) * np.uint32(0x85ebca6b)
-  h = (h ^ h >> 13) * np.uint32(0xc2b2ae35)
-  return np.sort(np.argsort(h ^ h >> 16)[ranks[split]])
+  levels, draw = VARIANTS[variant]
 
+  def render_variant(factors: jax.Array) -> jax.Array:
+    place = jnp.ravel_multi_index(tuple(factors.T), FACTOR_SIZES, mode='clip')
+    drawn = jax.vmap(draw)(render(factors).astype(jnp.float32), row_keys(randomness.key(0), place))
+    return jnp.round(drawn * (levels - 1)).astype(jnp.uint8)
 
-def load(split: str) -> Dataset:
-  """A split of dSprites: arrays {'factors': uint8 [N,5]}, drawn by `finish`."""
-  arrays = {'factors': factors_of(split_indices(split)).astype(np.uint8)}
-
-  def fetch(indices: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: values[indices] for name, values in arrays.items()}
-
-  def finish(rows: Mapping[str, jax.Array]) -> Batch:
-    factors = rows['factors'].astype(jnp.int32)
-    return {**rows, 'factors': factors, 'image': render(factors)}
-
-  return Dataset(size=len(arrays['factors']), image_shape=(64, 64, 1), levels=2, num_classes=0,
-                 factor_sizes=FACTOR_SIZES, arrays=arrays, fetch=fetch, finish=finish)
+  drawing = render if variant == 'sprites' else render_variant
+  return grid_of_factors.load(split, FACTOR_NAMES, FACTOR_SIZES, drawing, levels)

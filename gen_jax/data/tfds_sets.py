@@ -61,8 +61,9 @@ def load(name: str, split: str, data_dir: str | os.PathLike | None, budget_bytes
     return rows
 
   sample = fetch(np.linspace(0, len(source) - 1, min(len(source), SAMPLED)).astype(int))['image']
-  return from_fetch(fetch, len(source), shape, budget_bytes, levels=2 if sample.max() <= 1 else 256,
+  data = from_fetch(fetch, len(source), shape, budget_bytes, levels=2 if sample.max() <= 1 else 256,
                     num_classes=classes.get(label, 0), factor_sizes=tuple(classes[key] for key in factors))
+  return data._replace(factor_names=tuple(key.removeprefix('label_') for key in factors))
 
 
 def find(name: str, data_dir: str | os.PathLike | None) -> Any:

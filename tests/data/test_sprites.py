@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gen_jax.data import sprites
+from gen_jax.data.grid_of_factors import split_rows
 from gen_jax.errors import UserError
 
 SQUARE, ELLIPSE, HEART = range(3)
@@ -129,7 +130,7 @@ def test_index_and_factors_are_inverse_in_the_published_order():
 
 
 def test_splits_are_disjoint_complete_exact_tenths_and_stable():
-  parts = {name: sprites.split_indices(name) for name in ('train', 'validation', 'test')}
+  parts = {name: split_rows(sprites.NUM_IMAGES, name) for name in ('train', 'validation', 'test')}
   assert {name: len(rows) for name, rows in parts.items()} == {
     'train': 589_824, 'validation': 73_728, 'test': 73_728}
   np.testing.assert_array_equal(np.sort(np.concatenate(list(parts.values()))), np.arange(737_280))
@@ -149,7 +150,7 @@ def test_splits_follow_fmix32():
     return h ^ h >> 16
 
   assert fmix32(1) == 0x514e28b7  # the published value of murmur3's finaliser
-  test, validation, train = (max(fmix32(int(i)) for i in sprites.split_indices(name)[:5000])
+  test, validation, train = (max(fmix32(int(i)) for i in split_rows(sprites.NUM_IMAGES, name)[:5000])
                              for name in ('test', 'validation', 'train'))
   assert test < 2**32 * .11 < validation < 2**32 * .21 < train
 
@@ -163,7 +164,7 @@ def test_load_draws_its_rows():
   indices = np.array([5, 0, 70_000])
   rows = data.fetch(indices)
   batch = jax.jit(data.finish)({**rows, 'index': indices})
-  expected = sprites.factors_of(sprites.split_indices('test')[indices])
+  expected = sprites.factors_of(split_rows(sprites.NUM_IMAGES, 'test')[indices])
   assert batch['factors'].dtype == jnp.int32
   np.testing.assert_array_equal(batch['factors'], expected)
   np.testing.assert_array_equal(batch['image'][..., 0] > 0, draw(expected))
@@ -205,3 +206,47 @@ def test_render_matches_published_images():
   assert overlap.shape == (160,)
   assert overlap.mean() >= .999  # .9996
   assert overlap.min() >= .98  # .9890
+
+
+def images_of(variant, index):
+  data = sprites.load('test', variant)
+  batch = jax.jit(data.finish)(dict(data.fetch(np.asarray(index))))
+  return np.asarray(batch['image'])
+
+
+INDEX = np.arange(0, 70_000, 700)
+
+
+def test_coloured_sprites_have_one_bright_colour_each():
+  inside, images = images_of('sprites', INDEX)[..., 0] > 0, images_of('sprites_coloured', INDEX)
+  assert images.shape == (100, 64, 64, 3) and not images[~inside].any()
+  colours = np.array([image[mask].min(0) for image, mask in zip(images, inside, strict=True)])
+  np.testing.assert_array_equal(colours, [image[mask].max(0) for image, mask in zip(images, inside, strict=True)])
+  assert colours.min() >= 127 and colours.max() > 240 and (colours.std(0) > 25).all()  # uniform: 36.8
+  assert np.abs(np.corrcoef(colours.T) - np.eye(3)).max() < .35
+
+
+def test_noisy_sprites_are_white_on_uniform_noise():
+  inside, images = images_of('sprites', INDEX)[..., 0] > 0, images_of('sprites_noisy', INDEX)
+  assert (images[inside] == 255).all()
+  noise = images[~inside] / 255
+  np.testing.assert_allclose([noise.mean(), noise.std()], [.5, 12**-.5], atol=.003)
+  assert np.abs(images[0] - images[1].astype(int)).mean() > 60  # another noise for each image
+
+
+def test_scrambled_sprites_hold_the_same_pixels_in_one_order():
+  plain, scrambled = (images_of(name, INDEX).reshape(100, -1) for name in ('sprites', 'sprites_scrambled'))
+  np.testing.assert_array_equal(plain.sum(1), scrambled.sum(1))
+  moved = {plain[:, i].tobytes() for i in range(4096)}
+  assert {scrambled[:, i].tobytes() for i in range(4096)} == moved  # columns are permuted, all images alike
+  assert (plain != scrambled).any(1).all()
+
+
+@pytest.mark.parametrize('variant', ['sprites_coloured', 'sprites_noisy'])
+def test_an_image_is_a_function_of_its_factors(variant):
+  data = sprites.load('test', variant)
+  rows = dict(data.fetch(np.array([5, 9, 5])))
+  batch = jax.jit(data.finish)(rows)
+  alone = jax.jit(data.finish)({name: x[1:2] for name, x in rows.items()})
+  np.testing.assert_array_equal(batch['image'][0], batch['image'][2])
+  np.testing.assert_array_equal(batch['image'][1], alone['image'][0])
