@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -85,8 +86,8 @@ def check(config: ConfigDict) -> None:
 
 def check_evaluators(config: ConfigDict, data: Dataset, game: Model) -> None:
   """Raises UserError where `config.evals` or `config.final_evals` name what `check_evaluator` refuses."""
-  for evaluator in evaluators(config, data, final=True):
-    check_evaluator(evaluator.__name__, game)
+  for name in evaluators(config, data, final=True):
+    check_evaluator(name, game)
 
 
 def check_evaluator(name: str, game: Model) -> None:
@@ -150,18 +151,33 @@ def check_vae(game: models.VAE) -> None:
       raise UserError('config.model.prior: VampPrior has no labels for its pseudo-inputs; set conditional=False')
 
 
-def evaluators(config: ConfigDict, data: Dataset, final: bool = False) -> list[Callable]:
+def evaluators(config: ConfigDict, data: Dataset, final: bool = False) -> dict[str, Callable]:
   """The functions of `gen_jax.evaluation` that `config.evals` names, and at the end of a run `config.final_evals`."""
   names = [name for key in ('evals', 'final_evals')[: 1 + final] for name in as_tuple(config[key])]
-  there = {name for name in dir(evaluation) if inspect.isfunction(getattr(evaluation, name))}
+  every = {name: getattr(evaluation, name) for name in dir(evaluation)}
+  every = {name: getattr(x, 'evaluator', x) for name, x in every.items()}  # of a package, the one that it names
+  there = {name: x for name, x in every.items() if inspect.isfunction(x)}
   for name in map(str, names):
     if name not in there:
       raise UserError(f'config.evals: {name!r} is unknown{nearest(name, there)}')
     if name in evaluation.NEED_FACTORS and not data.factor_sizes:
       raise UserError(f'config.evals: {name} needs a data set with factors, such as sprites')
+    if name in evaluation.NEED_GRID:
+      check_grid(config, name)
     if name in evaluation.NEED_LABELS and not data.num_classes:
       raise UserError(f'config.evals: {name} needs a data set with labels, such as digits')
-  return [getattr(evaluation, name) for name in names]
+  return {name: there[name] for name in names}
+
+
+def check_grid(config: ConfigDict, name: str) -> None:
+  """Raises UserError where the splits have fewer images than there are combinations of the factors."""
+  splits = [dataset(config, split) for split in ('train', 'validation', 'test')]
+  images, combinations = sum(data.size for data in splits), math.prod(splits[0].factor_sizes)
+  if images < combinations:
+    raise UserError(
+      f'config.evals: {name} needs an image of each of the {combinations} combinations of the factors; '
+      f'the splits of {config.data.name} have {images} in all'
+    )
 
 
 def as_tuple(names: str | Sequence[str]) -> tuple[str, ...]:

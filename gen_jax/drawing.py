@@ -12,13 +12,13 @@ from gen_jax import build, randomness
 from gen_jax.data.preprocess import to_uint8
 from gen_jax.distributions import sample_rows, standard_normal
 from gen_jax.errors import UserError
-from gen_jax.evaluation import mixture, terms
+from gen_jax.evaluation import mixture
 from gen_jax.networks import StandardNormal
 from gen_jax.runs import Run
 from gen_jax.settings import nearest
 from gen_jax.training.evaluate import EVALUATION_BATCH, split_batches
 from gen_jax.types import Batch
-from gen_jax.visualise import curves, figures, grids, plane, traversals
+from gen_jax.visualise import factors, figures, grids, plane, traversals
 
 DECODE_BATCH = 64
 SAMPLERS = ('prior', 'mixture')
@@ -158,6 +158,27 @@ def complete(run: Run) -> None:
   figures.save_figure(run.workdir / 'figures' / 'completions.png', figure)
 
 
+def factor_names(run: Run) -> list[str]:
+  """Those of the data set, or numbers."""
+  names = run.test.factor_names or [f'factor {k}' for k in range(len(run.test.factor_sizes))]
+  return list(names)
+
+
+def draw_factors(run: Run) -> None:
+  """Heat maps and response curves of an evaluation with `disentanglement` -> figures/factors.png, responses.png."""
+  arrays, names = run.arrays(), factor_names(run)
+  maps = {
+    'mutual information / entropy of the factor': arrays['factor_information'],
+    'importances, each factor of 1': arrays['factor_importances'],
+  }
+  folder = run.workdir / 'figures'
+  figures.save_figure(folder / 'factors.png', factors.heat_maps(maps, names))
+  means, stds = ([arrays[f'response_{what}_{k}'] for k in range(len(names))] for what in ('mean', 'std'))
+  spread = np.hypot(means[0].std(0), np.sqrt((stds[0] ** 2).mean(0)))  # of the codes: between values, and within
+  latents = np.argsort(-spread, kind='stable')[: max(1, int((spread >= factors.MOVES).sum()))]
+  figures.save_figure(folder / 'responses.png', factors.response_curves(means, stds, names, latents))
+
+
 def traverse(run: Run) -> None:
   """Latents moved alone, from three test images -> figures/traversals_*.png; by KL where there is one, 20 at most."""
   require(run, 'encode', 'decode', 'evaluate')
@@ -168,6 +189,8 @@ def traverse(run: Run) -> None:
     scale = {'kl': np.asarray(evaluated['kl_dim'])[there].mean(0)}
   else:  # no N(0, I) to measure by: the moments of the codes themselves
     scale = {'mean': codes.mean(0), 'std': codes.std(0)}
+  if 'factor_information' in (arrays := run.arrays()):
+    scale['follows'] = factors.followed(arrays['factor_information'], codes.std(0), factor_names(run))
   for i in range(min(3, len(codes))):
     title = f'Latent traversals from test image {i + 1}: one latent moves, the others keep their value'
     label = int(batch['label'][i]) if verbs.classes else 0
@@ -220,65 +243,6 @@ def latent_plane(run: Run) -> plane.Plane:
 def draw_plane(run: Run) -> None:
   """A 2-D latent space, encoded and decoded -> figures/plane.png."""
   figures.save_figure(run.workdir / 'figures' / 'plane.png', plane.planes([latent_plane(run)]))
-
-
-def compare(run: Run, others: list[Run]) -> None:
-  """This run beside others -> figures/comparison_*.png: images, errors by latent size, 2-D planes; -log p(x) as text.
-
-  Images are compared where the data are the same, planes where all runs have two latents.
-  """
-  if not others:
-    raise UserError('--mode=compare needs --others=WORKDIR[,WORKDIR]')
-  compare_likelihoods(run, others)
-  folder = run.workdir / 'figures'
-  runs = [each for each in (run, *others) if 'reconstruct' in each.verbs()]
-  if not runs:
-    return
-
-  def name(each: Run) -> str:
-    return f'{type(each.model).__name__}, {each.model.latent_dim} latents, {each.workdir.name}'
-
-  rows = {'original': pixels(runs[0], test_batch(runs[0])['image'])[:12]}
-  same = [each for each in runs if each.config.data == runs[0].config.data]
-  rows |= {name(each): pixels(each, each.verbs().reconstruct(test_batch(each)))[:12] for each in same}
-  figures.save_figure(folder / 'comparison_images.png', grids.labelled_rows(rows, 'The same test images by each run'))
-
-  lines = {}
-  for each in sorted(runs, key=lambda each: each.model.latent_dim):
-    error = dict(terms(each.verbs(), functools.partial(test_batches, each, 10_000)))['squared_error']
-    sizes, errors = lines.setdefault(f'{type(each.model).__name__} on {each.config.data.name}', ([], []))
-    sizes.append(each.model.latent_dim)
-    errors.append(error / math.prod(each.model.image_shape))
-    print(f'{name(each)}: squared error {error:.4f} an image, {errors[-1]:.5f} a pixel ({each.workdir})')
-  figures.save_figure(folder / 'comparison_error.png', curves.error_curve(lines))
-
-  if all(each.model.latent_dim == 2 and has_plain_codes(each) for each in runs):
-    figures.save_figure(folder / 'comparison_plane.png', plane.planes([latent_plane(each) for each in runs]))
-
-
-def compare_likelihoods(run: Run, others: list[Run]) -> None:
-  """Prints how much less -log p(x) is here, example by example, with its standard error.
-
-  Of the runs on the same data whose opened checkpoints have been evaluated with `likelihood` on as many test examples.
-  """
-  mine = nll_of_examples(run)
-  for other in others:
-    theirs = nll_of_examples(other)
-    if mine is None or theirs is None or mine.shape != theirs.shape or run.config.data != other.config.data:
-      print(f'{other.workdir}: -log p(x) not compared; evaluate both with --config.evals=likelihood on the same data')
-      continue
-    gain = theirs - mine
-    error = gain.std(ddof=1) / math.sqrt(len(gain))
-    print(f'{run.workdir}: -log p(x) is {gain.mean():.3f} +- {error:.3f} nats below that of {other.workdir}')
-
-
-def nll_of_examples(run: Run) -> np.ndarray | None:
-  """-log p(x) of each test example [N], where this checkpoint has been evaluated with `likelihood`."""
-  path = run.workdir / 'evaluation.npz'
-  if not path.exists():
-    return None
-  with np.load(path) as arrays:
-    return arrays.get('nll_each') if arrays.get('step') == run.state.step else None
 
 
 def possible(run: Run) -> list:

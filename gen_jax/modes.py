@@ -9,9 +9,9 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from gen_jax import build, compilation_cache, drawing, memory, runs, settings
+from gen_jax import build, comparison, compilation_cache, drawing, memory, runs, settings
 from gen_jax.errors import UserError
-from gen_jax.runs import Run
+from gen_jax.runs import Run, read_evaluation
 from gen_jax.stopwatch import Stopwatch
 from gen_jax.training import parallel
 from gen_jax.training.benchmark import measure
@@ -29,6 +29,8 @@ CAPTIONS = {  # in the order of the report; by the pattern of the file's name
   'traversals_*': 'One latent at a time',
   'interpolations': 'Walks between the codes of two test images, straight and along the sphere',
   'plane': 'The latent plane: codes of the test set, and what the plane decodes to',
+  'factors': 'How much each latent tells of each factor',
+  'responses': 'How each latent responds to each factor',
   'comparison_*': 'Beside other runs',
 }
 
@@ -89,7 +91,7 @@ def benchmark(config: ConfigDict, steps: int, watch: Stopwatch) -> None:
 
 
 def evaluate(run: Run) -> None:
-  """The evaluators on the test split -> evaluation.json, and a table; arrays [N] -> evaluation.npz."""
+  """The evaluators on the test split -> evaluation.json, and a table; arrays -> evaluation.npz."""
   build.check_evaluators(run.config, run.test, run.model)
   found = evaluators(run.config, run.verbs(), run.test, run.config.test_examples, final=True)
   each = {name: found.pop(name) for name in list(found) if isinstance(found[name], np.ndarray)}
@@ -100,7 +102,11 @@ def evaluate(run: Run) -> None:
   table = kept | {'step': step, 'split': 'test', 'examples': examples, 'binarize': run.config.data.binarize} | found
   figures.write_bytes(path, (json.dumps(table, indent=2) + '\n').encode())
   if each:
-    save_arrays(run.workdir / 'evaluation.npz', {'step': step, **each})
+    arrays = run.arrays()
+    arrays = arrays if arrays.get('examples') == examples else {}
+    save_arrays(run.workdir / 'evaluation.npz', arrays | {'step': step, 'examples': examples} | each)
+  if 'factor_information' in each:
+    drawing.draw_factors(run)
   print(f'{run.workdir} at step {step}, {examples} test examples; terms in nats per example')
   for name, value in found.items():
     print(f'  {name:{max(map(len, found))}}  {value if isinstance(value, str) else f"{value:10.4f}"}')
@@ -111,14 +117,6 @@ def save_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
   file = io.BytesIO()
   np.savez(file, **arrays)
   figures.write_bytes(path, file.getvalue())
-
-
-def read_evaluation(path: pathlib.Path) -> dict[str, float]:
-  """What evaluation.json holds, {} where there is none."""
-  try:
-    return json.loads(path.read_text()) if path.exists() else {}
-  except ValueError:
-    raise UserError(f'{path} is damaged: remove it, and evaluate again') from None
 
 
 def write_report(run: Run) -> None:
@@ -145,7 +143,7 @@ MODES = {
   'traverse': drawing.traverse,
   'interpolate': drawing.interpolate,
   'plane': drawing.draw_plane,
-  'compare': drawing.compare,
+  'compare': comparison.compare,
   'report': write_report,
 }
 

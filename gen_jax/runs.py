@@ -1,9 +1,12 @@
 """A trained run, opened from its workdir."""
 
+import json
 import pathlib
-from typing import NamedTuple
+import zipfile
+from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from gen_jax import build, settings
@@ -28,6 +31,31 @@ class Run(NamedTuple):
   def verbs(self, seed: int = 0) -> Verbs:
     """The model's verbs at this state, with noise from `seed`."""
     return Verbs(self.model, self.state, seed)
+
+  def evaluation(self) -> dict[str, Any]:
+    """What evaluation.json says of this checkpoint, {} where there is none. UserError where it is damaged."""
+    found = read_evaluation(self.workdir / 'evaluation.json')
+    return found if found.get('step') == self.state.step else {}
+
+  def arrays(self) -> dict[str, np.ndarray]:
+    """What evaluation.npz holds of this checkpoint, {} where there is none. UserError where it is damaged."""
+    path = self.workdir / 'evaluation.npz'
+    try:
+      with np.load(path) as file:
+        arrays = dict(file)
+    except FileNotFoundError:
+      return {}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+      raise UserError(f'{path} is damaged: remove it, and evaluate again') from None
+    return arrays if arrays.get('step') == self.state.step else {}
+
+
+def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
+  """What evaluation.json holds, {} where there is none."""
+  try:
+    return json.loads(path.read_text()) if path.exists() else {}
+  except ValueError:
+    raise UserError(f'{path} is damaged: remove it, and evaluate again') from None
 
 
 def load(workdir: str | pathlib.Path, checkpoint: str = 'best', config: ConfigDict | None = None) -> Run:

@@ -217,10 +217,11 @@ def test_the_same_command_again_changes_no_parameter(trained, capsys):
   chex.assert_trees_all_equal(before, after)
 
 
-def test_runs_side_by_side(trained, tmp_path):
+def test_runs_side_by_side(trained, capsys, tmp_path):
   other = tmp_path / 'autoencoder'
   runs('--config=experiments/autoencoder.py:smoke', f'--workdir={other}', '--config.model.latent_dim=2')
   runs(f'--workdir={trained}', '--mode=compare', f'--others={other}')
+  assert 'runs, mean and standard' in capsys.readouterr().out
   assert {path.stem for path in (trained / 'figures').glob('comparison*')} == {
     'comparison_error', 'comparison_images', 'comparison_plane',
   }  # fmt: skip
@@ -468,3 +469,18 @@ def test_a_loss_that_is_not_finite_stops_the_run(capsys, tmp_path):
   )
   assert said == 2
   assert re.search(r'error: step \d+: [\w/]+ is (nan|inf|-inf); the last checkpoint', capsys.readouterr().err)
+
+
+def test_scores_of_a_setting_are_averaged_over_its_seeds(capsys, tmp_path):
+  for seed, beta in ((0, 1), (1, 1), (0, 4)):
+    options = (f'--config.seed={seed}', f'--config.model.beta={beta}', '--config.data.size=8')
+    runs('--config=experiments/vae.py:smoke', f'--workdir={tmp_path / f"{beta}_{seed}"}', *options)
+  elbo = {path.name: json.loads((path / 'evaluation.json').read_text())['elbo'] for path in tmp_path.iterdir()}
+  capsys.readouterr()
+  runs(f'--workdir={tmp_path / "1_0"}', '--mode=compare', f'--others={tmp_path / "1_1"},{tmp_path / "4_0"}')
+  said = capsys.readouterr().out
+  assert 'model.beta=1.0: 2 runs' in said and 'model.beta=4.0: 1 runs' in said
+  pair = np.array([elbo['1_0'], elbo['1_1']])
+  line = next(line.split() for line in said.splitlines() if line.split()[:1] == ['elbo'])
+  np.testing.assert_allclose([float(line[1]), float(line[3])], [pair.mean(), pair.std(ddof=1)], atol=1e-3)
+  assert said.count('udr') == 1  # of the setting that has two runs

@@ -1,12 +1,13 @@
 """Evaluators `(verbs, batches) -> iterator of (name, value)`, named in `config.evals`, and what they are made of.
 
-A keyword-only argument is the key of the config with its name; or `train_batches`, those of the training split; or
-`grey_batches`, those of the same split, not binarised. A value is a number, a text, or an array [N] with one number for
-each example; training's metrics take numbers only.
+A keyword-only argument is the key of the config with its name; or `train_batches`, those of the training split;
+`all_batches`, those of all splits; or `grey_batches`, those of the same split, not binarised. A value is a number, a
+text, or an array, such as one number for each example; training's metrics take numbers only.
 """
 
 from gen_jax.evaluation.agreement import class_agreement as class_agreement
 from gen_jax.evaluation.clustering import clustering as clustering
+from gen_jax.evaluation.disentanglement import boosted_dci as boosted_dci
 from gen_jax.evaluation.factors import spearman as spearman
 from gen_jax.evaluation.likelihood import elbo_decomposition as elbo_decomposition
 from gen_jax.evaluation.likelihood import likelihood as likelihood
@@ -14,13 +15,16 @@ from gen_jax.evaluation.probe import probe as probe
 from gen_jax.evaluation.terms import active_units as active_units
 from gen_jax.evaluation.terms import terms as terms
 
-NEED_FACTORS = {'spearman'}
+NEED_FACTORS = {'boosted_dci', 'disentanglement', 'spearman'}
+NEED_GRID = {'boosted_dci', 'disentanglement'}  # an image of every combination of the factors
 NEED_LABELS = {'class_agreement', 'clustering', 'probe'}
 NEED_CONDITION = {'class_agreement'}
-NEED_NO_CONDITION = {'clustering', 'probe', 'spearman'}
+NEED_NO_CONDITION = {'boosted_dci', 'clustering', 'disentanglement', 'probe', 'spearman'}
 NEED_VERBS = {  # one of them
   'active_units': ('encode',),
+  'boosted_dci': ('encode',),
   'clustering': ('classify',),
+  'disentanglement': ('encode',),
   'likelihood': ('log_prob', 'log_weights'),
   'probe': ('encode',),
   'spearman': ('encode',),

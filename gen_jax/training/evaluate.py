@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,7 +24,7 @@ def evaluate(
   """{name: value} of `config.evals`, and of `config.final_evals` if `final`, on a split, or on `examples` of it."""
   batches = functools.partial(split_batches, config, data, examples)
   found = {}
-  for evaluator in build.evaluators(config, data, final):
+  for evaluator in build.evaluators(config, data, final).values():
     found.update(evaluator(verbs, batches, **keywords(evaluator, config, data, examples)))
   return found
 
@@ -32,6 +33,9 @@ def keywords(evaluator: Callable, config: ConfigDict, data: Dataset, examples: i
   """The keyword-only arguments of an evaluator."""
   given = {
     'train_batches': lambda: split_batches(config, build.dataset(config, 'train')),
+    'all_batches': lambda: itertools.chain.from_iterable(
+      split_batches(config, build.dataset(config, split)) for split in ('train', 'validation', 'test')
+    ),
     'grey_batches': lambda: split_batches(config, data, examples, binarize='none'),
   }
   kinds = inspect.signature(evaluator).parameters.values()

@@ -39,6 +39,7 @@ def traversal_figure(
   sigmas: Sequence[float] = SIGMAS,
   mean: np.ndarray | float = 0.0,
   std: np.ndarray | float = 1.0,
+  follows: Sequence[str] | None = None,
   title: str = 'Latent traversals: one latent moves, the others keep their value',
 ) -> Figure:
   """One row a latent of `code` [D], the `rows` most informative on top; the unchanged image first, framed.
@@ -54,6 +55,7 @@ def traversal_figure(
     sigmas: ascending multiples of `std`.
     mean: [D] or a scalar.
     std: [D] or a scalar.
+    follows: [D] the factor that each latent follows, '' for none; names the rows.
     title: says what is seen.
   """
   code, sigmas = np.asarray(code), np.asarray(sigmas)
@@ -63,6 +65,8 @@ def traversal_figure(
   moved = traversal(decode, code, dims, mean[dims, None] + sigmas * std[dims, None])
   start = np.asarray(decode(code[None]))
   labels = [f'z{d}' if kl is None else f'z{d}  KL {kl[d]:.1f} nats' for d in dims]
+  if follows:
+    labels = [f'{label}  {follows[d]}'.rstrip() for label, d in zip(labels, dims, strict=True)]
   figure = labelled_grid(
     [np.concatenate([start, row]) for row in moved],
     labels,
