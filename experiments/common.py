@@ -17,7 +17,55 @@ SMOKE = {  # seconds, for any experiment: every line of it runs, nothing is lear
   'importance_samples': 60,
 }
 
+# What several experiments share
+
 MNIST = {'name': 'mnist', 'train_split': 'train[:58000]', 'validation_split': 'train[58000:]'}  # for `data`
+
+SPRITES = {  # the networks of Burgess et al. (2018), a schedule of minutes
+  'batch_size': 64,
+  'steps': 10_000,
+  'data': {'name': 'sprites'},
+  'model': {
+    'name': 'VAE',
+    'encoder': {
+      'name': 'ConvEncoder',
+      'features': (32, 32, 64, 64),
+      'kernels': (4, 4, 4, 4),
+      'hidden': (256,),
+    },
+    'decoder': {'name': 'ConvDecoder', 'features': (64, 64, 32, 32), 'hidden': (256,)},
+    'likelihood': {'name': 'Bernoulli'},
+    'latent_dim': 10,
+    # from a beta at which nothing pays, so that latents appear one after another
+    'beta': {
+      'name': 'exponential_decay',
+      'init_value': 200.0,
+      'end_value': 1.0,
+      'transition_steps': 5_000,
+      'decay_rate': 0.02,
+    },
+  },
+  'optimizer': {'schedule': 'cosine'},
+  'evals': ('terms', 'active_units', 'spearman'),
+  'validation_examples': 2_000,
+  'test_examples': 20_000,
+}
+LOCATELLO = {  # the encoder and the schedule of Locatello et al. (2019), for SPRITES
+  'steps': 300_000,
+  'test_examples': 0,
+  'model': {'encoder': {'kernels': (4, 4, 2, 2)}, 'beta': 1.0},
+  'optimizer': {'learning_rate': 1e-4, 'schedule': 'constant'},
+  'final_evals': ('disentanglement',),
+  'log_every': 1_000,
+  'eval_every': 20_000,
+  'save_every': 10_000,
+}
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+  """Nested `changes` over `base`."""
+  both = {key: merged(base[key], changes[key]) for key in base.keys() & changes.keys() if isinstance(base[key], dict)}
+  return {**base, **changes, **both}
 
 
 def common() -> ConfigDict:
@@ -62,6 +110,8 @@ def common() -> ConfigDict:
   config.optimizer.weight_decay = 0.0  # decoupled (AdamW)
   config.optimizer.clip_norm = 0.0  # of the global gradient norm; 0: none
 
+  config.player_optimizers = ConfigDict()  # what differs for a player: {'discriminator': {'b1': 0.5}}
+
   config.log_every = 50  # a line of metrics: means over the dispatch that ends there
   config.eval_every = 1_000  # the evaluators on the validation split
   config.save_every = 1_000
@@ -78,14 +128,14 @@ def common() -> ConfigDict:
 
 
 def update(config: ConfigDict, changes: Mapping[str, Any], free: bool = False) -> None:
-  """Writes nested `changes` over `config`; only below `model` (`free`) may keys be new.
+  """Writes nested `changes` over `config`; only below `model` and `player_optimizers` (`free`) may keys be new.
 
   There, a section that names another class replaces the old one, as their fields differ.
   """
   for key, value in changes.items():
     if key not in config and not free:
       raise KeyError(f'{key} is no key of experiments/common.py')
-    inside, section = free or key == 'model', config.get(key)
+    inside, section = free or key in ('model', 'player_optimizers'), config.get(key)
     sections = isinstance(value, Mapping) and isinstance(section, ConfigDict)
     if sections and not (inside and value.get('name', section.get('name')) != section.get('name')):
       update(section, value, inside)

@@ -28,7 +28,8 @@ POSITIVE |= {'samples', 'temperature', 'categories', 'clusters', 'components', '
 POSITIVE |= {'latent_dim', 'sigma', 'learning_rate', 'eps', 'kernel', 'features', 'kernels', 'hidden'}
 POSITIVE |= {'layers', 'dilations'}
 NON_NEGATIVE = {'seed', 'beta', 'capacity', 'weight_decay', 'clip_norm', 'warmup_steps', 'size', 'crop'}
-NON_NEGATIVE |= {'blocks', 'resident_mib', 'validation_examples', 'test_examples'}
+NON_NEGATIVE |= {'blocks', 'weight', 'off_diagonal', 'diagonal', 'slope'}
+NON_NEGATIVE |= {'resident_mib', 'validation_examples', 'test_examples'}
 FRACTION = {'ema_decay', 'b1', 'b2', 'momentum'}
 DISCRETE = networks.Categorical | networks.DiscretizedLogistic | networks.DiscretizedLogisticMixture
 CHOICES = {
@@ -62,8 +63,14 @@ def check_values(config: Mapping[str, Any], path: str = 'config') -> None:
         raise UserError(f'{where}={value}: must lie in [0, 1)')
   if path == 'config' and config.seed >= 2**32:
     raise UserError(f'config.seed={config.seed}: must be below 2^32')
-  if path == 'config' and config.optimizer.warmup_steps >= config.steps:
-    raise UserError(f'config.optimizer.warmup_steps={config.optimizer.warmup_steps}: must be below config.steps')
+  if path == 'config':
+    check_warmup(config, 'optimizer', config.optimizer)
+
+
+def check_warmup(config: ConfigDict, section: str, optimizer: Mapping[str, Any]) -> None:
+  """Raises UserError where the learning rate would rise until the end."""
+  if optimizer.get('warmup_steps', 0) >= config.steps:
+    raise UserError(f'config.{section}.warmup_steps={optimizer["warmup_steps"]}: must be below config.steps')
 
 
 def check(config: ConfigDict) -> None:
@@ -72,16 +79,29 @@ def check(config: ConfigDict) -> None:
   parallel.local_rows(config.batch_size)
   data = {split: dataset(config, split) for split in ('train', 'validation', 'test')}['train']
   game = model(config, data)
+  check_players(config, game)
   check_evaluators(config, data, game)
   check_likelihood(config, game)
   check_labels(config, game, data)
   if isinstance(game, models.VAE):
     check_vae(game)
+    check_penalty(config, game)
   batch = jax.eval_shape(lambda: example_batch(data, preprocessor(config, data, train=True), rows=1))
   try:
     jax.eval_shape(game.init, randomness.key(0), batch)
   except Exception as error:  # whatever a misshapen network makes Flax raise
     raise UserError(f'config.model cannot be built: {" ".join(str(error).split())[:200]}') from None
+
+
+def check_players(config: ConfigDict, game: Model) -> None:
+  """Raises UserError where `config.player_optimizers` names no player of the game, or no key of `config.optimizer`."""
+  for player, changes in config.player_optimizers.items():
+    if player not in game.players:
+      raise UserError(f'config.player_optimizers.{player}: no player of this game{nearest(player, game.players)}')
+    for key in changes:
+      if key not in config.optimizer:
+        raise UserError(f'config.player_optimizers.{player}.{key} is no key{nearest(key, config.optimizer)}')
+    check_warmup(config, f'player_optimizers.{player}', changes)
 
 
 def check_evaluators(config: ConfigDict, data: Dataset, game: Model) -> None:
@@ -149,6 +169,19 @@ def check_vae(game: models.VAE) -> None:
       raise UserError('config.model.prior: VampPrior is a mixture of posteriors that are DiagonalNormal')
     if game.conditional:
       raise UserError('config.model.prior: VampPrior has no labels for its pseudo-inputs; set conditional=False')
+
+
+def check_penalty(config: ConfigDict, game: models.VAE) -> None:
+  """Raises UserError where the penalty of a VAE could not be computed."""
+  if not game.penalty:
+    return
+  if game.samples > 1:
+    raise UserError(f'config.model.samples={game.samples}: the importance weighted bound has no penalty; set samples=1')
+  if not isinstance(game.family, networks.DiagonalNormal):
+    raise UserError('config.model.penalty: needs a posterior of family DiagonalNormal')
+  examples = getattr(game.penalty, 'num_examples', config.batch_size)
+  if not 2 <= config.batch_size <= examples:
+    raise UserError(f'config.batch_size={config.batch_size}: {type(game.penalty).__name__} needs 2 to {examples}')
 
 
 def evaluators(config: ConfigDict, data: Dataset, final: bool = False) -> dict[str, Callable]:
@@ -231,6 +264,7 @@ def facts(config: ConfigDict, data: Dataset) -> dict[str, Any]:
     'image_shape': image_shape,
     'channels': image_shape[-1],
     'num_classes': data.num_classes,
+    'num_examples': data.size,  # of the training split where there is a loss
     'dtype': jnp.dtype(config.precision),
     'levels': levels,
     'low': low,
@@ -263,11 +297,16 @@ def instance(spec: ConfigDict, known: Mapping[str, Any], path: str) -> Any:
     raise UserError(f'{path}: {error}') from None
 
 
-def default_fields(spec: Mapping[str, Any]) -> dict[str, Any]:
-  """{field: default} of the class that `spec` names, of those that a command line can set."""
+def fields_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+  """{field: default} of the class that `spec` names."""
   found = [getattr(namespace, spec['name']) for namespace in (models, networks) if spec['name'] in dir(namespace)]
   fields = dataclasses.fields(found[0]) if found and dataclasses.is_dataclass(found[0]) else ()
-  return {f.name: f.default for f in fields if f.name != 'name' and isinstance(f.default, int | float | str | tuple)}
+  return {field.name: field.default for field in fields if field.name not in ('name', 'parent')}
+
+
+def default_fields(spec: Mapping[str, Any]) -> dict[str, Any]:
+  """Those of `fields_of` that a command line can set."""
+  return {name: default for name, default in fields_of(spec).items() if isinstance(default, int | float | str | tuple)}
 
 
 def model(config: ConfigDict, data: Dataset) -> Model:
@@ -277,8 +316,9 @@ def model(config: ConfigDict, data: Dataset) -> Model:
 
 def optimizers(config: ConfigDict, game: Model) -> dict[str, optax.GradientTransformation]:
   """One optimizer for each player; schedules count the player's own updates."""
-  c, made = config.optimizer, {}
+  made = {}
   for name, player in game.players.items():
+    c = ConfigDict({**config.optimizer, **config.player_optimizers.get(name, {})})
     schedule = optimizers_lib.learning_rate_schedule(
       c.learning_rate, c.schedule, c.warmup_steps * player.steps, config.steps * player.steps
     )

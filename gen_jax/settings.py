@@ -38,7 +38,8 @@ MAY_DIFFER = {
 }
 WRITTEN = ('checkpoints', 'metrics.jsonl', 'evaluation.json', 'evaluation.npz', 'figures', 'samples.npz')
 WRITTEN += ('samples_mixture.npz', 'report.html', 'tensorboard')
-ADDED = {'final_evals': (), 'importance_samples': 5_000}  # keys that the config.json of an older run lacks
+# keys that the config.json of an older run lacks
+ADDED = {'final_evals': (), 'importance_samples': 5_000, 'player_optimizers': {}}
 
 
 def nearest(word: str, possible: Iterable[str]) -> str:
@@ -143,6 +144,8 @@ def make_room(arguments: list[str], config: ConfigDict) -> None:
     *path, key = word.removeprefix('config.').split('.')
     section = config
     for name in path:
+      if key == 'name' and name == path[-1] and isinstance(section, ConfigDict) and name not in section:
+        add_module(section, name)
       section = section.get(name) if isinstance(section, ConfigDict) else None
     if not isinstance(section, ConfigDict):
       continue
@@ -151,11 +154,39 @@ def make_room(arguments: list[str], config: ConfigDict) -> None:
         del section[key]
         section[key] = 0.0
       elif key == 'name' and key in section:
-        section.name = value
+        change_class(section, value)
       elif key not in section and 'name' in section:
         from gen_jax import build  # heavy: only for those who ask for it
 
         section.update({name: default for name, default in build.default_fields(section).items() if name == key})
+
+
+def change_class(section: ConfigDict, name: str) -> None:
+  """Names another class in a section, and drops the fields that it has not."""
+  from gen_jax import build  # heavy: only for those who ask for it
+
+  section.name = name
+  for field in set(section.keys()) - {'name', *build.fields_of(section)}:
+    del section[field]
+
+
+def add_module(section: ConfigDict, field: str) -> None:
+  """Adds an empty section for a module that the class of `section` may have and by default has not."""
+  from gen_jax import build
+
+  if 'name' in section and field in (fields := build.fields_of(section)) and fields[field] is None:
+    with section.unlocked():
+      section[field] = ConfigDict({'name': ''})
+
+
+def make_room_for_players(arguments: list[str], config: ConfigDict) -> None:
+  """Adds the keys of `player_optimizers` that the arguments set, each with the value of all players."""
+  for argument in arguments:
+    path = argument.lstrip('-').partition('=')[0].split('.')
+    if len(path) == 4 and path[:2] == ['config', 'player_optimizers'] and path[3] in config.optimizer:
+      _, section, player, key = path
+      with config.unlocked():
+        config.update({section: {player: {key: config.optimizer[key]}}})
 
 
 def is_number(text: str) -> bool:
@@ -203,6 +234,7 @@ def parse(argv: list[str], values: flags.FlagValues) -> ConfigDict:
     raise UserError('name an experiment, --config=experiments/NAME.py, or a run, --workdir=FOLDER')
   arguments = without(arguments, 'config')
   make_room(arguments, config)
+  make_room_for_players(arguments, config)
   check_overrides(arguments, config)
   try:
     config_flags.DEFINE_config_dict('config', config, flag_values=values, sys_argv=arguments)

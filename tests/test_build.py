@@ -1,3 +1,4 @@
+import importlib
 import re
 
 import jax
@@ -93,6 +94,41 @@ def test_warm_up_and_cosine():
   np.testing.assert_allclose([constant(0), constant(10**6)], [2e-3, 2e-3])
 
 
+def test_a_player_may_have_an_optimizer_of_its_own():
+  config = small_config(model={'penalty': {'name': 'DensityRatio'}}, player_optimizers={'discriminator': {'b1': 0.5}})
+  game = build.model(config, build.dataset(config, 'train'))
+  params = {'w': jnp.array([3.0])}
+  first, second = {'w': jnp.array([1.0])}, {'w': jnp.array([-3.0])}
+  made = build.optimizers(config, game)
+  for name, b1 in (('model', 0.9), ('discriminator', 0.5)):
+    rate = learning_rate_schedule(config.optimizer.learning_rate, 'cosine', 0, config.steps)
+    expected = adam(rate, b1, 0.999, 1e-8, 0.0, 0.0)
+    states = [optimizer.init(params) for optimizer in (made[name], expected)]
+    for gradient in (first, second):
+      found = [o.update(gradient, s, params) for o, s in zip((made[name], expected), states, strict=True)]
+      states = [state for _, state in found]
+    np.testing.assert_allclose(found[0][0]['w'], found[1][0]['w'], rtol=1e-6)
+  for changes, said in (
+    ({'discriminatr': {'b1': 0.5}}, 'discriminatr: no player of this game; did you mean discriminator?'),
+    ({'discriminator': {'learning_rat': 0.5}}, 'discriminator.learning_rat is no key; did you mean learning_rate?'),
+    ({'discriminator': {'b1': 1.5}}, 'discriminator.b1=1.5: must lie in [0, 1)'),
+  ):
+    with pytest.raises(UserError, match=re.escape(said)):
+      build.check(small_config(model={'penalty': {'name': 'DensityRatio'}}, player_optimizers=changes))
+
+
+@pytest.mark.parametrize('name', ['annealed_vae', 'beta_tcvae', 'dip_vae', 'factor_vae'])
+@pytest.mark.parametrize('variant', ['default', 'paper'])
+def test_objectives_on_sprites_can_be_built(name, variant):
+  config = importlib.import_module(f'experiments.{name}').get_config(variant)
+  build.check(config)
+  if name == 'beta_tcvae':
+    said = 'batch_size=1000000: TotalCorrelation needs 2 to 589824'
+    with config.unlocked(), pytest.raises(UserError, match=said):
+      config.batch_size = 1_000_000
+      build.check(config)
+
+
 def test_clipping_and_decoupled_decay():
   params, gradient = {'w': jnp.array([3.0, 4.0])}, {'w': jnp.array([30.0, 40.0])}
   plain = optax.adam(0.1)
@@ -118,12 +154,15 @@ def test_splits_of_the_embedded_sets(split):
 VAE = {'name': 'VAE', 'encoder': {'name': 'MLPEncoder'}, 'decoder': {'name': 'MLPDecoder'}}
 VAE |= {'likelihood': {'name': 'Bernoulli'}, 'latent_dim': 3}
 FLOW, VAMP = {'name': 'InverseAutoregressiveFlow'}, {'name': 'VampPrior', 'components': 5}
+MOMENTS = {'name': 'Moments'}
 FIELDS = {  # what leaves another field of a VAE without effect or meaning: (fields, the answer)
   'beta of a bound': ({'samples': 5, 'beta': 2.0}, 'samples=5: the importance weighted bound has no beta'),
   'capacity of a bound': ({'samples': 5, 'capacity': 1.0}, 'samples=5: the importance weighted bound has no beta'),
   'dreg of one sample': ({'dreg': True}, 'dreg=True: needs samples above 1'),
   'dreg of a flow': ({'dreg': True, 'samples': 5, 'family': FLOW}, 'dreg=True: needs the density of any z'),
   'vamp of a flow': ({'prior': VAMP, 'family': FLOW}, 'VampPrior is a mixture of posteriors that are DiagonalNormal'),
+  'a penalty of a bound': ({'samples': 5, 'penalty': MOMENTS}, 'samples=5: the importance weighted bound has no pen'),
+  'a penalty of a flow': ({'family': FLOW, 'penalty': MOMENTS}, 'needs a posterior of family DiagonalNormal'),
   'classes of a prior': ({'prior': {'name': 'ClassMixturePrior'}}, 'ClassMixturePrior is p(z|y); set conditional=True'),
   'vamp with labels': ({'prior': VAMP, 'conditional': True}, 'VampPrior has no labels'),
   'dreg of a common sigma': (

@@ -323,6 +323,13 @@ def test_fields_that_an_experiment_leaves_at_their_defaults_can_be_set(tmp_path)
   other = ('--config.model.prior.components=7', '--config.model.prior.name=VampPrior')  # of the class named after it
   prior = parse('--config=experiments/iwae.py', *other).model.prior
   assert (prior.name, prior.components) == ('VampPrior', 7)
+  penalty = parse('--config=experiments/beta_vae.py', '--config.model.penalty.name=Moments').model.penalty
+  assert penalty.to_dict() == {'name': 'Moments'}
+  other = ('--config.model.penalty.name=Moments', '--config.model.penalty.diagonal=3')
+  penalty = parse('--config=experiments/factor_vae.py', *other).model.penalty
+  assert penalty.to_dict() == {'name': 'Moments', 'diagonal': 3.0}  # no field of the class that it replaces
+  own = parse(vae, '--config.player_optimizers.model.b1=0.5', '--config.player_optimizers.model.eps=1e-4')
+  assert own.player_optimizers.to_dict() == {'model': {'b1': 0.5, 'eps': 1e-4}} and own.optimizer.b1 == 0.9
 
 
 def test_every_mode_is_described():

@@ -15,6 +15,7 @@ from gen_jax.distributions import (
   standard_normal,
   sum_dims,
 )
+from gen_jax.models.penalties import Drawn, gathered
 from gen_jax.networks.encoders import LabelMap
 from gen_jax.networks.posteriors import DiagonalNormal
 from gen_jax.networks.priors import ClassMixturePrior, StandardNormal
@@ -54,7 +55,7 @@ class Terms(NamedTuple):
 
 
 class VAE(nn.Module):
-  """E_q(z|x)[-log p(x|z)] + beta |KL(q(z|x) || p(z)) - C|, nats per example (Kingma & Welling, 2014).
+  """E_q(z|x)[-log p(x|z)] + beta |KL(q(z|x) || p(z)) - C| + penalty, nats per example (Kingma & Welling, 2014).
 
   beta > 1 is the beta-VAE (Higgins et al., 2017); a capacity C that grows with the step, with a large beta, is
   the annealed VAE (Burgess et al., 2018, eq. 8); C = 0, beta = 1 is the negative ELBO.
@@ -76,15 +77,23 @@ class VAE(nn.Module):
   dreg: bool = False
   family: nn.Module = DiagonalNormal()  # (encoder output, latent_dim) -> q(z|x)
   prior: nn.Module = StandardNormal()  # (latent_dim, posterior of images) -> p(z)
+  penalty: nn.Module | None = None  # TotalCorrelation, DensityRatio or Moments
   conditional: bool = False
   num_classes: int = 0
   label_map: nn.Module = LabelMap()  # (labels, classes, shape) -> one more channel of the encoder's image
 
-  players = {'model': Player('loss', ('encoder', 'decoder', 'likelihood', 'family', 'prior', 'label_map'))}
+  @property
+  def players(self) -> dict[str, Player]:
+    """The model, and those of the penalty."""
+    groups = ('encoder', 'decoder', 'likelihood', 'family', 'prior', 'label_map')
+    return {'model': Player('loss', groups), **(self.penalty.players if self.penalty else {})}
 
   def __call__(self, batch: Batch) -> jax.Array:
     """A log weight of each example, [1,B]."""
-    return self.log_weights(batch, self.make_rng('noise'), 1)
+    codes = self.codes(batch, self.make_rng('noise'), 1)
+    if self.penalty and self.penalty.players:
+      self.penalty(drawn := Drawn(codes.q, codes.z), drawn, batch['row'], 0)
+    return self.terms(codes, batch).log_weight
 
   def encoded(self, batch: Batch) -> jax.Array:
     """What the encoder says of images, and of their labels where the model is conditional."""
@@ -154,7 +163,22 @@ class VAE(nn.Module):
     capacity = value_at(self.capacity, step)
     # |KL - C| takes the mean of the global batch, as it couples the examples
     loss = reconstruction + value_at(self.beta, step) * jnp.abs(jax.lax.pmean(kl, 'batch') - capacity)
-    return loss, {'reconstruction': reconstruction, 'kl': kl, 'elbo': -reconstruction - kl}
+
+    metrics = {'reconstruction': reconstruction, 'kl': kl, 'elbo': -reconstruction - kl}
+    if not self.penalty:
+      return loss, metrics
+
+    # 3. AGGREGATE POSTERIOR  what q(z) is held to
+    drawn = Drawn(codes.q, codes.z)
+    penalty, found = self.penalty(drawn, gathered(drawn), batch['row'], step)
+    return loss + penalty, metrics | found
+
+  def discriminator_loss(self, batch: Batch, step: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """That of a DensityRatio, of codes of a batch of its own."""
+    key, permutation = jax.random.split(self.make_rng('noise'))
+    codes = self.codes(batch, key, 1)
+    drawn = Drawn(codes.q, codes.z)
+    return self.penalty.loss(drawn, gathered(drawn), batch['row'], permutation)
 
   def importance_weighted_loss(self, batch: Batch) -> tuple[jax.Array, dict[str, jax.Array]]:
     """-log 1/k sum_j w_j, averaged over the batch."""

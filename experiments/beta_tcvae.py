@@ -1,0 +1,12 @@
+"""beta-TCVAE on rendered dSprites: of the KL the total correlation alone is weighted, by beta = 6 (Chen et al., 2018).
+
+    python launch.py --config=experiments/beta_tcvae.py
+"""
+
+from experiments.common import LOCATELLO, SPRITES, experiment, merged
+
+get_config = experiment(
+  # weight = beta - 1, as the KL itself holds the total correlation once
+  default=merged(SPRITES, {'model': {'penalty': {'name': 'TotalCorrelation', 'weight': 5.0}}}),
+  paper=LOCATELLO,
+)

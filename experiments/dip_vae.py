@@ -1,0 +1,13 @@
+"""DIP-VAE on rendered dSprites: the covariance of the codes is held to the identity (Kumar et al., 2018).
+
+    python launch.py --config=experiments/dip_vae.py         # DIP-VAE-I: of the posterior's means
+    python launch.py --config=experiments/dip_vae.py:second  # DIP-VAE-II: of samples
+"""
+
+from experiments.common import LOCATELLO, SPRITES, experiment, merged
+
+get_config = experiment(
+  default=merged(SPRITES, {'model': {'penalty': {'name': 'Moments', 'off_diagonal': 10.0, 'diagonal': 100.0}}}),
+  second={'model': {'penalty': {'diagonal': 10.0, 'of_samples': True}}},
+  paper=LOCATELLO,
+)

@@ -1,0 +1,22 @@
+"""FactorVAE on rendered dSprites: the total correlation by a discriminator, weighted by gamma = 35 (Kim & Mnih, 2018).
+
+    python launch.py --config=experiments/factor_vae.py
+
+A training step is an update of the VAE and one of the discriminator, each with a batch of its own. The permuted codes
+come from the discriminator's batch too, where the paper draws a second one.
+"""
+
+from experiments.common import LOCATELLO, SPRITES, experiment, merged
+
+DISCRIMINATOR = {'learning_rate': 1e-4, 'b1': 0.5, 'b2': 0.9}
+
+get_config = experiment(
+  default=merged(
+    SPRITES,
+    {
+      'model': {'penalty': {'name': 'DensityRatio', 'weight': 35.0, 'hidden': (1_000,) * 6}},
+      'player_optimizers': {'discriminator': DISCRIMINATOR},
+    },
+  ),
+  paper=LOCATELLO,
+)
