@@ -18,5 +18,6 @@ get_config = experiment(
       'player_optimizers': {'discriminator': DISCRIMINATOR},
     },
   ),
+  smoke={'model': {'penalty': {'hidden': (16, 16)}}},
   paper=LOCATELLO,
 )
