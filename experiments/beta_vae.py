@@ -15,5 +15,11 @@ from experiments.common import LOCATELLO, SPRITES, experiment, merged
 
 get_config = experiment(
   default=merged(SPRITES, {'model': {'beta': {'end_value': 4.0}}}),
+  faces={  # 64x64 colour images of faces, or of anything else; sigma is about the error of a reconstruction
+    'data': {'name': 'utkface64'},
+    'model': {'likelihood': {'name': 'Gaussian', 'sigma': 0.1}, 'latent_dim': 32, 'beta': 250.0},
+    'evals': ('terms', 'active_units'),
+    'test_examples': 0,
+  },
   paper=merged(LOCATELLO, {'model': {'beta': 4.0}}),
 )
