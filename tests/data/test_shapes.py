@@ -40,18 +40,35 @@ def test_each_hue_colours_its_own_part(part, factor, where):
   np.testing.assert_allclose(ratio, jax.vmap(shapes.hue)(jnp.arange(10) / 10), atol=0.02)
 
 
-def test_a_sphere_is_the_disc_that_its_geometry_says():
-  # the rays within asin(radius / distance) of the direction to its centre
-  for scale in (0, 4, 7):
-    radius = 0.75 + 0.5 / 7 * scale
-    to = np.array([0.0, radius, 0.0]) - shapes.EYE
-    cosine = shapes.rays() @ to / np.linalg.norm(to)
-    expected = cosine > np.sqrt(1 - (radius / np.linalg.norm(to)) ** 2)
-    assert (solid_of(scale=scale) != expected).sum() <= 2
+def disc(radius):
+  """Where a ball on the floor is: the rays within asin(radius / distance) of the direction to its centre."""
+  to = np.array([0.0, radius, 0.0]) - shapes.EYE
+  cosine = shapes.rays() @ to / np.linalg.norm(to)
+  return cosine > np.sqrt(1 - (radius / np.linalg.norm(to)) ** 2)
+
+
+@pytest.mark.parametrize('scale', [0, 4, 7])
+def test_a_sphere_is_the_disc_that_its_geometry_says(scale):
+  assert (solid_of(scale=scale) != disc(0.75 + 0.5 / 7 * scale)).sum() <= 2
+
+
+def row_of(point):
+  """The row in which a point of the room is seen."""
+  return np.unravel_index((shapes.rays() @ (point - shapes.EYE)).argmax(), (64, 64))[0]
+
+
+@pytest.mark.parametrize('scale', [0, 7])
+def test_solids_stand_on_the_floor(scale):
+  size = 0.75 + 0.5 / 7 * scale
+  front = row_of(np.array([0.0, 0.0, -0.85 * size]))  # of the base of a cube that looks at us, and of a cylinder
+  ball = np.argwhere(disc(0.6 * size))[:, 0].max()
+  for shape, lowest in ((CUBE, front), (CYLINDER, front), (CAPSULE, ball)):
+    mask = solid_of(shape=shape, scale=scale, orientation=7)
+    assert abs(np.argwhere(mask)[:, 0].max() - lowest) <= 1, shape
 
 
 @pytest.mark.parametrize('shape', range(4))
-def test_solids_grow_and_stand_on_the_floor(shape):
+def test_solids_grow_in_the_middle(shape):
   masks = [solid_of(shape=shape, scale=scale) for scale in range(8)]
   areas = [mask.sum() for mask in masks]
   assert (np.diff(areas) > 0).all()
