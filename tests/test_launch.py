@@ -1,5 +1,6 @@
 """The command line: every mode, and one clear line for whatever is mistyped."""
 
+import functools
 import json
 import pathlib
 import re
@@ -38,24 +39,35 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def autoencoder(tmp_path_factory):
+def smoke(tmp_path_factory):
+  """The workdir of an experiment's variant 'smoke', run when it is first asked for."""
+
+  @functools.cache
+  def of(name):
+    workdir = tmp_path_factory.mktemp('smoke') / name
+    runs(f'--config=experiments/{name}.py:smoke', f'--workdir={workdir}')
+    return workdir
+
+  return of
+
+
+@pytest.fixture(scope='module')
+def autoencoder(smoke):
   """Which has no prior."""
-  workdir = tmp_path_factory.mktemp('runs') / 'autoencoder'
-  runs('--config=experiments/autoencoder.py:smoke', f'--workdir={workdir}')
-  return workdir
+  return smoke('autoencoder')
 
 
 @pytest.mark.parametrize('name', EXPERIMENTS)
-def test_every_experiment_runs_to_its_report(name, tmp_path):
-  runs(f'--config=experiments/{name}.py:smoke', f'--workdir={tmp_path}')
-  there = {path.name for path in tmp_path.iterdir()}
+def test_every_experiment_runs_to_its_report(name, smoke):
+  workdir = smoke(name)
+  there = {path.name for path in workdir.iterdir()}
   assert {'config.json', 'checkpoints', 'metrics.jsonl', 'evaluation.json', 'figures', 'report.html'} <= there
-  records = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
+  records = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
   quality = 'nll' if name == 'pixelcnn' else 'squared_error'
   assert records[-1]['step'] == 20 and any(f'validation/{quality}' in record for record in records)
-  evaluation = json.loads((tmp_path / 'evaluation.json').read_text())
+  evaluation = json.loads((workdir / 'evaluation.json').read_text())
   assert evaluation['split'] == 'test' and np.isfinite(evaluation[quality])
-  for figure in (tmp_path / 'figures').glob('*.png'):
+  for figure in (workdir / 'figures').glob('*.png'):
     with Image.open(figure) as image:
       image.verify()
 
@@ -191,10 +203,9 @@ def test_a_conditional_vae(capsys, monkeypatch, tmp_path):
     assert 'is conditional: a code is of one class' in said
 
 
-def test_codes_of_categories_have_no_plane_and_no_walks(capsys, tmp_path):
-  runs('--config=experiments/categorical_vae.py:smoke', f'--workdir={tmp_path}', '--config.model.latent_dim=2')
+def test_codes_of_categories_have_no_plane_and_no_walks(capsys, smoke):
   for mode in ('--mode=interpolate', '--mode=plane', '--mode=sample'):
-    assert 'is of categories' in fails(capsys, f'--workdir={tmp_path}', mode, '--sampler=mixture')
+    assert 'is of categories' in fails(capsys, f'--workdir={smoke("categorical_vae")}', mode, '--sampler=mixture')
 
 
 def test_a_run_of_before_a_key_was_added(trained, tmp_path):
@@ -227,21 +238,40 @@ def test_runs_side_by_side(trained, capsys, tmp_path):
   }  # fmt: skip
 
 
-def test_likelihoods_of_two_runs_are_compared_example_by_example(capsys, tmp_path):
-  for k in (1, 2):
-    options = (f'--config.model.samples={k}', '--config.best=', '--config.data.size=8')
-    runs('--config=experiments/iwae.py:smoke', f'--workdir={tmp_path / str(k)}', *options)
-  nll = [np.load(tmp_path / str(k) / 'evaluation.npz')['nll_each'] for k in (1, 2)]
-  evaluation = json.loads((tmp_path / '2/evaluation.json').read_text())
+@pytest.fixture(scope='module')
+def compared(tmp_path_factory):
+  """Runs of one sample and of two, the latter with two seeds."""
+  folder, found = tmp_path_factory.mktemp('compared'), {}
+  for k, seed in ((1, 0), (2, 0), (2, 1)):
+    options = (f'--config.model.samples={k}', f'--config.seed={seed}', '--config.best=', '--config.data.size=8')
+    found[k, seed] = folder / f'{k}_{seed}'
+    runs('--config=experiments/iwae.py:smoke', f'--workdir={found[k, seed]}', *options)
+  return found
+
+
+def test_scores_of_a_setting_are_averaged_over_its_seeds(compared, capsys):
+  first, *others = (compared[run] for run in ((2, 0), (2, 1), (1, 0)))
+  pair = [json.loads((compared[2, seed] / 'evaluation.json').read_text())['elbo'] for seed in (0, 1)]
+  runs(f'--workdir={first}', '--mode=compare', f'--others={others[0]},{others[1]}')
+  said = capsys.readouterr().out
+  assert 'model.samples=2: 2 runs' in said and 'model.samples=1: 1 runs' in said
+  line = next(line.split() for line in said.splitlines() if line.split()[:1] == ['elbo'])
+  np.testing.assert_allclose([float(line[1]), float(line[3])], [np.mean(pair), np.std(pair, ddof=1)], atol=1e-3)
+  assert said.count('udr') == 1  # of the setting that has two runs
+
+
+def test_likelihoods_of_two_runs_are_compared_example_by_example(compared, capsys):
+  one, two = compared[1, 0], compared[2, 0]
+  nll = [np.load(workdir / 'evaluation.npz')['nll_each'] for workdir in (one, two)]
+  evaluation = json.loads((two / 'evaluation.json').read_text())
   assert evaluation['nll'] == pytest.approx(nll[1].mean()) and len(nll[1]) == 64
   assert evaluation['binarize'] == 'dynamic' and evaluation['importance_samples'] == 60
-  capsys.readouterr()
-  runs(f'--workdir={tmp_path / "2"}', '--mode=compare', f'--others={tmp_path / "1"}')
+  runs(f'--workdir={two}', '--mode=compare', f'--others={one}')
   gain = nll[0] - nll[1]
-  expected = f'-log p(x) is {gain.mean():.3f} +- {gain.std(ddof=1) / 8:.3f} nats below that of {tmp_path / "1"}'
+  expected = f'-log p(x) is {gain.mean():.3f} +- {gain.std(ddof=1) / 8:.3f} nats below that of {one}'
   assert expected in capsys.readouterr().out
-  runs(f'--workdir={tmp_path / "1"}', '--mode=evaluate', '--checkpoint=10')  # of another checkpoint than is compared
-  runs(f'--workdir={tmp_path / "2"}', '--mode=compare', f'--others={tmp_path / "1"}')
+  runs(f'--workdir={one}', '--mode=evaluate', '--checkpoint=10')  # of another checkpoint than is compared
+  runs(f'--workdir={two}', '--mode=compare', f'--others={one}')
   assert '-log p(x) not compared' in capsys.readouterr().out
 
 
@@ -476,18 +506,3 @@ def test_a_loss_that_is_not_finite_stops_the_run(capsys, tmp_path):
   )
   assert said == 2
   assert re.search(r'error: step \d+: [\w/]+ is (nan|inf|-inf); the last checkpoint', capsys.readouterr().err)
-
-
-def test_scores_of_a_setting_are_averaged_over_its_seeds(capsys, tmp_path):
-  for seed, beta in ((0, 1), (1, 1), (0, 4)):
-    options = (f'--config.seed={seed}', f'--config.model.beta={beta}', '--config.data.size=8')
-    runs('--config=experiments/vae.py:smoke', f'--workdir={tmp_path / f"{beta}_{seed}"}', *options)
-  elbo = {path.name: json.loads((path / 'evaluation.json').read_text())['elbo'] for path in tmp_path.iterdir()}
-  capsys.readouterr()
-  runs(f'--workdir={tmp_path / "1_0"}', '--mode=compare', f'--others={tmp_path / "1_1"},{tmp_path / "4_0"}')
-  said = capsys.readouterr().out
-  assert 'model.beta=1.0: 2 runs' in said and 'model.beta=4.0: 1 runs' in said
-  pair = np.array([elbo['1_0'], elbo['1_1']])
-  line = next(line.split() for line in said.splitlines() if line.split()[:1] == ['elbo'])
-  np.testing.assert_allclose([float(line[1]), float(line[3])], [pair.mean(), pair.std(ddof=1)], atol=1e-3)
-  assert said.count('udr') == 1  # of the setting that has two runs
