@@ -1,6 +1,8 @@
 """The VAE with a capacity that grows, gamma |KL - C(step)|, on rendered dSprites (Burgess et al., 2018, eq. 8).
 
     python launch.py --config=experiments/annealed_vae.py
+
+Not run yet.
 """
 
 from experiments.common import LOCATELLO, SPRITES, experiment, merged

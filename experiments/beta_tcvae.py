@@ -1,6 +1,8 @@
 """beta-TCVAE on rendered dSprites: of the KL the total correlation alone is weighted, by beta = 6 (Chen et al., 2018).
 
     python launch.py --config=experiments/beta_tcvae.py
+
+Not run yet. The KL's own weight falls from 200 to 1 first, which the paper has not; in the variant `paper` it is 1.
 """
 
 from experiments.common import LOCATELLO, SPRITES, experiment, merged

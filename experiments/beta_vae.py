@@ -18,7 +18,7 @@ from experiments.common import LOCATELLO, SPRITES, experiment, merged
 
 get_config = experiment(
   default=merged(SPRITES, {'model': {'beta': {'end_value': 4.0}}}),
-  faces={  # 64x64 colour images of faces, or of anything else; sigma is about the error of a reconstruction
+  faces={  # UTKFace at 64x64, or any faces by --config.data.name; not run to its end
     'data': {'name': 'utkface64'},
     'model': {'likelihood': {'name': 'Gaussian', 'sigma': 0.1}, 'latent_dim': 32, 'beta': 250.0},
     'evals': ('terms', 'active_units'),

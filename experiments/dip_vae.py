@@ -2,6 +2,8 @@
 
     python launch.py --config=experiments/dip_vae.py         # DIP-VAE-I: of the posterior's means
     python launch.py --config=experiments/dip_vae.py:second  # DIP-VAE-II: of samples
+
+Not run yet. The KL's weight falls from 200 to 1 first, which the paper has not; in the variant `paper` it is 1.
 """
 
 from experiments.common import LOCATELLO, SPRITES, experiment, merged

@@ -3,7 +3,8 @@
     python launch.py --config=experiments/factor_vae.py
 
 A training step is an update of the VAE and one of the discriminator, each with a batch of its own. The permuted codes
-come from the discriminator's batch too, where the paper draws a second one.
+come from the discriminator's batch too, where the paper draws a second one. Not run yet. The KL's own weight falls from
+200 to 1 first, which the paper has not; in the variant `paper` it is 1.
 """
 
 from experiments.common import LOCATELLO, SPRITES, experiment, merged
