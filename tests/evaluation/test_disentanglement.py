@@ -140,6 +140,16 @@ def test_the_concentration_of_importances():
   assert importances.concentration(np.zeros((3, 2))) == 0.0
 
 
+def test_disentanglement_is_of_latents_and_completeness_of_factors():
+  one_latent_for_both = np.array([[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]])  # [D,K]
+  accuracies = np.array([[0.9, 0.7], [0.5, 0.3]])
+  found = importances.scores(one_latent_for_both, accuracies)
+  expected = {'disentanglement': 0, 'completeness': 1, 'informativeness_train': 0.8, 'informativeness_test': 0.4}
+  assert found == pytest.approx(expected)
+  found = importances.scores(one_latent_for_both.T, accuracies.repeat(2, axis=1)[:, :3])
+  assert (found['disentanglement'], found['completeness']) == pytest.approx((1, 0))
+
+
 @pytest.mark.parametrize('metric', [disentanglement.dci, disentanglement.dci_fast])
 def test_trees_find_the_latents_of_factors(metric):
   codes, factors = small()
