@@ -2,25 +2,26 @@
 
 import functools
 import math
+import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from gen_jax.drawing import has_plain_codes, latent_plane, pixels, test_batch, test_batches
+from gen_jax.drawing import decode, has_plain_codes, latent_plane, pixels, test_batch, test_batches
 from gen_jax.errors import UserError
 from gen_jax.evaluation import terms
 from gen_jax.evaluation.disentanglement import udr
 from gen_jax.runs import Run
 from gen_jax.settings import MAY_DIFFER, flatten
-from gen_jax.visualise import curves, figures, grids, plane
+from gen_jax.visualise import curves, figures, grids, plane, traversals
 
 RANKED = 1_000  # test images whose codes the disentanglement ranking compares
 
 
 def compare(run: Run, others: list[Run]) -> None:
-  """This run beside others -> figures/comparison_*.png: images, errors by latent size, 2-D planes; scores as text.
+  """This run beside others -> figures/comparison_*.png: images, errors, traversals, 2-D planes; scores as text.
 
-  Images are compared where the data are the same, planes where all runs have two latents.
+  Images and traversals are compared where the data are the same, planes where all runs have two latents.
   """
   if not others:
     raise UserError('--mode=compare needs --others=WORKDIR[,WORKDIR]')
@@ -50,6 +51,20 @@ def compare(run: Run, others: list[Run]) -> None:
 
   if all(each.model.latent_dim == 2 and has_plain_codes(each) for each in runs):
     figures.save_figure(folder / 'comparison_plane.png', plane.planes([latent_plane(each) for each in runs]))
+
+  compare_traversals(folder / 'comparison_traversals.png', same)
+
+
+def compare_traversals(path: pathlib.Path, runs: Sequence[Run]) -> None:
+  """The most informative latents of the runs on one data set, from the first test image; without a KL there is none."""
+  runs = [run for run in runs if has_kl_of_latents(run) and has_plain_codes(run)]
+  if len(runs) < 2:
+    return
+  walks = []
+  for run, setting in zip(runs, settings_of(runs), strict=True):
+    codes, kl = codes_and_kl(run)
+    walks.append((setting or run.workdir.name, functools.partial(decode, run), codes[0], kl))
+  figures.save_figure(path, traversals.side_by_side(walks))
 
 
 def settings_of(runs: Sequence[Run]) -> list[str]:

@@ -253,6 +253,7 @@ def test_scores_of_a_setting_are_averaged_over_its_seeds(compared, capsys):
   first, *others = (compared[run] for run in ((2, 0), (2, 1), (1, 0)))
   pair = [json.loads((compared[2, seed] / 'evaluation.json').read_text())['elbo'] for seed in (0, 1)]
   runs(f'--workdir={first}', '--mode=compare', f'--others={others[0]},{others[1]}')
+  assert (first / 'figures' / 'comparison_traversals.png').exists()
   said = capsys.readouterr().out
   assert 'model.samples=2: 2 runs' in said and 'model.samples=1: 1 runs' in said
   line = next(line.split() for line in said.splitlines() if line.split()[:1] == ['elbo'])

@@ -88,6 +88,37 @@ def traversal_figure(
   return figure
 
 
+def side_by_side(
+  runs: Sequence[tuple[str, Decode, np.ndarray, np.ndarray]],
+  *,
+  rows: int = 8,
+  sigmas: Sequence[float] = (-3.0, -1.5, 0.0, 1.5, 3.0),
+) -> Figure:
+  """`traversal_figure` of several runs from one image each, a block of columns a run, its most informative latents.
+
+  Args:
+    runs: for each (what sets it apart, z [n,D] -> uint8 [n,H,W,C], the code [D] to start from, KL [D] in nats).
+    rows: at most so many latents of each.
+    sigmas: ascending standard deviations of the prior.
+  """
+  rows = min(rows, *(len(kl) for *_, kl in runs))
+  parts, names = [], []
+  for _, decode, code, kl in runs:
+    dims = np.argsort(-np.asarray(kl), kind='stable')[:rows]
+    moved = traversal(decode, code, dims, np.asarray(sigmas))
+    start = np.repeat(np.asarray(decode(np.asarray(code)[None]))[None], rows, axis=0)
+    parts += [start, moved, np.full_like(start, 255)]  # a white column between two runs
+    names.append([f'z{d} {kl[d]:.1f}' for d in dims])
+  columns = ['start', *(f'${s:+g}\\sigma$' if s else '0' for s in sigmas), '']
+  return labelled_grid(
+    list(np.concatenate(parts[:-1], axis=1)),
+    ['  '.join(row) for row in zip(*names, strict=True)],
+    f'One latent moves, the others keep their value; from left to right: {"; ".join(name for name, *_ in runs)}',
+    column_labels=(columns * len(runs))[:-1],
+    column_title='each latent, its KL in nats, and its value in standard deviations',
+  )
+
+
 def category_figure(
   decode: Decode, code: np.ndarray, kl: np.ndarray, *, rows: int = 10, title: str = 'One variable changes its category'
 ) -> Figure:

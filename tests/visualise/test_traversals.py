@@ -62,6 +62,20 @@ def test_figure_without_kl_keeps_the_order():
   assert [text.get_text() for text in figure.texts][1:4] == ['z0', 'z1', 'z2']
 
 
+def test_runs_side_by_side_show_the_most_informative_latents_of_each():
+  one, two = Spy(), Spy()
+  runs = [
+    ('beta=1', one, np.array([1.0, 0.0, 0.0]), np.array([0.1, 4.2, 2.0])),
+    ('beta=4', two, np.array([0.0, -2.0]), np.array([3.0, 0.5])),
+  ]
+  figure = traversals.side_by_side(runs, sigmas=(-1, 1))
+  texts = [text.get_text() for text in figure.texts]
+  assert 'beta=1; beta=4' in texts[0].replace('\n', ' ') and texts[1:3] == ['z1 4.2  z0 3.0', 'z2 2.0  z1 0.5']
+  np.testing.assert_array_equal(one.codes[0].reshape(2, 2, 3)[:, :, [1, 2]], [[[-1, 0], [1, 0]], [[0, -1], [0, 1]]])
+  canvas = figure.axes[0].images[0].get_array()[1, 1::5, 0]  # the first row, a pixel of each image
+  np.testing.assert_array_equal(canvas, [110, 100, 120, 255, 80, 70, 90])
+
+
 def test_one_variable_takes_every_category():
   spy, code = Spy(), np.eye(3)[[2, 0]]
   figure = traversals.category_figure(spy, code, np.array([0.5, 2.0]), rows=1)
