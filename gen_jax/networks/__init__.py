@@ -2,8 +2,17 @@
 
 from gen_jax.networks.decoders import ConvDecoder as ConvDecoder
 from gen_jax.networks.decoders import MLPDecoder as MLPDecoder
+from gen_jax.networks.discriminators import ClassifierHead as ClassifierHead
+from gen_jax.networks.discriminators import ConvDiscriminator as ConvDiscriminator
+from gen_jax.networks.discriminators import LinearHead as LinearHead
+from gen_jax.networks.discriminators import MLPDiscriminator as MLPDiscriminator
+from gen_jax.networks.discriminators import ProjectionHead as ProjectionHead
+from gen_jax.networks.discriminators import ResNetDiscriminator as ResNetDiscriminator
 from gen_jax.networks.encoders import ConvEncoder as ConvEncoder
 from gen_jax.networks.encoders import MLPEncoder as MLPEncoder
+from gen_jax.networks.generators import ConvGenerator as ConvGenerator
+from gen_jax.networks.generators import MLPGenerator as MLPGenerator
+from gen_jax.networks.generators import ResNetGenerator as ResNetGenerator
 from gen_jax.networks.likelihoods import Bernoulli as Bernoulli
 from gen_jax.networks.likelihoods import Categorical as Categorical
 from gen_jax.networks.likelihoods import DiscretizedLogistic as DiscretizedLogistic

@@ -19,6 +19,11 @@ def _pair(value: int | Sequence[int]) -> Pair:
   return (value, value) if isinstance(value, int) else tuple(value)
 
 
+def same_pads(x: jax.Array, window: Pair, strides: Pair) -> Pads:
+  """The padding with which [B,H,W,C] comes out at H / s, W / s, rounded up."""
+  return lax.padtype_to_pads(x.shape[1:3], window, strides, 'SAME')
+
+
 def _transpose_pads(kernel: int, stride: int, padding: str) -> Pair:
   """The padding whose output has n s ('SAME') or (n - 1) s + max(k, s) ('VALID') pixels."""
   if padding == 'VALID':

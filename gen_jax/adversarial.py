@@ -1,0 +1,85 @@
+"""The losses of a GAN and the penalties on its discriminator, alike in form, so that a diff between two is the idea.
+
+`r` and `f` [B] are the discriminator's logits of real and fake examples, D = sigmoid(logit). Losses are to be
+minimised, one value an example [B].
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gen_jax.distributions import softplus
+
+Logits = jax.Array
+EPSILON = 1e-12  # under the root of a gradient's norm, whose own gradient at 0 is not a number
+
+
+class Game(NamedTuple):
+  """What either side minimises."""
+
+  discriminator: Callable[[Logits, Logits], jax.Array]  # (r, f) -> [B]
+  generator: Callable[[Logits], jax.Array]  # f -> [B]
+
+
+# log D = -softplus(-logit), log(1 - D) = -softplus(logit)
+
+minimax = Game(  # min_G max_D E[log D(x)] + E[log(1 - D(G(z)))] (Goodfellow et al., 2014, eq. 1)
+  discriminator=lambda r, f: softplus(-r) + softplus(f),
+  generator=lambda f: -softplus(f),
+)
+
+non_saturating = Game(  # the generator maximises log D(G(z)) instead (Goodfellow et al., 2014, section 3)
+  discriminator=lambda r, f: softplus(-r) + softplus(f),
+  generator=lambda f: softplus(-f),
+)
+
+least_squares = Game(  # a = 0, b = c = 1 (Mao et al., 2017, eq. 9), without their factor 1/2
+  discriminator=lambda r, f: (r - 1) ** 2 + f**2,
+  generator=lambda f: (f - 1) ** 2,
+)
+
+hinge = Game(  # Lim & Ye (2017); Miyato et al. (2018), eq. 16 and 17
+  discriminator=lambda r, f: jax.nn.relu(1 - r) + jax.nn.relu(1 + f),
+  generator=lambda f: -f,
+)
+
+wasserstein = Game(  # Arjovsky et al. (2017); D must be held to a bounded slope, or it has no best logit
+  discriminator=lambda r, f: f - r,
+  generator=lambda f: -f,
+)
+
+GAMES = {
+  'minimax': minimax,
+  'non_saturating': non_saturating,
+  'least_squares': least_squares,
+  'hinge': hinge,
+  'wasserstein': wasserstein,
+}
+
+
+def squared_gradient_norm(logit: Callable[[jax.Array], Logits], x: jax.Array) -> jax.Array:
+  """||grad_x logit(x)||^2 of each example, over all its axes, [B]; `logit` [B,...] -> [B] takes examples one by one."""
+  gradient = jax.grad(lambda x: logit(x).sum())(x)
+  return (gradient**2).reshape(len(x), -1).sum(-1)
+
+
+def wgan_gp(logit: Callable, real: jax.Array, fake: jax.Array, mix: jax.Array) -> jax.Array:
+  """(||grad D(x)|| - 1)^2 at x = mix real + (1 - mix) fake, mix ~ U(0, 1) [B] (Gulrajani et al., 2017, eq. 3), [B]."""
+  mix = mix.reshape(-1, *[1] * (real.ndim - 1))
+  norm = jnp.sqrt(squared_gradient_norm(logit, mix * real + (1 - mix) * fake) + EPSILON)
+  return (norm - 1) ** 2
+
+
+def r1(logit: Callable, real: jax.Array, fake: jax.Array, mix: jax.Array) -> jax.Array:
+  """1/2 ||grad D(x)||^2 at real x (Mescheder et al., 2018, eq. 9), [B]."""
+  return 0.5 * squared_gradient_norm(logit, real)
+
+
+def r2(logit: Callable, real: jax.Array, fake: jax.Array, mix: jax.Array) -> jax.Array:
+  """1/2 ||grad D(x)||^2 at fake x (Mescheder et al., 2018, eq. 10), [B]."""
+  return 0.5 * squared_gradient_norm(logit, fake)
+
+
+PENALTIES = {'wgan_gp': wgan_gp, 'r1': r1, 'r2': r2}

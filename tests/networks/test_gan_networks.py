@@ -1,0 +1,86 @@
+"""Generators and discriminators of any size, and their heads against numpy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gen_jax import networks
+
+KEY = jax.random.key(0)
+SHAPES = [(8, 8, 1), (28, 28, 1), (33, 20, 3)]
+LABELS = jnp.array([0, 3])
+GENERATORS = {
+  'mlp': networks.MLPGenerator((8,), num_classes=4),
+  'conv': networks.ConvGenerator((8, 8), num_classes=4),
+  'conv by norm': networks.ConvGenerator((8, 8), condition='batch_norm', num_classes=4),
+  'resnet': networks.ResNetGenerator((8, 8), num_classes=4),
+  'resnet by norm': networks.ResNetGenerator((8, 8), condition='batch_norm', num_classes=4),
+}
+DISCRIMINATORS = {
+  'mlp': networks.MLPDiscriminator((8,)),
+  'conv': networks.ConvDiscriminator((8, 8)),
+  'conv, spectral': networks.ConvDiscriminator((8, 8), norm='spectral'),
+  'resnet': networks.ResNetDiscriminator((8, 8, 8)),
+  'resnet, plain': networks.ResNetDiscriminator((8, 8, 8), norm='none'),
+}
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize('labels', [None, LABELS], ids=['plain', 'conditional'])
+@pytest.mark.parametrize('name', GENERATORS)
+def test_generators_make_any_size(name, labels, shape):
+  z, generator = jnp.zeros((2, 7)), GENERATORS[name]
+  variables = jax.eval_shape(lambda: generator.init(KEY, z, labels, shape, True))
+  out = jax.eval_shape(lambda v: generator.apply(v, z, labels, shape, False), variables)
+  assert (out.shape, out.dtype) == ((2, *shape), jnp.float32)
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize('name', DISCRIMINATORS)
+def test_discriminators_take_any_size(name, shape):
+  x, discriminator = jnp.zeros((2, *shape)), DISCRIMINATORS[name]
+  variables = jax.eval_shape(lambda: discriminator.init(KEY, x, True))
+  out = jax.eval_shape(lambda v: discriminator.apply(v, x, False), variables)
+  assert out.shape[0] == 2 and len(out.shape) == 2 and out.dtype == jnp.float32
+  assert ('spectral' in variables) == ('spectral' in name or name == 'resnet')
+  assert 'batch_stats' not in variables
+
+
+@pytest.mark.parametrize('name', [name for name in GENERATORS if 'norm' in name or name in ('mlp', 'conv')])
+def test_labels_change_what_is_made(name):
+  generator, z = GENERATORS[name], jax.random.normal(KEY, (4, 7))
+  variables = generator.init(KEY, z, jnp.zeros(4, jnp.int32), (8, 8, 1), True)
+  noise = np.random.default_rng(0)
+  drawn = jax.tree.map(lambda x: jnp.array(noise.normal(0, 0.3, x.shape), x.dtype), variables['params'])
+  variables = {**variables, 'params': drawn}
+  made = [generator.apply(variables, z, jnp.full(4, label), (8, 8, 1), False) for label in (0, 1)]
+  assert np.abs(made[0] - made[1]).max() > 1e-3
+
+
+def test_a_projection_is_the_formula():
+  head, h = networks.ProjectionHead(4), jax.random.normal(KEY, (5, 6))
+  labels = jnp.array([3, 0, 1, 2, 3])
+  variables = head.init(KEY, h, labels, True)
+  embedded, weight = (np.asarray(variables['params'][f'Dense_{i}']['kernel']) for i in (0, 1))
+  found = head.apply(variables, h, labels, False)
+  expected = np.asarray(h) @ weight[:, 0] + (embedded.T[np.asarray(labels)] * np.asarray(h)).sum(1)
+  np.testing.assert_allclose(found.logit, expected, rtol=1e-4, atol=1e-6)
+  assert found.classes is None
+
+
+def test_an_auxiliary_classifier_judges_without_the_label():
+  head, h = networks.ClassifierHead(4, spectral=True), jax.random.normal(KEY, (5, 6))
+  variables = head.init(KEY, h, None, True)
+  found = head.apply(variables, h, None, False)
+  assert found.logit.shape == (5,) and found.classes.shape == (5, 4)
+  assert set(variables) == {'params', 'spectral'}
+
+
+def test_a_discriminator_normalises_examples_together_only_with_batch_norm():
+  x = jax.random.normal(KEY, (4, 8, 8, 1))
+  for name, discriminator in DISCRIMINATORS.items():
+    variables = discriminator.init(KEY, x, True)
+    alone = jnp.concatenate([discriminator.apply(variables, x[i : i + 2], False) for i in (0, 2)])
+    together = discriminator.apply(variables, x, False)
+    assert np.allclose(alone, together, atol=1e-5) == (name != 'conv')
