@@ -16,13 +16,15 @@ CHUNK = 512  # examples a thread decodes at a time
 class Dataset(NamedTuple):
   """One split. Images are uint8 in {0, 1} (levels = 2) or 0..255 (levels = 256) until `preprocess`.
 
+  With levels = 0 they hold no grey values but numbers, float32, such as points [N,1,1,2], and stay as they are.
+
   A set that fits in memory holds `arrays`; a larger one has None there and is streamed through `fetch`. Rows
   reach the compiled step, get 'index', 'row' and 'mask' beside them, and `finish` turns them into a batch.
   """
 
   size: int  # number of examples N
   image_shape: tuple[int, int, int]  # raw (H, W, C), before preprocessing
-  levels: int  # number of grey values, 2 or 256
+  levels: int  # number of grey values, 2 or 256; 0: numbers instead
   num_classes: int  # 0 without labels
   factor_sizes: tuple[int, ...]  # () without factors
   arrays: Mapping[str, np.ndarray] | None  # {name: [N, ...]}; None: streamed
@@ -38,7 +40,10 @@ def identity(rows: Mapping[str, jax.Array]) -> Batch:
 
 def from_arrays(arrays: Mapping[str, np.ndarray], *, levels: int = 256, num_classes: int = 0,
                 factor_sizes: tuple[int, ...] = ()) -> Dataset:
-  """A resident split from {'image': uint8 [N,H,W,C], 'label': int32 [N], 'factors': int32 [N,K]}."""
+  """A resident split from {'image': uint8 [N,H,W,C], 'label': int32 [N], 'factors': int32 [N,K]}.
+
+  The image is float32 where levels = 0.
+  """
   def fetch(indices: np.ndarray) -> dict[str, np.ndarray]:
     return {name: values[indices] for name, values in arrays.items()}
 

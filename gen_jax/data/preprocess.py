@@ -26,12 +26,19 @@ def preprocess(batch: Batch, key: jax.Array, *, train: bool, levels: int = 256, 
   flip        mirrored left to right with probability 1/2, in training only
   dequantize  (x + u) / levels, u ~ Uniform(0, 1) (Theis et al., 2016); otherwise x / (levels - 1)
 
-  All noise is keyed by the example, so it does not depend on how a batch is split.
-  Raises UserError: a crop larger than the image, an unknown `binarize`.
+  All noise is keyed by the example, so it does not depend on how a batch is split. With levels = 0 images are numbers,
+  not grey values, and stay as they are, float32, whatever the `value_range`.
+  Raises UserError: a crop larger than the image, an unknown `binarize`, any of these for numbers.
   """
   if binarize not in BINARIZE:
     raise UserError(f'data.binarize is {binarize!r}, not one of {", ".join(BINARIZE)}')
   images = batch['image'].astype(jnp.float32)
+  if levels == 0:
+    asked = {'size': size, 'binarize': binarize != 'none' and binarize, 'crop': crop, 'flip': flip}
+    for name, value in {**asked, 'dequantize': dequantize}.items():
+      if value:
+        raise UserError(f'data.{name}={value!r}: these data are numbers, not grey values; leave {name} at its default')
+    return {**batch, 'image': images}
   shape = shape_after(images.shape[1:], size, crop)
   binarize_key, crop_key, flip_key, dequantize_key = jax.random.split(key, 4)
   if size:

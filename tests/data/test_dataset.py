@@ -21,6 +21,14 @@ def test_arrays_are_gathered():
   assert split.finish(rows) is rows
 
 
+def test_numbers_are_kept():
+  points = np.linspace(-2, 2, 10, dtype=np.float32).reshape(5, 1, 1, 2)
+  split = from_arrays({'image': points}, levels=0)
+  assert (split.size, split.image_shape, split.levels) == (5, (1, 1, 2), 0)
+  assert split.fetch(np.array([3]))['image'].dtype == np.float32
+  np.testing.assert_array_equal(split.fetch(np.array([3]))['image'], points[[3]])
+
+
 def test_what_fits_is_resident():
   split = from_fetch(fetch, len(IMAGES), (2, 2, 1), IMAGES.nbytes, levels=2)
   np.testing.assert_array_equal(split.arrays['image'], IMAGES)

@@ -182,3 +182,19 @@ def test_mistakes():
     images_of(batch_of(noise(1)), crop=9)
   with pytest.raises(UserError, match=r"data.binarize is 'dinamic', not one of none, dynamic, static"):
     images_of(batch_of(noise(1)), binarize='dinamic')
+
+
+def test_numbers_stay_as_they_are():
+  points = np.random.default_rng(0).normal(size=(5, 1, 1, 2)).astype(np.float32)
+  batch = preprocess(batch_of(points), KEY, train=True, levels=0, value_range=(-1, 1))
+  assert batch['image'].dtype == jnp.float32
+  np.testing.assert_array_equal(batch['image'], points)
+  np.testing.assert_array_equal(batch['row'], np.arange(5))
+
+
+@pytest.mark.parametrize('option', [{'size': 8}, {'crop': 1}, {'flip': True}, {'binarize': 'static'},
+                                    {'dequantize': True}])
+def test_numbers_are_no_images(option):
+  (name, value), = option.items()
+  with pytest.raises(UserError, match=f'data.{name}={value!r}: these data are numbers, not grey values'):
+    images_of(batch_of(np.zeros((2, 1, 1, 2), np.float32)), levels=0, train=False, **option)
