@@ -15,6 +15,7 @@ SMOKE = {  # seconds, for any experiment: every line of it runs, nothing is lear
   'validation_examples': 64,
   'test_examples': 64,
   'importance_samples': 60,
+  'sample_count': 64,
 }
 
 # What several experiments share
@@ -50,6 +51,24 @@ SPRITES = {  # the networks of Burgess et al. (2018), a schedule of minutes
   'validation_examples': 2_000,
   'test_examples': 20_000,
 }
+GAN_IMAGES = {  # Fashion-MNIST and MNIST for GANs; samples are measured by the frozen extractors
+  'batch_size': 64,
+  'data': {'value_range': (-1.0, 1.0)},
+  'ema_decay': 0.999,
+  'optimizer': {'learning_rate': 2e-4, 'b1': 0.5},
+  'evals': ('game', 'fixed_noise'),
+  'log_every': 100,
+  'eval_every': 1_000,
+  'save_every': 1_000,
+  'validation_examples': 2_000,
+}
+MEASURED = {  # samples of a set whose extractors there are; the best by the Frechet distance
+  'evals': ('frechet', 'game', 'fixed_noise'),
+  'best': 'frechet_over_trace_cnn',
+  'best_mode': 'min',
+  'sample_count': 10_000,
+  'final_evals': ('sample_distances', 'memorisation'),
+}
 LOCATELLO = {  # the encoder and the schedule of Locatello et al. (2019), for SPRITES
   'steps': 300_000,
   'test_examples': 0,
@@ -82,7 +101,8 @@ def common() -> ConfigDict:
 
   config.data = ConfigDict()
   # rendered: 'sprites' (dSprites), 'sprites_coloured', _noisy, _scrambled, 'shapes' (solids in a room); embedded:
-  # 'digits'; else a TFDS name, or a folder
+  # 'digits'; points of the plane: 'ring', 'grid', 'swiss_roll', 'moons', 'spirals', a .csv, or a picture as their
+  # density; else a TFDS name, or a folder
   config.data.name = 'sprites'
   config.data.dir = ''  # where prepared TFDS sets lie; '': TFDS's own default
   config.data.train_split = 'train[:90%]'  # splits of TFDS sets; folders and embedded sets have their own
@@ -102,13 +122,14 @@ def common() -> ConfigDict:
 
   config.optimizer = ConfigDict()  # Adam, for each player
   config.optimizer.learning_rate = 1e-3
-  config.optimizer.schedule = 'constant'  # or 'cosine', to 0 at the last step
+  config.optimizer.schedule = 'constant'  # or 'cosine' or 'linear', to 0 at the last step
   config.optimizer.warmup_steps = 0  # linear, from 0
   config.optimizer.b1 = 0.9
   config.optimizer.b2 = 0.999
   config.optimizer.eps = 1e-8
   config.optimizer.weight_decay = 0.0  # decoupled (AdamW)
   config.optimizer.clip_norm = 0.0  # of the global gradient norm; 0: none
+  config.optimizer.clip_weights = 0.0  # bound of every parameter, for a Wasserstein critic; 0: none
 
   config.player_optimizers = ConfigDict()  # what differs for a player: {'discriminator': {'b1': 0.5}}
 
@@ -121,6 +142,9 @@ def common() -> ConfigDict:
   config.evals = ('terms', 'active_units')  # functions of gen_jax.evaluation
   config.final_evals = ()  # further ones, too expensive for more than the test split at the end
   config.importance_samples = 5_000  # with which `likelihood` estimates log p(x)
+  config.sample_count = 10_000  # samples that distances of samples from the data are measured with
+  config.extractors = ''  # folder of the frozen networks that measure samples; '': shipped, or in ~/.cache/gen_jax
+  config.inception_weights = ''  # file of InceptionV3's weights, for `inception_distances`
   config.validation_examples = 10_000  # the first of a fixed random order; 0: all
   config.test_examples = 0
   config.profile = False  # writes a JAX trace of some steps to WORKDIR/profile, for TensorBoard

@@ -14,8 +14,8 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from gen_jax import evaluation, models, networks, randomness
-from gen_jax.data import digits, folder, preprocess, shapes, sprites, tfds_sets
+from gen_jax import adversarial, augmentation, evaluation, models, networks, randomness
+from gen_jax.data import digits, distributions, folder, preprocess, shapes, sprites, tfds_sets
 from gen_jax.data.dataset import Dataset
 from gen_jax.errors import UserError
 from gen_jax.settings import nearest
@@ -26,18 +26,23 @@ from gen_jax.types import Batch, Model
 POSITIVE = {'batch_size', 'steps', 'steps_per_dispatch', 'log_every', 'eval_every', 'save_every', 'keep', 'workers'}
 POSITIVE |= {'samples', 'temperature', 'categories', 'clusters', 'components', 'importance_samples'}
 POSITIVE |= {'latent_dim', 'sigma', 'learning_rate', 'eps', 'kernel', 'features', 'kernels', 'hidden'}
-POSITIVE |= {'layers', 'dilations'}
+POSITIVE |= {'layers', 'dilations', 'critic_steps', 'penalty_every', 'sample_count'}
 NON_NEGATIVE = {'seed', 'beta', 'capacity', 'weight_decay', 'clip_norm', 'warmup_steps', 'size', 'crop'}
-NON_NEGATIVE |= {'blocks', 'weight', 'off_diagonal', 'diagonal', 'slope'}
+NON_NEGATIVE |= {'blocks', 'weight', 'off_diagonal', 'diagonal', 'slope', 'halvings', 'clip_weights'}
+NON_NEGATIVE |= {'penalty_weight', 'drift', 'discriminator_weight', 'generator_weight'}
 NON_NEGATIVE |= {'resident_mib', 'validation_examples', 'test_examples'}
 FRACTION = {'ema_decay', 'b1', 'b2', 'momentum'}
 DISCRETE = networks.Categorical | networks.DiscretizedLogistic | networks.DiscretizedLogisticMixture
 CHOICES = {
   'precision': ('float32', 'bfloat16'),
-  'schedule': ('constant', 'cosine'),
+  'schedule': ('constant', 'cosine', 'linear'),
   'binarize': ('none', 'dynamic', 'static'),
   'best_mode': ('max', 'min'),
   'value_range': ((0.0, 1.0), (-1.0, 1.0)),
+  'loss': tuple(adversarial.GAMES),
+  'penalty': ('none', *adversarial.PENALTIES),
+  'norm': ('batch', 'spectral', 'none'),
+  'condition': ('embedding', 'batch_norm'),
 }
 
 
@@ -86,6 +91,8 @@ def check(config: ConfigDict) -> None:
   if isinstance(game, models.VAE):
     check_vae(game)
     check_penalty(config, game)
+  if isinstance(game, models.GAN):
+    check_gan(config, game, data)
   batch = jax.eval_shape(lambda: example_batch(data, preprocessor(config, data, train=True), rows=1))
   try:
     jax.eval_shape(game.init, randomness.key(0), batch)
@@ -184,6 +191,45 @@ def check_penalty(config: ConfigDict, game: models.VAE) -> None:
     raise UserError(f'config.batch_size={config.batch_size}: {type(game.penalty).__name__} needs 2 to {examples}')
 
 
+def check_gan(config: ConfigDict, game: models.GAN, data: Dataset) -> None:
+  """Raises UserError where one field of a GAN would leave another without effect or meaning."""
+  norm = getattr(game.discriminator, 'norm', 'none')
+  if game.penalty == 'none' and game.penalty_every > 1:
+    raise UserError(f"config.model.penalty='none': penalty_every={game.penalty_every} has no penalty; choose one")
+  if game.penalty != 'none' and game.penalty_weight == 0:
+    raise UserError(f'config.model.penalty_weight=0: penalty={game.penalty!r} would be ignored; choose none')
+  if game.penalty != 'none' and norm == 'batch':
+    raise UserError(
+      f'config.model.penalty={game.penalty!r}: takes the gradient of each example alone, which batch normalisation '
+      "couples to the others; set config.model.discriminator.norm='none' or 'spectral'"
+    )
+  clipped = config.player_optimizers.get('discriminator', {}).get('clip_weights', config.optimizer.clip_weights)
+  if game.loss == 'wasserstein' and game.penalty == 'none' and not clipped and norm != 'spectral':
+    raise UserError(
+      "config.model.loss='wasserstein': nothing bounds the critic's slope; set penalty='wgan_gp', "
+      'player_optimizers.discriminator.clip_weights, or a discriminator of norm spectral'
+    )
+  if config.optimizer.clip_weights:
+    raise UserError(
+      'config.optimizer.clip_weights: would clip the generator too; '
+      'set config.player_optimizers.discriminator.clip_weights'
+    )
+  knows_labels = isinstance(game.head, networks.ProjectionHead | networks.ClassifierHead)
+  if knows_labels != game.conditional:
+    head = type(game.head).__name__
+    raise UserError(
+      f'config.model.conditional={game.conditional}: {head} {"needs" if knows_labels else "sees no"} labels; '
+      + ('set conditional=True, or choose LinearHead' if knows_labels else 'choose ProjectionHead or ClassifierHead')
+    )
+  if unknown := set(game.augment) - set(augmentation.AUGMENTATIONS):
+    word = min(unknown)
+    raise UserError(f'config.model.augment: {word!r} is unknown{nearest(word, augmentation.AUGMENTATIONS)}')
+  if game.augment and not data.levels:
+    raise UserError('config.model.augment: knows images, not points; set augment=()')
+  if data.levels and config.data.value_range != (-1.0, 1.0):
+    raise UserError(f'config.data.value_range={config.data.value_range}: a GAN of images needs (-1.0, 1.0)')
+
+
 def evaluators(config: ConfigDict, data: Dataset, final: bool = False) -> dict[str, Callable]:
   """The functions of `gen_jax.evaluation` that `config.evals` names, and at the end of a run `config.final_evals`."""
   names = [name for key in ('evals', 'final_evals')[: 1 + final] for name in as_tuple(config[key])]
@@ -197,6 +243,15 @@ def evaluators(config: ConfigDict, data: Dataset, final: bool = False) -> dict[s
       raise UserError(f'config.evals: {name} needs a data set with factors, such as sprites')
     if name in evaluation.NEED_GRID:
       check_grid(config, name)
+    if name in evaluation.NEED_TARGET and distributions.target(config.data.name) is None:
+      raise UserError(f'config.evals: {name} needs points of a known distribution, such as ring')
+    if name == 'inception_distances' and not pathlib.Path(config.inception_weights).is_file():
+      raise UserError(
+        f'config.inception_weights={config.inception_weights!r} is no file: {name} needs weights, which '
+        'gen_jax/evaluation/inception.py says how to make'
+      )
+    if name in evaluation.NEED_IMAGES and not data.levels:
+      raise UserError(f'config.evals: {name} needs images; {config.data.name} holds points')
     if name in evaluation.NEED_LABELS and not data.num_classes:
       raise UserError(f'config.evals: {name} needs a data set with labels, such as digits')
   return {name: there[name] for name in names}
@@ -230,6 +285,8 @@ def opened(data: FrozenConfigDict, split: str) -> Dataset:
     raise UserError('config.data.name is empty: name a data set')
   if data.name in ('digits', 'shapes'):
     return {'digits': digits, 'shapes': shapes}[data.name].load(split)
+  if distributions.known(data.name):
+    return distributions.load(data.name, split)
   if data.name in sprites.VARIANTS:
     return sprites.load(split, data.name)
   path, budget = pathlib.Path(data.name).expanduser(), data.resident_mib * 2**20
@@ -269,7 +326,7 @@ def facts(config: ConfigDict, data: Dataset) -> dict[str, Any]:
     'levels': levels,
     'low': low,
     'binary': levels == 2,
-    'bin_width': (high - low) / levels if config.data.dequantize else None,
+    'bin_width': (high - low) / levels if config.data.dequantize and levels else None,
   }
 
 
@@ -322,7 +379,7 @@ def optimizers(config: ConfigDict, game: Model) -> dict[str, optax.GradientTrans
     schedule = optimizers_lib.learning_rate_schedule(
       c.learning_rate, c.schedule, c.warmup_steps * player.steps, config.steps * player.steps
     )
-    made[name] = optimizers_lib.adam(schedule, c.b1, c.b2, c.eps, c.weight_decay, c.clip_norm)
+    made[name] = optimizers_lib.adam(schedule, c.b1, c.b2, c.eps, c.weight_decay, c.clip_norm, c.clip_weights)
   return made
 
 

@@ -46,7 +46,9 @@ def test_batches(run: Run, examples: int) -> Iterator[Batch]:
 
 
 def pixels(run: Run, images: jax.Array) -> np.ndarray:
-  """Images in the model's range as uint8."""
+  """Images in the model's range as uint8. UserError where the data are points."""
+  if run.test.levels == 0:
+    raise UserError(f'{run.workdir} is of points, not of images, which this mode draws: use --mode=points')
   return np.asarray(to_uint8(images, run.config.data.value_range))
 
 
@@ -67,7 +69,7 @@ def sample(
   sampler: str = 'prior',
   components: int = 10,
 ) -> None:
-  """Samples from the prior -> samples.npz and figures/samples.png; or those of `sample_mixture`."""
+  """Samples from the prior -> samples.npz and, of images, figures/samples.png; or those of `sample_mixture`."""
   if sampler not in SAMPLERS:
     raise UserError(f'--sampler={sampler} is unknown{nearest(sampler, SAMPLERS)}')
   if sampler == 'mixture':
@@ -83,6 +85,9 @@ def sample(
     raise UserError(f'--label={label}: {type(run.model).__name__} {kind}')
   if classes:
     batch['label'] = batch['row'] % classes if label is None else np.full(number, label, np.int32)
+  if run.test.levels == 0:
+    save_arrays(run, 'samples', {'points': np.asarray(verbs.sample(batch)).reshape(number, -1)})
+    return
   arrays = {'images': pixels(run, verbs.sample(batch))}
   if 'latents' in verbs:
     arrays['latents'] = np.asarray(verbs.latents(batch))
@@ -93,11 +98,16 @@ def sample(
   write_samples(run, 'samples', arrays, columns)
 
 
-def write_samples(run: Run, name: str, arrays: Mapping[str, np.ndarray], columns: int) -> None:
-  """NAME.npz with the arrays, and figures/NAME.png with 'images' uint8 [N,H,W,C] in a grid."""
+def save_arrays(run: Run, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+  """NAME.npz with the arrays, written whole or not at all."""
   fresh = run.workdir / f'{name}.tmp.npz'
   np.savez_compressed(fresh, **arrays)
   os.replace(fresh, run.workdir / f'{name}.npz')
+
+
+def write_samples(run: Run, name: str, arrays: Mapping[str, np.ndarray], columns: int) -> None:
+  """NAME.npz with the arrays, and figures/NAME.png with 'images' uint8 [N,H,W,C] in a grid."""
+  save_arrays(run, name, arrays)
   grids.save_png(run.workdir / 'figures' / f'{name}.png', grids.grid(arrays['images'], columns))
 
 
@@ -249,6 +259,8 @@ def possible(run: Run) -> list:
   """The figures that this run's model has the verbs for."""
   verbs = run.verbs()
   chosen = [sample] if 'sample' in verbs else []
+  if run.test.levels == 0:  # points, for which `drawing_games` has figures
+    return chosen
   chosen += [reconstruct] if 'reconstruct' in verbs else []
   chosen += [complete] if 'complete' in verbs else []
   if 'encode' in verbs and 'decode' in verbs:

@@ -9,7 +9,7 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from gen_jax import build, comparison, compilation_cache, drawing, memory, runs, settings
+from gen_jax import build, comparison, compilation_cache, drawing, drawing_games, memory, runs, settings
 from gen_jax.errors import UserError
 from gen_jax.runs import Run, read_evaluation
 from gen_jax.stopwatch import Stopwatch
@@ -31,6 +31,13 @@ CAPTIONS = {  # in the order of the report; by the pattern of the file's name
   'plane': 'The latent plane: codes of the test set, and what the plane decodes to',
   'factors': 'How much each latent tells of each factor',
   'responses': 'How each latent responds to each factor',
+  'points': 'Samples over their target',
+  'surface': 'What the discriminator says of every place, under real and generated points',
+  'transform': 'The plane of the noise, and where the generator sends it',
+  'progress': 'What the same noise becomes over training',
+  'animation': 'The same, as an animation',
+  'neighbours': 'Samples, and the training images nearest to each',
+  'vanishing': "The generator's gradient while only the discriminator learns",
   'comparison_*': 'Beside other runs',
 }
 
@@ -75,7 +82,7 @@ def train_and_show(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch) 
   if not parallel.is_main():
     return
   evaluate(run)
-  for draw in drawing.possible(run):
+  for draw in drawing.possible(run) + drawing_games.possible(run):
     draw(run)
   write_report(run)
 
@@ -144,6 +151,10 @@ MODES = {
   'interpolate': drawing.interpolate,
   'plane': drawing.draw_plane,
   'compare': comparison.compare,
+  'points': drawing_games.draw_plane_of_points,
+  'progress': drawing_games.draw_progress,
+  'neighbours': drawing_games.draw_neighbours,
+  'vanish': drawing_games.draw_vanishing,
   'report': write_report,
 }
 

@@ -28,6 +28,9 @@ MAY_DIFFER = {
   'evals',
   'final_evals',
   'importance_samples',
+  'sample_count',
+  'extractors',
+  'inception_weights',
   'validation_examples',
   'test_examples',
   'profile',
@@ -37,9 +40,17 @@ MAY_DIFFER = {
   'data.resident_mib',
 }
 WRITTEN = ('checkpoints', 'metrics.jsonl', 'evaluation.json', 'evaluation.npz', 'figures', 'samples.npz')
-WRITTEN += ('samples_mixture.npz', 'report.html', 'tensorboard')
+WRITTEN += ('samples_mixture.npz', 'report.html', 'tensorboard', 'fixed_noise')
 # keys that the config.json of an older run lacks
-ADDED = {'final_evals': (), 'importance_samples': 5_000, 'player_optimizers': {}}
+ADDED = {
+  'final_evals': (),
+  'importance_samples': 5_000,
+  'player_optimizers': {},
+  'sample_count': 10_000,
+  'extractors': '',
+  'inception_weights': '',
+}
+ADDED_TO_OPTIMIZER = {'clip_weights': 0.0}
 
 
 def nearest(word: str, possible: Iterable[str]) -> str:
@@ -108,7 +119,8 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
       raise ValueError('not an object')
   except ValueError as error:
     raise UserError(f'{path} is damaged ({error}): restore it, or name another --workdir') from None
-  return ConfigDict(ADDED | thaw(content)).lock()
+  config = ADDED | thaw(content)
+  return ConfigDict(config | {'optimizer': ADDED_TO_OPTIMIZER | config.get('optimizer', {})}).lock()
 
 
 def option(arguments: list[str], name: str) -> str | None:

@@ -7,8 +7,9 @@ import jax
 
 Batch = Mapping[str, jax.Array]
 """Arrays with one row an example. 'image' [B,H,W,C]: uint8 from the data, float in the model's range after
-preprocessing; 'label' int32 [B]; 'factors' int32 [B,K]; 'mask' float32 [B], 0 where a row only pads the batch; 'index'
-int32 [B], the row of the data set; 'row' int32 [B], the global row of the batch, which keys the example's noise."""
+preprocessing; points [B,1,1,2], float. 'label' int32 [B]; 'factors' int32 [B,K]; 'mask' float32 [B], 0 where a row
+only pads the batch; 'index' int32 [B], the row of the data set; 'row' int32 [B], the global row of the batch, which
+keys the example's noise."""
 
 
 class Player(NamedTuple):
@@ -25,11 +26,12 @@ class Model(Protocol):
   Evaluation and figures ask by name for the optional verbs `evaluate(batch) -> {name: [B] or [B,D]}`,
   `encode(batch) -> [B,D]`, `decode(z, batch) -> [B,H,W,C]`, `posterior(batch) -> distribution`,
   `reconstruct(batch) -> [B,H,W,C]`, `log_prob(batch) -> [B]`, `log_weights(batch, key, samples) -> [samples,B]`,
-  `latents(batch) -> [B,D]`, `classify(batch) -> [B]`, `complete(batch) -> [B,H,W,C]`, which keeps the upper half.
-  Images come in the model's range.
+  `latents(batch) -> [B,D]`, `logits(batch) -> [B]`, `classify(batch) -> [B]`,
+  `complete(batch) -> [B,H,W,C]`, which keeps the upper half. Images come in the model's range.
   """
 
   players: Mapping[str, Player]  # played in this order
+  # optional: `averaged: tuple[str, ...]`, the groups that an average of the parameters is of; all by default
 
   def __call__(self, batch: Batch) -> Any:
     """Touches every parameter; used by init only."""

@@ -23,7 +23,8 @@ class Verbs:
 
   def __init__(self, model: Model, state: TrainState, seed: int = 0):
     self._model = model
-    self._variables = {'params': state.ema or state.params, **state.variables}
+    variables = {'params': state.params, **state.variables}
+    self._variables = {name: tree | state.ema.get(name, {}) for name, tree in variables.items()}
     self._key = randomness.key(seed)
 
   def __contains__(self, verb: str) -> bool:

@@ -18,6 +18,16 @@ MODEL = {
 }
 
 
+GAN = {  # of digits: two optimizers, an average of one player, spectral vectors
+  'name': 'GAN',
+  'generator': {'name': 'ConvGenerator', 'features': (8, 8)},
+  'discriminator': {'name': 'ConvDiscriminator', 'features': (8,), 'norm': 'spectral'},
+  'head': {'name': 'LinearHead', 'spectral': True},
+  'latent_dim': 4,
+  'critic_steps': 2,
+}
+
+
 def random_variables(init, *arguments, scale=0.6):
   """Variables of the shapes that `init(*arguments)` gives, all drawn from N(0, scale^2), biases too."""
   rng = np.random.default_rng(0)
@@ -36,7 +46,7 @@ def write_images(folder: pathlib.Path, number: int = 60) -> pathlib.Path:
 
 def small_config(kind: str = 'digits', **changes):
   """A run of 200 steps with an average, 5 steps a dispatch, checkpoints every 20."""
-  name = {'rendered': 'sprites', 'resident': 'digits'}.get(kind, kind)
+  name = {'rendered': 'sprites', 'resident': 'digits', 'game': 'digits'}.get(kind, kind)
   default = {
     'batch_size': 8,
     'steps': 200,
@@ -52,6 +62,9 @@ def small_config(kind: str = 'digits', **changes):
     'test_examples': 32,
     'best': 'elbo',
   }
+  if kind == 'game':
+    game = {'data': {'value_range': (-1.0, 1.0)}, 'best': '', 'evals': ('game', 'fixed_noise')}
+    default |= {'model': GAN, 'data': default['data'] | game.pop('data'), **game}
   config = experiment(default, changed=changes)('changed')
   config.experiment = 'small'
   return config

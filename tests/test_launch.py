@@ -15,7 +15,7 @@ import gen_jax
 import launch
 
 EXPERIMENTS = sorted(path.stem for path in pathlib.Path('experiments').glob('*.py') if path.stem != 'common')
-VAE = '--config=experiments/vae.py:smoke'
+VAE, GAN, PLANE = (f'--config=experiments/{name}.py:smoke' for name in ('vae', 'gan', 'gan_2d'))
 
 
 def fails(capsys, *arguments):
@@ -63,13 +63,34 @@ def test_every_experiment_runs_to_its_report(name, smoke):
   there = {path.name for path in workdir.iterdir()}
   assert {'config.json', 'checkpoints', 'metrics.jsonl', 'evaluation.json', 'figures', 'report.html'} <= there
   records = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
-  quality = 'nll' if name == 'pixelcnn' else 'squared_error'
+  quality = 'nll' if name == 'pixelcnn' else 'logit_fake' if 'gan' in name else 'squared_error'
   assert records[-1]['step'] == 20 and any(f'validation/{quality}' in record for record in records)
   evaluation = json.loads((workdir / 'evaluation.json').read_text())
   assert evaluation['split'] == 'test' and np.isfinite(evaluation[quality])
   for figure in (workdir / 'figures').glob('*.png'):
     with Image.open(figure) as image:
       image.verify()
+
+
+def test_the_figures_of_games(smoke, capsys, tmp_path):
+  plane, images = smoke('gan_2d'), smoke('conditional_gan')
+  figures = {run: {path.stem for path in (run / 'figures').glob('*.png')} for run in (plane, images)}
+  assert figures[plane] == {'animation', 'curves', 'points', 'progress', 'surface', 'transform'}
+  assert figures[images] == {'animation', 'curves', 'neighbours', 'progress', 'samples'}
+  with np.load(plane / 'samples.npz') as samples:
+    assert samples['points'].shape == (64, 2)
+  with Image.open(images / 'figures' / 'animation.png') as animation:
+    assert animation.n_frames == 3  # the first is shown by what knows no animations; then steps 10 and 20
+  for mode in ('points', 'progress', 'vanish'):
+    runs(f'--workdir={plane}', f'--mode={mode}')
+  assert (plane / 'figures' / 'vanishing.png').exists() and 'non_saturating: 0: ' in capsys.readouterr().out
+  runs(f'--workdir={images}', '--mode=neighbours')
+  assert 'is of points, not of images' in fails(capsys, f'--workdir={plane}', '--mode=neighbours')
+  assert '--label=10: GAN has classes 0 to 9' in fails(capsys, f'--workdir={images}', '--mode=sample', '--label=10')
+  points = tmp_path / 'points.csv'
+  points.write_text('x,y\n1,2\nthree,4\n')
+  said = fails(capsys, PLANE, f'--config.data.name={points}', f'--workdir={tmp_path}/a')
+  assert 'points.csv' in said and 'line 3' in said
 
 
 @pytest.mark.parametrize('name', EXPERIMENTS)
@@ -312,6 +333,27 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'labels': ('--config=experiments/beta_vae.py:smoke --config.evals=probe', 'probe needs a data set with labels'),
   'condition': ('--config.evals=class_agreement', 'class_agreement needs a conditional model'),
   'components': ('--components=0', '--components=0: '),
+  'no critic steps': (f'{GAN} --config.model.critic_steps=0', 'config.model.critic_steps=0: must be above 0'),
+  'a loss of no game': (f'{GAN} --config.model.loss=minmax', "loss='minmax': choose one of minimax, non_saturating"),
+  'a penalty beside batch norm': (f'{GAN} --config.model.penalty=r1', 'which batch normalisation couples'),
+  'an ignored penalty': (
+    f'{GAN} --config.model.penalty=r1 --config.model.penalty_weight=0', 'penalty_weight=0: penalty='
+  ),
+  'a penalty that never comes': (f'{GAN} --config.model.penalty_every=4', 'penalty_every=4 has no penalty'),
+  'a critic without a bound': (f'{GAN} --config.model.loss=wasserstein', "nothing bounds the critic's slope"),
+  'clipping both players': (f'{GAN} --config.optimizer.clip_weights=.01', 'would clip the generator too'),
+  'a GAN without labels': (
+    '--config=experiments/conditional_gan.py:smoke --config.data.name=sprites', 'sprites has no labels'
+  ),
+  'labels that the discriminator does not see': (f'{GAN} --config.model.conditional=True', 'LinearHead sees no labels'),
+  'an augmentation': (f"{GAN} --config.model.augment=('rotation',)", "'rotation' is unknown"),
+  'a GAN of another range': (f'{GAN} --config.data.value_range=(0.0,1.0)', 'a GAN of images needs (-1.0, 1.0)'),
+  'an evaluator of points': (f'{GAN} --config.evals=points', 'points needs points of a known distribution'),
+  'an evaluator of images': (
+    f'{PLANE} --config.evals=memorisation', 'memorisation needs images; ring holds points'
+  ),
+  'no weights of Inception': (f'{GAN} --config.evals=inception_distances', "inception_weights='' is no file"),
+  'points that are cropped': (f'{PLANE} --config.data.flip=True', 'data.flip=True'),
   'a number of an evaluator': ('--config.evals=3', "'3' is unknown"),
   'seed': ('--config.seed=99999999999', 'config.seed=99999999999: must be below 2^32'),
   'warm-up': ('--config.optimizer.warmup_steps=20', 'warmup_steps=20: must be below config.steps'),

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from gen_jax.errors import UserError
+from gen_jax.evaluation import extractors
+from gen_jax.evaluation.samples import draw, is_binary
 from gen_jax.evaluation.terms import Batches
 
-PER_CLASS, BATCH = 1000, 500
+PER_CLASS = 1000
 
 
 def class_agreement(
@@ -24,20 +26,18 @@ def class_agreement(
   hide what the means lack. Binary samples stand beside the images as the model sees them. Raises UserError for a
   model that is not conditional, or not on ten classes.
   """
-  from gen_jax.evaluation import classifier  # not above, as it is a program of its own
-
-  if verbs.classes != classifier.CLASSES:
+  judge = extractors.load('cnn', 'mnist')
+  if verbs.classes != judge.classes:
     kind = f'has {verbs.classes} classes' if verbs.classes else 'is not conditional'
-    raise UserError(f'class_agreement needs a model conditional on the {classifier.CLASSES} digits: this one {kind}')
-  asked = np.arange(per_class * classifier.CLASSES, dtype=np.int32) % classifier.CLASSES
-  samples = draw(verbs, asked)
-  images, labels = split(batches if np.isin(samples, (0, 1)).all() else grey_batches)
-  judge = classifier.load()
-  right = named(judge, samples) == asked
+    raise UserError(f'class_agreement needs a model conditional on the {judge.classes} digits: this one {kind}')
+  samples = draw(verbs, per_class * judge.classes)
+  asked = np.arange(len(samples)) % judge.classes
+  images, labels = split(batches if is_binary(samples) else grey_batches)
+  right = judge.named(samples) == asked
   yield 'named_right', float(right.mean())
-  for c in range(classifier.CLASSES):
+  for c in range(judge.classes):
     yield f'named_right_class_{c}', float(right[asked == c].mean())
-  yield 'named_right_data', float((named(judge, images) == labels).mean())
+  yield 'named_right_data', float((judge.named(images) == labels).mean())
   yield 'within_class_variance_ratio', within_class_variance(samples, asked) / within_class_variance(images, labels)
   yield 'classifier_hash', judge.hash
 
@@ -50,21 +50,6 @@ def split(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
     images.append(np.asarray(batch['image'])[there])
     labels.append(np.asarray(batch['label'])[there])
   return np.concatenate(images), np.concatenate(labels)
-
-
-def draw(verbs, labels: np.ndarray) -> np.ndarray:
-  """One sample of each label [N] -> [N,H,W,C] in [0, 1]."""
-  samples = []
-  for start in range(0, len(labels), BATCH):
-    rows = np.arange(start, min(start + BATCH, len(labels)), dtype=np.int32)
-    samples.append(np.clip(verbs.sample({'row': rows, 'label': labels[rows]}), 0, 1))
-  return np.concatenate(samples)
-
-
-def named(judge, images: np.ndarray) -> np.ndarray:
-  """The most probable digit [N] of each image."""
-  parts = range(0, len(images), BATCH)
-  return np.concatenate([np.argmax(judge.logits(images[i : i + BATCH]), axis=-1) for i in parts])
 
 
 def within_class_variance(images: np.ndarray, labels: np.ndarray) -> float:

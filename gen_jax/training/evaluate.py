@@ -10,6 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gen_jax import build
+from gen_jax.data import distributions
 from gen_jax.data.batches import evaluation_batches
 from gen_jax.data.dataset import Dataset
 from gen_jax.types import Batch
@@ -37,6 +38,10 @@ def keywords(evaluator: Callable, config: ConfigDict, data: Dataset, examples: i
       split_batches(config, build.dataset(config, split)) for split in ('train', 'validation', 'test')
     ),
     'grey_batches': lambda: split_batches(config, data, examples, binarize='none'),
+    'grey_train_batches': lambda: split_batches(config, build.dataset(config, 'train'), binarize='none'),
+    'value_range': config.data.value_range,
+    'data_name': config.data.name,
+    'target': distributions.target(config.data.name),
   }
   kinds = inspect.signature(evaluator).parameters.values()
   names = [parameter.name for parameter in kinds if parameter.kind is parameter.KEYWORD_ONLY]

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import io
 import pathlib
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,7 @@ from gen_jax.training.state import TrainState, create_state
 from gen_jax.training.step import train_step, updates_per_step
 from gen_jax.types import Batch, Model
 from gen_jax.verbs import Verbs
+from gen_jax.visualise.figures import write_bytes
 
 
 def next_stop(step: int, config: ConfigDict) -> int:
@@ -84,7 +86,7 @@ def fresh_state(
   """The state at step 0; under `jax.eval_shape` its shapes, which is what restoring needs."""
   batch = build.example_batch(data, build.preprocessor(config, data, train=False), rows=2)
   key = jax.random.fold_in(randomness.key(config.seed), 0)
-  return create_state(game, optimizers, key, batch, averaged=config.ema_decay > 0)
+  return create_state(game, optimizers, key, batch, averages=config.ema_decay > 0)
 
 
 def initial_state(
@@ -126,6 +128,13 @@ def stop_signals() -> Iterator[list[int]]:
     yield received
   finally:
     restore()
+
+
+def keep_fixed_noise(workdir: pathlib.Path, step: int, samples: np.ndarray) -> None:
+  """What fixed noise has become at a step -> WORKDIR/fixed_noise/STEP.npy, which the figures show over time."""
+  file = io.BytesIO()
+  np.save(file, samples)
+  write_bytes(workdir / 'fixed_noise' / f'{step:09d}.npy', file.getvalue())
 
 
 def train(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch | None = None) -> tuple[TrainState, bool]:
@@ -183,6 +192,8 @@ def train(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch | None = N
         if validates:
           terms = evaluate(config, Verbs(game, saved), validation, config.validation_examples)
           found = {f'validation/{name}': value for name, value in terms.items() if isinstance(value, float)}
+          if 'fixed_noise' in terms and parallel.is_main():
+            keep_fixed_noise(workdir, step, terms['fixed_noise'])
           recorder.validation(step, found)
         checkpoints.save(saved, found)
       if stopped:

@@ -1,15 +1,19 @@
 """Optax chains from plain numbers."""
 
+import jax
+import jax.numpy as jnp
 import optax
 
 
 def learning_rate_schedule(
   learning_rate: float, schedule: str, warmup_steps: int, decay_steps: int
 ) -> optax.Schedule:
-  """A linear warm-up from 0, then 'constant', or 'cosine' down to 0 at `decay_steps` (warm-up included)."""
+  """A linear warm-up from 0, then 'constant', or 'cosine' or 'linear' to 0 at `decay_steps` (warm-up included)."""
+  rest = max(decay_steps - warmup_steps, 1)
   after = {
     'constant': lambda: optax.constant_schedule(learning_rate),
-    'cosine': lambda: optax.cosine_decay_schedule(learning_rate, max(decay_steps - warmup_steps, 1)),
+    'cosine': lambda: optax.cosine_decay_schedule(learning_rate, rest),
+    'linear': lambda: optax.linear_schedule(learning_rate, 0.0, rest),
   }[schedule]()
   if not warmup_steps:
     return after
@@ -17,12 +21,29 @@ def learning_rate_schedule(
   return optax.join_schedules([warmup, after], [warmup_steps])
 
 
+def clip_weights(bound: float) -> optax.GradientTransformation:
+  """Brings every parameter to [-bound, bound] after its update (Arjovsky et al., 2017, algorithm 1)."""
+
+  def update(updates, state, params):
+    clipped = jax.tree.map(lambda p, u: jnp.clip(p + u, -bound, bound) - p, params, updates)
+    return clipped, state
+
+  return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
 def adam(
-  schedule: optax.Schedule, b1: float, b2: float, eps: float, weight_decay: float, clip_norm: float
+  schedule: optax.Schedule,
+  b1: float,
+  b2: float,
+  eps: float,
+  weight_decay: float,
+  clip_norm: float,
+  clip: float = 0.0,
 ) -> optax.GradientTransformation:
-  """Adam, with decoupled weight decay (AdamW) and clipping by the global gradient norm where these are not 0."""
-  clip = [optax.clip_by_global_norm(clip_norm)] if clip_norm else []
+  """Adam, with decoupled weight decay (AdamW), and clipping of the global gradient norm and of the weights if not 0."""
+  first = [optax.clip_by_global_norm(clip_norm)] if clip_norm else []
+  last = [clip_weights(clip)] if clip else []
   # as in optax.adamw, where a decay of 0 would still read every parameter
   decay = optax.add_decayed_weights(weight_decay) if weight_decay else optax.identity()
   adamw = optax.chain(optax.scale_by_adam(b1, b2, eps), decay, optax.scale_by_learning_rate(schedule))
-  return optax.chain(*clip, adamw)
+  return optax.chain(*first, adamw, *last)

@@ -21,7 +21,7 @@ class TrainState(NamedTuple):
   params: Mapping[str, Any]  # {group: ...}
   variables: Mapping[str, Any]  # {collection: ...}, whatever changes besides parameters
   opt_state: Mapping[str, Any]  # {player: ...}
-  ema: Mapping[str, Any]  # {group: ...}, empty without averaging
+  ema: Mapping[str, Any]  # {'params': {group: ...}, 'batch_stats': {group: ...}}, empty without averaging
   data: Any  # state of the sampler, e.g. resampling weights
 
 
@@ -37,14 +37,24 @@ def check_game(model: Model) -> None:
       raise ValueError(f'players {name} and {other} both train the group {min(shared)}')
 
 
+def averaged(model: Model, params: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+  """What an average is of: the groups that `model.averaged` names, by default all, with their batch statistics.
+
+  An average of the parameters beside the statistics of the last of them would be neither's network.
+  """
+  groups = getattr(model, 'averaged', tuple(params))
+  trees = {'params': params, 'batch_stats': variables.get('batch_stats', {})}
+  return {name: {group: tree[group] for group in groups if group in tree} for name, tree in trees.items()}
+
+
 def create_state(
   model: Model,
   optimizers: Mapping[str, optax.GradientTransformation],
   rng: jax.Array,
   batch: Batch,
-  averaged: bool = False,
+  averages: bool = False,
 ) -> TrainState:
-  """Initial state; `batch` is a preprocessed one of any size, `averaged` starts an average of the parameters."""
+  """Initial state; `batch` is a preprocessed one of any size, `averages` starts an average of the parameters."""
   check_game(model)
   variables = dict(jax.jit(model.init)(rng, batch))
   params = variables.pop('params')
@@ -55,5 +65,5 @@ def create_state(
     for name, player in model.players.items()
   }
   # a copy: an average that aliases the parameters must not be donated beside them
-  ema = jax.tree.map(jnp.copy, params) if averaged else {}
+  ema = jax.tree.map(jnp.copy, averaged(model, params, variables)) if averages else {}
   return TrainState(jnp.zeros((), jnp.int32), params, variables, opt_state, ema, ())

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gen_jax.training.state import TrainState
+from gen_jax.training.state import TrainState, averaged
 from gen_jax.types import Batch, Model
 
 
@@ -85,5 +85,5 @@ def train_step(
     params |= optax.apply_updates(trained, deltas)
     metrics |= terms | {f'{name}/loss': loss, f'{name}/grad_norm': norm(gradients)}
 
-  average = optax.incremental_update(params, state.ema, 1 - ema) if ema else state.ema
+  average = optax.incremental_update(averaged(model, params, variables), state.ema, 1 - ema) if ema else state.ema
   return TrainState(state.step + 1, params, variables, opt_state, average, state.data), metrics

@@ -43,8 +43,8 @@ def grid(images: np.ndarray, columns: int, padding: int = PADDING) -> np.ndarray
   return canvas[: rows * (height + padding) - padding, : columns * (width + padding) - padding]
 
 
-def save_png(path: str | os.PathLike, image: np.ndarray, scale: int | None = None) -> None:
-  """Writes uint8 [H,W,C], each pixel as a square of `scale`; by default its longer side has at least 600."""
+def png_bytes(image: np.ndarray, scale: int | None = None) -> bytes:
+  """uint8 [H,W,C] as a PNG, each pixel as a square of `scale`; by default its longer side has at least 600."""
   from PIL import Image
 
   image = check_images(np.asarray(image)[None])[0]
@@ -52,7 +52,12 @@ def save_png(path: str | os.PathLike, image: np.ndarray, scale: int | None = Non
   image = image.repeat(scale, axis=0).repeat(scale, axis=1)
   buffer = io.BytesIO()
   Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, 'PNG', optimize=True)
-  write_bytes(path, buffer.getvalue())
+  return buffer.getvalue()
+
+
+def save_png(path: str | os.PathLike, image: np.ndarray, scale: int | None = None) -> None:
+  """Writes `png_bytes`, atomically."""
+  write_bytes(path, png_bytes(image, scale))
 
 
 def labelled_grid(

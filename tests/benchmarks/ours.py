@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from benchmarks import gans, serve
+from benchmarks import serve
 from experiments import beta_vae, common
 from gen_jax import build, memory, models, networks
 from gen_jax.data import digits
@@ -25,6 +25,7 @@ from gen_jax.training.step import updates_per_step
 from gen_jax.types import Model
 
 EXPORTED = 8_192  # images at most that PyTorch trains on
+NOISE_SHAPE = (32, 32, 3)
 
 
 class Row(NamedTuple):
@@ -72,15 +73,27 @@ def gan_2d_row() -> Row:
   rng = np.random.default_rng(0)
   angle = rng.integers(0, 8, EXPORTED) * (math.pi / 4)
   points = 0.75 * np.stack([np.cos(angle), np.sin(angle)], -1) + 0.02 * rng.standard_normal((EXPORTED, 2))
-  # with two levels, `preprocess` takes [0, 1] to [-1, 1]
-  data = from_arrays({'image': ((points + 1) / 2).astype(np.float32).reshape(-1, 1, 1, 2)}, levels=2)
-  return Row(gan_config(256, 1e-3), data, gans.GAN(gans.PointGenerator(), gans.PointDiscriminator(), 2))
+  data = from_arrays({'image': points.astype(np.float32).reshape(-1, 1, 1, 2)}, levels=0)
+  parts = networks.MLPGenerator(), networks.MLPDiscriminator(), (1, 1, 2)
+  return Row(gan_config(256, 1e-3), data, models.GAN(*parts, latent_dim=2))
+
+
+def noise_images() -> Dataset:
+  """Pixels that are uniform noise."""
+  return from_arrays({'image': np.random.default_rng(0).integers(0, 256, (EXPORTED, *NOISE_SHAPE), np.uint8)})
 
 
 def dcgan_32_row() -> Row:
   """DCGAN on noise."""
-  data = from_arrays({'image': np.random.default_rng(0).integers(0, 256, (EXPORTED, 32, 32, 3), np.uint8)})
-  return Row(gan_config(64, 2e-4), data, gans.GAN(gans.ImageGenerator(), gans.ImageDiscriminator(), 100))
+  parts = networks.ConvGenerator(), networks.ConvDiscriminator(), NOISE_SHAPE
+  return Row(gan_config(64, 2e-4), noise_images(), models.GAN(*parts, latent_dim=100))
+
+
+def sngan_32_row() -> Row:
+  """SNGAN of width 64 on noise, one step of the discriminator for each of the generator."""
+  parts = networks.ResNetGenerator((64,) * 3), networks.ResNetDiscriminator((64,) * 4), NOISE_SHAPE
+  head = networks.LinearHead(spectral=True)
+  return Row(gan_config(64, 2e-4), noise_images(), models.GAN(*parts, head, latent_dim=128, loss='hinge'))
 
 
 ROWS = {
@@ -89,6 +102,7 @@ ROWS = {
   'mlp_vae': mlp_vae_row,
   'gan_2d': gan_2d_row,
   'dcgan_32': dcgan_32_row,
+  'sngan_32': sngan_32_row,
 }
 
 

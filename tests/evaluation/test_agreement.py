@@ -6,7 +6,7 @@ import pytest
 from gen_jax.data import digits
 from gen_jax.data.preprocess import resize
 from gen_jax.errors import UserError
-from gen_jax.evaluation import agreement, class_agreement, classifier
+from gen_jax.evaluation import agreement, class_agreement, extractors
 
 
 def examples():
@@ -45,8 +45,8 @@ def test_the_data_themselves_agree_as_the_data_do_and_vary_as_they_do():
   found = dict(class_agreement(Repeats(images, labels), None, per_class=60, grey_batches=batches_of(images, labels)))
   assert found['named_right'] == pytest.approx(found['named_right_data']) and found['named_right'] > 0.85
   assert found['within_class_variance_ratio'] == pytest.approx(1.0)
-  assert found['classifier_hash'] == classifier.load().hash
-  named = np.argmax(classifier.load().logits(images), -1)
+  assert found['classifier_hash'] == extractors.load().hash
+  named = np.argmax(extractors.load().logits(images), -1)
   for c in range(10):
     assert found[f'named_right_class_{c}'] == pytest.approx((named[labels == c] == c).mean())
 

@@ -41,3 +41,19 @@ def test_the_schedule_warms_up_then_falls():
   schedule = optimizers.learning_rate_schedule(0.1, 'cosine', 4, 12)
   values = [float(schedule(step)) for step in (0, 2, 4, 8, 12)]
   np.testing.assert_allclose(values, [0.0, 0.05, 0.1, 0.05, 0.0], atol=1e-7)
+
+
+def test_weights_are_clipped_after_their_update():
+  ours = optimizers.adam(lambda count: 0.3, 0.0, 0.9, 1e-6, 0.0, 0.0, clip=0.6)
+  free = optimizers.adam(lambda count: 0.3, 0.0, 0.9, 1e-6, 0.0, 0.0)
+  start = jax.tree.map(lambda x: np.clip(x, -0.6, 0.6), PARAMS)
+  gradients = jax.tree.map(lambda x: -np.cos(x), PARAMS)
+  updates = [optimizer.update(gradients, optimizer.init(start), start)[0] for optimizer in (ours, free)]
+  clipped, moved = (optax.apply_updates(start, update) for update in updates)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, np.clip(b, -0.6, 0.6), rtol=1e-5), clipped, moved)
+  assert any(np.abs(x).max() > 0.65 for x in jax.tree.leaves(moved))
+
+
+def test_a_linear_schedule_ends_at_zero():
+  schedule = optimizers.learning_rate_schedule(0.1, 'linear', 2, 10)
+  np.testing.assert_allclose([schedule(i) for i in (0, 1, 2, 6, 10)], [0, 0.05, 0.1, 0.05, 0], atol=1e-7)

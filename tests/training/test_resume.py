@@ -54,6 +54,7 @@ def killed(workdir, data, when):
     ('rendered', 'step 73'),
     ('resident', 'step 131'),
     ('streamed', 'step 97'),
+    ('game', 'step 113'),
     ('resident', 'save 3'),
     ('resident', 'save 40'),
   ],

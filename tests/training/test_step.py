@@ -20,10 +20,10 @@ def unchanged(batch, key):
   return batch
 
 
-def start(game, averaged=False):
+def start(game, averages=False):
   optimizers = {name: optax.adam(1e-2) for name in game.players}
   first = jax.tree.map(lambda x: x[0], points(jax.random.key(1), 1, 2))
-  return create_state(game, optimizers, jax.random.key(0), first, averaged), optimizers
+  return create_state(game, optimizers, jax.random.key(0), first, averages), optimizers
 
 
 def compiled(game, optimizers, devices=1, **options):
@@ -118,7 +118,7 @@ def test_playing_one_side_leaves_the_other_bit_equal():
 @pytest.mark.parametrize('devices', [2, 4])
 def test_the_number_of_devices_changes_nothing(devices):
   game = two_player_game()
-  state, optimizers = start(game, averaged=True)
+  state, optimizers = start(game, averages=True)
   one, alone = state, compiled(game, optimizers, ema=0.9)
   many, together = state, compiled(game, optimizers, devices, ema=0.9)
   for i in range(20):
@@ -166,9 +166,11 @@ def test_counts_and_flags_are_averaged_over_devices():
 
 def test_the_average_of_the_parameters():
   game = two_player_game()
-  state, optimizers = start(game, averaged=True)
+  state, optimizers = start(game, averages=True)
   after, _ = play(game, state, optimizers, points(jax.random.key(3), 4, ROWS), ema=0.75)
-  expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, state.ema, after.params)
+  assert set(state.ema) == {'params', 'batch_stats'} and set(state.ema['batch_stats']) == {'generator', 'discriminator'}
+  new = {'params': after.params, 'batch_stats': after.variables['batch_stats']}  # both, or they would not fit together
+  expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, state.ema, new)
   chex.assert_trees_all_close(after.ema, expected, rtol=1e-5, atol=1e-7)
   pointers = {x.unsafe_buffer_pointer() for x in jax.tree.leaves(state.params)}
   assert pointers.isdisjoint(x.unsafe_buffer_pointer() for x in jax.tree.leaves(state.ema))

@@ -1,0 +1,44 @@
+"""A conditional GAN: a digit of any class, by conditional batch normalisation and a projection discriminator.
+
+    python launch.py --config=experiments/conditional_gan.py[:mnist]
+"""
+
+from experiments.common import GAN_IMAGES, MEASURED, MNIST, experiment, merged
+
+get_config = experiment(
+  default=merged(
+    GAN_IMAGES,
+    {
+      'steps': 5_000,
+      'data': {'name': 'digits', 'size': 28},
+      'model': {
+        'name': 'GAN',
+        'generator': {'name': 'ConvGenerator', 'features': (128, 64), 'condition': 'batch_norm'},
+        'discriminator': {'name': 'ConvDiscriminator', 'features': (64, 128)},
+        'head': {'name': 'ProjectionHead'},
+        'latent_dim': 100,
+        'conditional': True,
+      },
+    },
+  ),
+  mnist={
+    'steps': 10_000,
+    'data': MNIST,
+    **MEASURED,
+    'final_evals': ('sample_distances', 'memorisation', 'class_agreement'),
+  },
+  auxiliary={'model': {'head': {'name': 'ClassifierHead'}, 'generator': {'condition': 'embedding'}}},
+  paper={  # cGAN-PD: the networks and the schedule of Miyato & Koyama (2018) for images of 32x32; not run
+    'steps': 100_000,
+    'data': {'size': 32},
+    'model': {
+      'generator': {'name': 'ResNetGenerator', 'features': (256, 256, 256), 'condition': 'batch_norm'},
+      'discriminator': {'name': 'ResNetDiscriminator', 'features': (128, 128, 128, 128)},
+      'head': {'name': 'ProjectionHead', 'spectral': True},
+      'loss': 'hinge',
+      'critic_steps': 5,
+    },
+    'optimizer': {'schedule': 'linear', 'b1': 0.0, 'b2': 0.9},
+  },
+  smoke={'model': {'generator': {'features': (8, 8)}, 'discriminator': {'features': (8, 8)}}},
+)

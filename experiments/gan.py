@@ -1,0 +1,35 @@
+"""DCGAN: images from Gaussian noise, by a discriminator and a generator that play against each other.
+
+    python launch.py --config=experiments/gan.py[:mnist|fashion_mnist]
+    python launch.py --config=experiments/gan.py --config.model.loss=minimax        # the lecture's, log(1 - D)
+"""
+
+from experiments.common import GAN_IMAGES, MEASURED, MNIST, experiment, merged
+
+get_config = experiment(
+  default=merged(
+    GAN_IMAGES,
+    {
+      'steps': 5_000,
+      'data': {'name': 'digits', 'size': 28},
+      'model': {
+        'name': 'GAN',
+        'generator': {'name': 'ConvGenerator', 'features': (128, 64)},
+        'discriminator': {'name': 'ConvDiscriminator', 'features': (64, 128)},
+        'latent_dim': 100,
+      },
+    },
+  ),
+  mnist={'steps': 10_000, 'data': MNIST, **MEASURED},
+  fashion_mnist={'steps': 10_000, 'data': {**MNIST, 'name': 'fashion_mnist'}, **MEASURED},
+  paper={  # Radford et al. (2016), their noise uniform instead of normal; not run
+    'batch_size': 128,
+    'steps': 100_000,
+    'data': {'size': 64},
+    'model': {
+      'generator': {'features': (1024, 512, 256, 128), 'kernel': 5},
+      'discriminator': {'features': (64, 128, 256, 512), 'kernel': 5},
+    },
+  },
+  smoke={'model': {'generator': {'features': (8, 8)}, 'discriminator': {'features': (8, 8)}}},
+)

@@ -1,0 +1,47 @@
+"""A GAN in the plane: Gaussian noise becomes any distribution of points, with the game in view.
+
+    python launch.py --config=experiments/gan_2d.py[:grid|swiss_roll|moons|spirals]
+    python launch.py --config=experiments/gan_2d.py --config.data.name=points.csv       # or a picture, as a density
+"""
+
+from experiments.common import experiment
+
+get_config = experiment(
+  default={
+    'batch_size': 256,
+    'steps': 15_000,
+    'steps_per_dispatch': 500,
+    'ema_decay': 0.999,
+    'data': {'name': 'ring'},
+    'model': {
+      'name': 'GAN',
+      'generator': {'name': 'MLPGenerator', 'hidden': (128, 128, 128)},
+      'discriminator': {'name': 'MLPDiscriminator', 'hidden': (128, 128, 128)},
+      'latent_dim': 2,
+      'loss': 'non_saturating',
+      'penalty': 'r1',
+      'penalty_weight': 0.1,
+    },
+    'optimizer': {'learning_rate': 1e-3, 'schedule': 'cosine', 'b1': 0.0, 'b2': 0.99},
+    'log_every': 500,
+    'eval_every': 1_000,
+    'save_every': 5_000,
+    'evals': ('points', 'game', 'fixed_noise'),
+  },
+  grid={'data': {'name': 'grid'}},
+  swiss_roll={'data': {'name': 'swiss_roll'}},
+  moons={'data': {'name': 'moons'}},
+  spirals={'data': {'name': 'spirals'}},
+  paper={  # `gan_toy.py` of Gulrajani et al. (2017); not run
+    'steps': 100_000,
+    'ema_decay': 0.0,
+    'model': {
+      'generator': {'hidden': (512, 512, 512)},
+      'discriminator': {'hidden': (512, 512, 512)},
+      'loss': 'wasserstein',
+      'penalty': 'wgan_gp',
+      'critic_steps': 5,
+    },
+    'optimizer': {'learning_rate': 1e-4, 'schedule': 'constant', 'b1': 0.5, 'b2': 0.9},
+  },
+)

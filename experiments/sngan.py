@@ -1,0 +1,36 @@
+"""SNGAN: residual networks, the hinge loss, a discriminator of spectral norm 1 (Miyato et al., 2018).
+
+    python launch.py --config=experiments/sngan.py[:mnist]
+"""
+
+from experiments.common import GAN_IMAGES, MEASURED, MNIST, experiment, merged
+
+get_config = experiment(
+  default=merged(
+    GAN_IMAGES,
+    {
+      'steps': 5_000,
+      'data': {'name': 'digits', 'size': 28},
+      'model': {
+        'name': 'GAN',
+        'generator': {'name': 'ResNetGenerator', 'features': (64, 64)},
+        'discriminator': {'name': 'ResNetDiscriminator', 'features': (64, 64, 64)},
+        'head': {'name': 'LinearHead', 'spectral': True},
+        'loss': 'hinge',
+      },
+      'optimizer': {'b1': 0.0, 'b2': 0.9},
+    },
+  ),
+  mnist={'data': MNIST, **MEASURED},
+  paper={  # the sizes and the schedule for CIFAR-10; not run
+    'steps': 100_000,
+    'data': {'size': 32},
+    'model': {
+      'generator': {'features': (256, 256, 256)},
+      'discriminator': {'features': (128, 128, 128, 128)},
+      'critic_steps': 5,
+    },
+    'optimizer': {'schedule': 'linear'},
+  },
+  smoke={'model': {'generator': {'features': (8, 8)}, 'discriminator': {'features': (8, 8, 8)}}},
+)

@@ -1,0 +1,36 @@
+"""WGAN-GP: a critic held to slope 1 by a penalty on its gradient, updated five times for each step of the generator.
+
+    python launch.py --config=experiments/wgan_gp.py[:mnist]
+"""
+
+from experiments.common import GAN_IMAGES, MEASURED, MNIST, experiment, merged
+
+get_config = experiment(
+  default=merged(
+    GAN_IMAGES,
+    {
+      'steps': 5_000,
+      'data': {'name': 'digits', 'size': 28},
+      'model': {
+        'name': 'GAN',
+        'generator': {'name': 'ConvGenerator', 'features': (128, 64)},
+        'discriminator': {'name': 'ConvDiscriminator', 'features': (64, 128), 'norm': 'none'},
+        'loss': 'wasserstein',
+        'penalty': 'wgan_gp',
+        'critic_steps': 5,
+      },
+      'optimizer': {'learning_rate': 1e-4, 'b1': 0.5, 'b2': 0.9},
+    },
+  ),
+  mnist={'data': MNIST, **MEASURED},
+  paper={  # the residual networks and the schedule for CIFAR-10 of Gulrajani et al. (2017); not run
+    'steps': 100_000,
+    'data': {'size': 32},
+    'model': {
+      'generator': {'name': 'ResNetGenerator', 'features': (128, 128, 128)},
+      'discriminator': {'name': 'ResNetDiscriminator', 'norm': 'none'},
+    },
+    'optimizer': {'learning_rate': 2e-4, 'schedule': 'linear', 'b1': 0.0, 'b2': 0.9},
+  },
+  smoke={'model': {'generator': {'features': (8, 8)}, 'discriminator': {'features': (8, 8)}, 'critic_steps': 2}},
+)

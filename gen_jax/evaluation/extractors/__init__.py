@@ -1,0 +1,213 @@
+"""Frozen classifiers whose features and names of images judge samples; `python -m gen_jax.evaluation.extractors`
+trains both kinds on any labelled image set.
+
+Retrained with another seed, the same network moves a Frechet distance by half, so weights are never made silently:
+those below `SHIPPED` lie beside this file, and the hash of the weights stands beside every number they make.
+"""
+
+import functools
+import hashlib
+import io
+import pathlib
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from gen_jax import compilation_cache, randomness
+from gen_jax.errors import UserError
+from gen_jax.networks.layers import Conv
+
+SHIPPED = {  # accuracy on the test images as they are, and binarised
+  'mnist-cnn': 'e9ddf0e0c245',  # .9937, .9911
+  'mnist-lenet': '9337aeef7d7c',  # .9867, .9825
+  'fashion_mnist-cnn': 'ed2e45b95e63',  # .8933, .8610
+  'fashion_mnist-lenet': '31608ee60df6',  # .8912, .8208
+}
+BATCH = 500
+
+
+class CNN(nn.Module):
+  """Four convolutions, a dense layer whose 128 rectified units are the features, logits."""
+
+  classes: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """[B,H,W,C] in [0, 1] -> logits [B,classes], features [B,128]."""
+    for width, kernel, stride in ((16, 5, 2), (32, 3, 1), (64, 3, 2), (64, 3, 2)):
+      x = nn.relu(Conv(width, kernel, strides=stride)(x))
+    features = nn.relu(nn.Dense(128)(x.reshape(x.shape[0], -1)))
+    return nn.Dense(self.classes)(features), features
+
+
+class LeNet(nn.Module):
+  """LeNet-5 with tanh throughout (LeCun et al., 1998): its 84 units are the features; then logits."""
+
+  classes: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """[B,H,W,C] in [0, 1] -> logits [B,classes], features [B,84]."""
+    x = mean_of_four(jnp.tanh(Conv(6, 5)(x)))
+    padding = 'VALID' if min(x.shape[1:3]) >= 6 else 'SAME'  # nothing would be left of a smaller image
+    x = mean_of_four(jnp.tanh(Conv(16, 5, padding=padding)(x)))
+    x = jnp.tanh(nn.Dense(120)(x.reshape(x.shape[0], -1)))
+    features = jnp.tanh(nn.Dense(84)(x))
+    return nn.Dense(self.classes)(features), features
+
+
+def mean_of_four(x: jax.Array) -> jax.Array:
+  """[B,H,W,C] -> the means of 2x2 pixels [B,H/2,W/2,C]."""
+  return nn.avg_pool(x, (2, 2), strides=(2, 2))
+
+
+NETWORKS: dict[str, Callable[[int], nn.Module]] = {'cnn': CNN, 'lenet': LeNet}
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def apply(network: nn.Module, params: Any, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """Logits [B,classes] and features [B,d]."""
+  return network.apply({'params': params}, images)
+
+
+class Extractor(NamedTuple):
+  """A frozen network."""
+
+  name: str  # 'mnist-cnn'
+  network: nn.Module
+  params: Any
+  image_shape: tuple[int, int, int]
+  hash: str  # the first 12 digits of the SHA-256 of the file of the weights
+
+  @property
+  def classes(self) -> int:
+    """How many it tells apart."""
+    return self.network.classes
+
+  def outputs(self, images: jax.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Logits [N,classes] and features [N,d] of images [N,H,W,C] in [0, 1]; UserError for any others."""
+    images = self.checked(images)
+    parts = [apply(self.network, self.params, part) for part in in_batches(images)]
+    return tuple(np.concatenate(x)[: len(images)] for x in zip(*parts, strict=True))
+
+  def logits(self, images: jax.Array) -> np.ndarray:
+    """Unnormalised log p(class | image) [N,classes]; images as for `outputs`."""
+    return self.outputs(images)[0]
+
+  def features(self, images: jax.Array) -> np.ndarray:
+    """The penultimate layer [N,d]; images as for `outputs`."""
+    return self.outputs(images)[1]
+
+  def named(self, images: jax.Array) -> np.ndarray:
+    """The most probable class [N]; images as for `outputs`."""
+    return np.argmax(self.logits(images), axis=-1)
+
+  def checked(self, images: jax.Array) -> np.ndarray:
+    """The images as float32, if they are such as the network knows."""
+    images = np.asarray(images, np.float32)
+    if images.shape[1:] != self.image_shape:
+      known, given = ('x'.join(map(str, shape)) for shape in (self.image_shape, images.shape[1:]))
+      raise UserError(f'the extractor {self.name} sees images of {known}, not {given}')
+    if images.size and not (images.min() >= 0 and images.max() <= 1):
+      raise UserError(f'the extractor {self.name} sees images in [0, 1]: set data.value_range=(0.0, 1.0)')
+    return images
+
+
+def in_batches(images: np.ndarray) -> Iterator[np.ndarray]:
+  """Parts of one size, the last filled up, so that one program is compiled; few images are one part."""
+  size = min(BATCH, max(len(images), 1))
+  for start in range(0, max(len(images), 1), size):
+    part = images[start : start + size]
+    yield np.pad(part, [(0, size - len(part)), (0, 0), (0, 0), (0, 0)])
+
+
+def default_folder() -> pathlib.Path:
+  """Where the command writes, $XDG_CACHE_HOME/gen_jax/extractors, by default below ~/.cache."""
+  return compilation_cache.default_folder().with_name('extractors')
+
+
+def file_name(data_name: str, kind: str) -> str:
+  """'mnist', 'cnn' -> 'mnist-cnn.npz'; whatever of a name is no word becomes a dash."""
+  return f'{re.sub(r"[^0-9A-Za-z_.]+", "-", data_name).strip("-.")}-{kind}.npz'
+
+
+def find(kind: str, data_name: str, where: str = '') -> pathlib.Path:
+  """The file of the weights of a `kind` ('cnn', 'lenet') for a data set.
+
+  `where` ''         those of that name that are shipped, else those that the command wrote to its default folder
+        NAME         the same for the data set NAME
+        FOLDER/NAME  FOLDER/NAME-cnn.npz, FOLDER/NAME-lenet.npz
+  """
+  folder, slash, name = where.rpartition('/')
+  file = file_name(name or data_name, kind)
+  if slash:
+    return pathlib.Path(folder or '/').expanduser() / file
+  return pathlib.Path(__file__).with_name(file) if file.removesuffix('.npz') in SHIPPED else default_folder() / file
+
+
+@functools.cache
+def load(kind: str = 'cnn', data_name: str = 'mnist', where: str = '', asked: str = '') -> Extractor:
+  """The extractor that `find` finds, if its hash is the one asked for: `asked`, or that of the shipped ones.
+
+  Raises UserError: a missing or a damaged file, another hash.
+  """
+  path = find(kind, data_name, where)
+  shipped = path.parent == pathlib.Path(__file__).parent
+  remedy = 'restore it from the repository' if shipped else how_to_make(where.rpartition('/')[2] or data_name, path)
+  try:
+    data = path.read_bytes()
+  except OSError as error:
+    raise UserError(f'the extractor {path} cannot be read ({error.strerror}): {remedy}') from None
+  found = digest_of(data)
+  asked = asked or (SHIPPED[path.stem] if shipped else '')
+  if asked and found != asked:
+    raise UserError(f'the extractor {path} has the hash {found}, not {asked}: {remedy}')
+  try:
+    return unpacked(path.stem, kind, data)
+  except Exception:  # whatever NumPy raises at damaged files
+    raise UserError(f'the extractor {path} is damaged: {remedy}') from None
+
+
+def unpacked(name: str, kind: str, data: bytes) -> Extractor:
+  """The extractor in the bytes of a file: NumPy arrays alone, nothing that is run."""
+  with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+    flat = dict(arrays)
+  image_shape = tuple(map(int, flat.pop('image_shape', (28, 28, 1))))  # the oldest file, MNIST's CNN, does not say it
+  params = unflatten_dict({key: array.astype(np.float32) for key, array in flat.items()}, sep='/')
+  last = max(key for key in params if key.startswith('Dense'))
+  network = NETWORKS[kind](len(params[last]['bias']))
+  wanted = jax.eval_shape(network.init, randomness.key(0), image_of(image_shape))['params']
+  chex.assert_trees_all_equal_shapes(params, wanted)
+  return Extractor(name, network, params, image_shape, digest_of(data))
+
+
+def image_of(image_shape: tuple[int, int, int]) -> jax.Array:
+  """One black image [1,H,W,C]."""
+  return jnp.zeros((1, *image_shape))
+
+
+def digest_of(data: bytes) -> str:
+  """The first 12 digits of the SHA-256."""
+  return hashlib.sha256(data).hexdigest()[:12]
+
+
+def packed(params: Any, image_shape: tuple[int, int, int]) -> bytes:
+  """Weights as the bytes of a file, in float16."""
+  flat = {key: np.asarray(array, np.float16) for key, array in flatten_dict(params, sep='/').items()}
+  file = io.BytesIO()
+  np.savez_compressed(file, **flat, image_shape=np.array(image_shape, np.int32))
+  return file.getvalue()
+
+
+def how_to_make(data_name: str, path: pathlib.Path) -> str:
+  """The command that trains both extractors of a data set."""
+  folder = '' if path.parent == default_folder() else f' --folder={path.parent}'
+  command = f'python -m gen_jax.evaluation.extractors {data_name}{folder}'
+  return f'train it, `{command}`, or name another in config.extractors'

@@ -1,0 +1,194 @@
+"""The game of a GAN: who moves, what each loss is, labels, penalties, averages, devices."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gen_jax import adversarial, networks
+from gen_jax.models import GAN
+from gen_jax.training.state import create_state
+from gen_jax.training.step import train_step, updates_per_step
+from gen_jax.verbs import Verbs
+
+KEY, ROWS, SHAPE = jax.random.key(0), 8, (8, 8, 1)
+IMAGES = {
+  'plain': GAN(networks.ConvGenerator((8,)), networks.ConvDiscriminator((8, 8)), SHAPE, latent_dim=3),
+  'wasserstein': GAN(
+    networks.MLPGenerator((8,), bounded=True), networks.ConvDiscriminator((8,), norm='none'), SHAPE, latent_dim=3,
+    loss='wasserstein', penalty='wgan_gp', drift=1e-3, critic_steps=2,
+  ),
+  'spectral': GAN(
+    networks.MLPGenerator((8,), bounded=True), networks.ConvDiscriminator((8,), norm='spectral'), SHAPE, latent_dim=3,
+    head=networks.LinearHead(spectral=True), loss='hinge', penalty='r1', penalty_every=2,
+    augment=('translation', 'cutout'),
+  ),
+  'projection': GAN(
+    networks.ConvGenerator((8,), condition='batch_norm', num_classes=4), networks.ConvDiscriminator((8,)), SHAPE,
+    head=networks.ProjectionHead(4), latent_dim=3, conditional=True, num_classes=4,
+  ),
+  'classifier': GAN(
+    networks.MLPGenerator((8,), bounded=True, num_classes=4), networks.MLPDiscriminator((8,)), SHAPE,
+    head=networks.ClassifierHead(4), latent_dim=3, conditional=True, num_classes=4,
+  ),
+}  # fmt: skip
+
+
+def batch_of(updates, rows=ROWS, seed=1):
+  image = jax.random.uniform(jax.random.key(seed), (updates, rows, *SHAPE), minval=-1.0)
+  row = jnp.broadcast_to(jnp.arange(rows, dtype=jnp.int32), (updates, rows))
+  return {'image': image, 'row': row, 'label': row % 4}
+
+
+@functools.cache
+def started(name):
+  game = IMAGES[name]
+  optimizers = {player: optax.adam(1e-3) for player in game.players}
+  return create_state(game, optimizers, KEY, jax.tree.map(lambda x: x[0], batch_of(1)), averages=True), optimizers
+
+
+@functools.cache
+def played(name, devices=1):
+  """(the state, the metrics) after one step."""
+  state, optimizers = started(name)
+  step = functools.partial(
+    train_step, model=IMAGES[name], optimizers=optimizers, preprocess=lambda batch, key: batch, rng=KEY, ema=0.9
+  )
+  batch = batch_of(updates_per_step(IMAGES[name]))
+  split = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(len(x), devices, -1, *x.shape[2:]), 1, 0), batch)
+  found = jax.jit(jax.vmap(step, (None, 0), axis_name='batch'))(state, split)
+  return jax.tree.map(lambda x: x[0], found)
+
+
+@pytest.mark.parametrize('name', IMAGES)
+def test_every_game_moves_both_players_and_the_average_of_one(name):
+  game = IMAGES[name]
+  assert updates_per_step(game) == game.critic_steps + 1
+  before, _ = started(name)
+  after, metrics = played(name)
+  moved = jax.tree.map(lambda a, b: np.any(a != b), before.params, after.params)
+  assert all(any(jax.tree.leaves(group)) for group in moved.values())
+  assert all(np.isfinite(x) for x in metrics.values())
+  assert {'real', 'fake', 'discriminator_accuracy', 'diversity', 'generator/grad_norm'} <= set(metrics)
+  assert set(after.ema['params']) == {'generator'} and set(after.ema['batch_stats']) <= {'generator'}
+  drift = jax.tree.map(lambda a, b, c: np.abs(c - (0.9 * a + 0.1 * b)).max(), before.ema['params']['generator'],
+                       after.params['generator'], after.ema['params']['generator'])  # fmt: skip
+  assert max(jax.tree.leaves(drift)) < 1e-6
+
+
+@pytest.mark.parametrize('player', ['discriminator', 'generator'])
+def test_only_the_player_who_moves_changes(player):
+  game, (state, optimizers) = IMAGES['spectral'], started('spectral')
+
+  class Alone(GAN):
+    @property
+    def players(self):
+      return {player: GAN.players.fget(self)[player]}
+
+  fields = {field: getattr(game, field) for field in GAN.__dataclass_fields__ if field not in ('parent', 'name')}
+  step = functools.partial(
+    train_step, model=Alone(**fields), optimizers=optimizers, preprocess=lambda batch, key: batch, rng=KEY
+  )
+  split = jax.tree.map(lambda x: x[None], batch_of(1))
+  after, _ = jax.jit(jax.vmap(step, (None, 0), axis_name='batch'))(state, split)
+  after = jax.tree.map(lambda x: x[0], after)
+  equal = lambda a, b: all(jax.tree.leaves(jax.tree.map(lambda x, y: np.array_equal(x, y), a, b)))
+  moves = game.players[player].trains
+  assert {group for group in state.params if not equal(state.params[group], after.params[group])} == set(moves)
+  # the generator's update leaves the discriminator's vectors alone
+  assert equal(state.variables['spectral'], after.variables['spectral']) == (player == 'generator')
+  for rival in set(game.players) - {player}:
+    assert equal(state.opt_state[rival], after.opt_state[rival])
+
+
+def value(game, state, method, batch, step=0):
+  return jax.jit(lambda: game.apply({'params': state.params, **state.variables}, batch, step, rngs=KEY, method=method,
+                                    mutable=list(state.variables))[0])()  # fmt: skip
+
+
+def test_the_losses_are_those_of_the_logits():
+  state, _ = started('plain')
+  batch = jax.tree.map(lambda x: x[0], batch_of(1))
+
+  def logits(model):
+    noise = jax.random.split(model.make_rng('noise'), 4)[0]
+    return model.judged(batch['image'], batch).logit, model.judged(model.fake(batch, noise), batch).logit
+
+  variables = {'params': state.params, **state.variables}
+  (r, f), _ = IMAGES['plain'].apply(variables, rngs=KEY, method=logits, mutable=['batch_stats'])
+  for loss in ('minimax', 'hinge'):
+    game = adversarial.GAMES[loss]
+    found, metrics = value(IMAGES['plain'].clone(loss=loss), state, 'discriminator_loss', batch)
+    np.testing.assert_allclose(found, game.discriminator(r, f).mean(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose([metrics['real'], metrics['fake']], [r.mean(), f.mean()], rtol=1e-3, atol=1e-5)
+
+
+def test_a_lazy_penalty_is_as_large_on_the_whole():
+  state, _ = started('spectral')
+  batch, game = jax.tree.map(lambda x: x[0], batch_of(1)), IMAGES['spectral']
+  penalty = jax.jit(lambda step: game.apply({'params': state.params, **state.variables}, batch, step, rngs=KEY,
+                    method='discriminator_loss', mutable=['spectral'])[0][1]['penalty'])  # fmt: skip
+  found = [penalty(step) for step in range(4)]
+  always = value(game.clone(penalty_every=1), state, 'discriminator_loss', batch)[1]['penalty']
+  assert always > 0
+  np.testing.assert_allclose(found, [2 * always, 0, 2 * always, 0], rtol=1e-5)
+
+
+def test_the_drift_and_the_cross_entropy_enter_the_loss():
+  batch = jax.tree.map(lambda x: x[0], batch_of(1))
+  state, _ = started('wasserstein')
+  wasserstein = IMAGES['wasserstein']
+  plain, more = (value(wasserstein.clone(drift=d), state, 'discriminator_loss', batch)[0] for d in (0.0, 1.0))
+  assert more > plain
+  state, _ = started('classifier')
+  for player, field in (('discriminator', 'discriminator_weight'), ('generator', 'generator_weight')):
+    losses = [
+      value(IMAGES['classifier'].clone(head=head), state, f'{player}_loss', batch)[0]
+      for head in (networks.ClassifierHead(4, **{field: weight}) for weight in (0.0, 1.0))
+    ]
+    np.testing.assert_allclose(losses[1] - losses[0], np.log(4), atol=0.1)  # it knows nothing yet
+
+
+@pytest.mark.parametrize('name', ['plain', 'spectral', 'projection'])
+def test_the_number_of_devices_changes_nothing(name):
+  one, first = played(name)
+  two, second = played(name, devices=2)
+  close = functools.partial(np.testing.assert_allclose, rtol=0, atol=1e-5)
+  jax.tree.map(close, (one.variables, one.ema), (two.variables, two.ema))
+  for key in first:
+    np.testing.assert_allclose(first[key], second[key], rtol=1e-3, atol=1e-4, err_msg=key)
+
+
+def test_samples_are_those_of_the_average_with_its_statistics():
+  game = IMAGES['plain']
+  other, _ = played('plain')
+  state = other._replace(ema=jax.tree.map(lambda x: x + 0.5, other.ema))
+  row = {'row': np.arange(4, dtype=np.int32)}
+  verbs = Verbs(game, state)
+  z = verbs.latents(row)
+  averaged = game.generator.apply(
+    {'params': state.ema['params']['generator'], 'batch_stats': state.ema['batch_stats']['generator']},
+    z, None, SHAPE, False,
+  )  # fmt: skip
+  np.testing.assert_allclose(verbs.sample(row), averaged, atol=1e-5)
+  assert np.abs(Verbs(game, other).sample(row) - averaged).max() > 1e-3
+
+
+def test_samples_of_a_row_do_not_depend_on_the_batch():
+  game, (state, _) = IMAGES['projection'], started('projection')
+  verbs, label = Verbs(game, state), np.array([0, 1, 2, 3], np.int32)
+  whole = verbs.sample({'row': np.arange(4, dtype=np.int32), 'label': label})
+  part = verbs.sample({'row': np.arange(2, 4, dtype=np.int32), 'label': label[2:]})
+  np.testing.assert_allclose(whole[2:], part, atol=1e-6)
+  assert verbs.classes == 4
+
+
+def test_a_collapsed_generator_has_no_diversity():
+  from gen_jax.models.gan import spread
+
+  x = jax.random.normal(KEY, (64, 5))
+  np.testing.assert_allclose(spread(x), np.sqrt(x.var(0).mean()), rtol=1e-5)
+  assert spread(jnp.broadcast_to(x[:1], x.shape)) < 1e-3
