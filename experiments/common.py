@@ -143,7 +143,8 @@ def common() -> ConfigDict:
   config.final_evals = ()  # further ones, too expensive for more than the test split at the end
   config.importance_samples = 5_000  # with which `likelihood` estimates log p(x)
   config.sample_count = 10_000  # samples that distances of samples from the data are measured with
-  config.extractors = ''  # folder of the frozen networks that measure samples; '': shipped, or in ~/.cache/gen_jax
+  # frozen networks that measure samples: '': of this data set, shipped or in ~/.cache/gen_jax; NAME; or FOLDER/NAME
+  config.extractors = ''
   config.inception_weights = ''  # file of InceptionV3's weights, for `inception_distances`
   config.validation_examples = 10_000  # the first of a fixed random order; 0: all
   config.test_examples = 0

@@ -18,6 +18,7 @@ from gen_jax import adversarial, augmentation, evaluation, models, networks, ran
 from gen_jax.data import digits, distributions, folder, preprocess, shapes, sprites, tfds_sets
 from gen_jax.data.dataset import Dataset
 from gen_jax.errors import UserError
+from gen_jax.evaluation import extractors
 from gen_jax.settings import nearest
 from gen_jax.training import optimizers as optimizers_lib
 from gen_jax.training import parallel
@@ -115,6 +116,9 @@ def check_evaluators(config: ConfigDict, data: Dataset, game: Model) -> None:
   """Raises UserError where `config.evals` or `config.final_evals` name what `check_evaluator` refuses."""
   for name in evaluators(config, data, final=True):
     check_evaluator(name, game)
+    if name in evaluation.NEED_EXTRACTORS:
+      for kind in extractors.NETWORKS:
+        extractors.load(kind, config.data.name, config.extractors)
 
 
 def check_evaluator(name: str, game: Model) -> None:

@@ -352,6 +352,7 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'an evaluator of images': (
     f'{PLANE} --config.evals=memorisation', 'memorisation needs images; ring holds points'
   ),
+  'no extractors': (f'{GAN} --config.evals=frechet', 'digits-cnn.npz'),
   'no weights of Inception': (f'{GAN} --config.evals=inception_distances', "inception_weights='' is no file"),
   'points that are cropped': (f'{PLANE} --config.data.flip=True', 'data.flip=True'),
   'a number of an evaluator': ('--config.evals=3', "'3' is unknown"),
