@@ -30,11 +30,13 @@ get_config = experiment(
   auxiliary={'model': {'head': {'name': 'ClassifierHead'}, 'generator': {'condition': 'embedding'}}},
   paper={  # cGAN-PD: the networks and the schedule of Miyato & Koyama (2018) for images of 32x32; not run
     'steps': 100_000,
+    'ema_decay': 0.0,
     'data': {'size': 32},
     'model': {
       'generator': {'name': 'ResNetGenerator', 'features': (256, 256, 256), 'condition': 'batch_norm'},
       'discriminator': {'name': 'ResNetDiscriminator', 'features': (128, 128, 128, 128)},
       'head': {'name': 'ProjectionHead', 'spectral': True},
+      'latent_dim': 128,
       'loss': 'hinge',
       'critic_steps': 5,
     },

@@ -25,6 +25,7 @@ get_config = experiment(
   paper={  # Radford et al. (2016), their noise uniform instead of normal; not run
     'batch_size': 128,
     'steps': 100_000,
+    'ema_decay': 0.0,
     'data': {'size': 64},
     'model': {
       'generator': {'features': (1024, 512, 256, 128), 'kernel': 5},

@@ -32,7 +32,7 @@ get_config = experiment(
   swiss_roll={'data': {'name': 'swiss_roll'}},
   moons={'data': {'name': 'moons'}},
   spirals={'data': {'name': 'spirals'}},
-  paper={  # `gan_toy.py` of Gulrajani et al. (2017); not run
+  paper={  # `gan_toy.py` of Gulrajani et al. (2017), whose critic has ReLU where this one leaks; not run
     'steps': 100_000,
     'ema_decay': 0.0,
     'model': {

@@ -24,6 +24,7 @@ get_config = experiment(
   mnist={'data': MNIST, **MEASURED},
   paper={  # the sizes and the schedule for CIFAR-10; not run
     'steps': 100_000,
+    'ema_decay': 0.0,
     'data': {'size': 32},
     'model': {
       'generator': {'features': (256, 256, 256)},

@@ -31,7 +31,7 @@ def contrast(image: jax.Array, key: jax.Array) -> jax.Array:
 def translation(image: jax.Array, key: jax.Array) -> jax.Array:
   """Moved by up to an eighth of each side; zeros come in."""
   height, width, _ = image.shape
-  reach = jnp.array([round(height / 8), round(width / 8)])
+  reach = jnp.array([int(height / 8 + 0.5), int(width / 8 + 0.5)])
   y, x = jax.random.randint(key, (2,), -reach, reach + 1)
   rows, columns = jnp.arange(height) + y, jnp.arange(width) + x
   # 'fill' knows negative indices as places from the end, so they are sent beyond it

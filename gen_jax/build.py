@@ -208,10 +208,11 @@ def check_gan(config: ConfigDict, game: models.GAN, data: Dataset) -> None:
       "couples to the others; set config.model.discriminator.norm='none' or 'spectral'"
     )
   clipped = config.player_optimizers.get('discriminator', {}).get('clip_weights', config.optimizer.clip_weights)
-  if game.loss == 'wasserstein' and game.penalty == 'none' and not clipped and norm != 'spectral':
+  spectral = norm == 'spectral' and game.head.spectral
+  if game.loss == 'wasserstein' and game.penalty == 'none' and not clipped and not spectral:
     raise UserError(
       "config.model.loss='wasserstein': nothing bounds the critic's slope; set penalty='wgan_gp', "
-      'player_optimizers.discriminator.clip_weights, or a discriminator of norm spectral'
+      "player_optimizers.discriminator.clip_weights, or discriminator.norm='spectral' and head.spectral=True"
     )
   if config.optimizer.clip_weights:
     raise UserError(
@@ -232,6 +233,26 @@ def check_gan(config: ConfigDict, game: models.GAN, data: Dataset) -> None:
     raise UserError('config.model.augment: knows images, not points; set augment=()')
   if data.levels and config.data.value_range != (-1.0, 1.0):
     raise UserError(f'config.data.value_range={config.data.value_range}: a GAN of images needs (-1.0, 1.0)')
+  check_gan_networks(game, data)
+
+
+def check_gan_networks(game: models.GAN, data: Dataset) -> None:
+  """Raises UserError where a GAN's networks do not fit the data, or one of their fields would have no effect."""
+  generator, discriminator = game.generator, game.discriminator
+  if getattr(generator, 'bounded', True) != bool(data.levels):
+    kind = 'images lie in [-1, 1]' if data.levels else 'points have no bounds'
+    choose = 'set generator.bounded=True' if data.levels else 'choose MLPGenerator with bounded=False'
+    raise UserError(f'config.model.generator: {kind}; {choose}')
+  if getattr(generator, 'condition', 'embedding') == 'batch_norm' and not game.conditional:
+    raise UserError("config.model.generator.condition='batch_norm': needs labels; set conditional=True, or 'embedding'")
+  if isinstance(discriminator, networks.ResNetDiscriminator):
+    if discriminator.norm == 'batch':
+      raise UserError("config.model.discriminator.norm='batch': ResNetDiscriminator knows spectral and none")
+    if min(game.image_shape[:2]) < 2**discriminator.halvings:
+      raise UserError(
+        f'config.model.discriminator.halvings={discriminator.halvings}: nothing is left of images '
+        f'{game.image_shape[0]}x{game.image_shape[1]}; use fewer'
+      )
 
 
 def evaluators(config: ConfigDict, data: Dataset, final: bool = False) -> dict[str, Callable]:

@@ -9,9 +9,10 @@ from gen_jax.drawing import pixels, require, test_batches
 from gen_jax.errors import UserError
 from gen_jax.evaluation.points import draw as draw_points
 from gen_jax.evaluation.samples import nearest_neighbours
+from gen_jax.models import GAN
 from gen_jax.runs import Run
 from gen_jax.training.evaluate import split_batches
-from gen_jax.training.vanishing import generator_gradients
+from gen_jax.training.vanishing import LOSSES, generator_gradients
 from gen_jax.visualise import figures, grids, points, vanishing
 
 SHOWN = 12  # images in a row
@@ -38,6 +39,8 @@ def draw_plane_of_points(run: Run) -> None:
   -> figures/points.png, surface.png, and where the noise has two dimensions transform.png.
   """
   require(run, 'sample')
+  if not is_of_points(run):
+    raise UserError(f'{run.workdir} is of images, not of points, which this mode draws')
   verbs, real, folder = run.verbs(), real_points(run), run.workdir / 'figures'
   fake, extent = draw_points(verbs, POINTS), points.extent_of(real)
   figures.save_figure(folder / 'points.png', points.samples_over_target(real, fake, extent=extent))
@@ -57,7 +60,7 @@ def draw_plane_of_points(run: Run) -> None:
 
 
 def fixed_noise_by_step(run: Run) -> dict[int, np.ndarray]:
-  """{step: what fixed noise had become}, up to the run's step, FRAMES of them at most."""
+  """{step: what fixed noise had become}, FRAMES of them at most."""
   files = sorted((run.workdir / 'fixed_noise').glob('*.npy'))
   steps = {int(file.stem): file for file in files if re.fullmatch(r'\d+', file.stem)}
   chosen = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), FRAMES)).round().astype(int))
@@ -114,6 +117,8 @@ def draw_vanishing(run: Run) -> None:
 
   From the start of the run's config: the generator stays as it is initialised.
   """
+  if not isinstance(run.model, GAN) or run.model.loss not in LOSSES:
+    raise UserError(f'{run.workdir} is no GAN of loss {" or ".join(LOSSES)}, of which this mode speaks')
   norms = generator_gradients(run.config, DISCRIMINATOR_STEPS)
   for loss, values in norms.items():
     print(f'{loss}: ' + ', '.join(f'{n}: {x:.3g}' for n, x in zip(DISCRIMINATOR_STEPS, values, strict=True)))

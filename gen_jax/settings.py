@@ -1,6 +1,7 @@
 """From the command line and the workdir to one locked config; light to import."""
 
 import contextlib
+import dataclasses
 import difflib
 import fcntl
 import importlib.util
@@ -156,7 +157,7 @@ def make_room(arguments: list[str], config: ConfigDict) -> None:
     *path, key = word.removeprefix('config.').split('.')
     section = config
     for name in path:
-      if key == 'name' and name == path[-1] and isinstance(section, ConfigDict) and name not in section:
+      if name == path[-1] and isinstance(section, ConfigDict) and name not in section:
         add_module(section, name)
       section = section.get(name) if isinstance(section, ConfigDict) else None
     if not isinstance(section, ConfigDict):
@@ -183,12 +184,13 @@ def change_class(section: ConfigDict, name: str) -> None:
 
 
 def add_module(section: ConfigDict, field: str) -> None:
-  """Adds an empty section for a module that the class of `section` may have and by default has not."""
+  """Adds a section for a module that the class of `section` has by default, or may have, then without a name."""
   from gen_jax import build
 
-  if 'name' in section and field in (fields := build.fields_of(section)) and fields[field] is None:
+  default = build.fields_of(section).get(field, 0) if 'name' in section else 0
+  if default is None or dataclasses.is_dataclass(default):
     with section.unlocked():
-      section[field] = ConfigDict({'name': ''})
+      section[field] = ConfigDict({'name': type(default).__name__ if default else ''})
 
 
 def make_room_for_players(arguments: list[str], config: ConfigDict) -> None:

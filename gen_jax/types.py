@@ -26,7 +26,7 @@ class Model(Protocol):
   Evaluation and figures ask by name for the optional verbs `evaluate(batch) -> {name: [B] or [B,D]}`,
   `encode(batch) -> [B,D]`, `decode(z, batch) -> [B,H,W,C]`, `posterior(batch) -> distribution`,
   `reconstruct(batch) -> [B,H,W,C]`, `log_prob(batch) -> [B]`, `log_weights(batch, key, samples) -> [samples,B]`,
-  `latents(batch) -> [B,D]`, `logits(batch) -> [B]`, `classify(batch) -> [B]`,
+  `latents(batch) -> [B,D]`, `logits(batch) -> [B]`, `fake_logits(batch) -> [B]`, `classify(batch) -> [B]`,
   `complete(batch) -> [B,H,W,C]`, which keeps the upper half. Images come in the model's range.
   """
 

@@ -86,6 +86,7 @@ def test_the_figures_of_games(smoke, capsys, tmp_path):
   assert (plane / 'figures' / 'vanishing.png').exists() and 'non_saturating: 0: ' in capsys.readouterr().out
   runs(f'--workdir={images}', '--mode=neighbours')
   assert 'is of points, not of images' in fails(capsys, f'--workdir={plane}', '--mode=neighbours')
+  assert 'is of images, not of points' in fails(capsys, f'--workdir={images}', '--mode=points')
   assert '--label=10: GAN has classes 0 to 9' in fails(capsys, f'--workdir={images}', '--mode=sample', '--label=10')
   points = tmp_path / 'points.csv'
   points.write_text('x,y\n1,2\nthree,4\n')
@@ -346,6 +347,18 @@ MISTAKES = {  # name: (arguments, part of the answer)
     '--config=experiments/conditional_gan.py:smoke --config.data.name=sprites', 'sprites has no labels'
   ),
   'labels that the discriminator does not see': (f'{GAN} --config.model.conditional=True', 'LinearHead sees no labels'),
+  'a head without a bound': (
+    f'{GAN} --config.model.loss=wasserstein --config.model.discriminator.norm=spectral', 'head.spectral=True'
+  ),
+  'labels of no conditional model': (f'{GAN} --config.model.head.name=ProjectionHead', 'ProjectionHead needs labels'),
+  'a norm of another network': (
+    '--config=experiments/sngan.py:smoke --config.model.discriminator.norm=batch', 'ResNetDiscriminator knows spectral'
+  ),
+  'too many halvings': (
+    '--config=experiments/sngan.py:smoke --config.model.discriminator.halvings=5', 'nothing is left of images 28x28'
+  ),
+  'a condition without labels': (f'{GAN} --config.model.generator.condition=batch_norm', 'needs labels'),
+  'a generator of images for points': (f'{PLANE} --config.model.generator.bounded=True', 'points have no bounds'),
   'an augmentation': (f"{GAN} --config.model.augment=('rotation',)", "'rotation' is unknown"),
   'a GAN of another range': (f'{GAN} --config.data.value_range=(0.0,1.0)', 'a GAN of images needs (-1.0, 1.0)'),
   'an evaluator of points': (f'{GAN} --config.evals=points', 'points needs points of a known distribution'),
@@ -397,6 +410,8 @@ def test_fields_that_an_experiment_leaves_at_their_defaults_can_be_set(tmp_path)
   other = ('--config.model.prior.components=7', '--config.model.prior.name=VampPrior')  # of the class named after it
   prior = parse('--config=experiments/iwae.py', *other).model.prior
   assert (prior.name, prior.components) == ('VampPrior', 7)
+  head = parse('--config=experiments/gan.py', '--config.model.head.spectral=True').model.head
+  assert head.to_dict() == {'name': 'LinearHead', 'spectral': True}
   penalty = parse('--config=experiments/beta_vae.py', '--config.model.penalty.name=Moments').model.penalty
   assert penalty.to_dict() == {'name': 'Moments'}
   other = ('--config.model.penalty.name=Moments', '--config.model.penalty.diagonal=3')

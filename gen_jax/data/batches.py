@@ -28,8 +28,9 @@ def evaluation_batches(
   if 0 < examples < dataset.size:
     chosen = np.random.default_rng(0).permutation(dataset.size)[:examples]
   for start in range(0, len(chosen), batch_size):
-    index = chosen[start : start + batch_size]
-    mask = (np.arange(batch_size) < len(index)).astype(np.float32)
-    index = np.pad(index, (0, batch_size - len(index)), mode='edge').astype(np.int32)
+    place = start + np.arange(batch_size)
+    mask = (place < len(chosen)).astype(np.float32)
+    # from the start again, as what normalises by the batch sees the padding too
+    index = chosen[place % len(chosen)].astype(np.int32)
     rows = {**dataset.fetch(index), 'index': index, 'row': index, 'mask': mask}
     yield prepared(dataset.finish, process, rows, randomness.key(0))

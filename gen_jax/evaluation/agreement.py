@@ -1,19 +1,24 @@
 """Whether a conditional model draws the class that it was asked for, and how varied its classes are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from gen_jax.errors import UserError
 from gen_jax.evaluation import extractors
-from gen_jax.evaluation.samples import draw, is_binary
+from gen_jax.evaluation.samples import draw, is_binary, unit
 from gen_jax.evaluation.terms import Batches
 
 PER_CLASS = 1000
 
 
 def class_agreement(
-  verbs, batches: Batches, per_class: int = PER_CLASS, *, grey_batches: Batches
+  verbs,
+  batches: Batches,
+  per_class: int = PER_CLASS,
+  *,
+  grey_batches: Batches,
+  value_range: Sequence[float] = (0.0, 1.0),
 ) -> Iterator[tuple[str, float | str]]:
   """What the frozen classifier of digits says of `per_class` samples of each class, and their variety.
 
@@ -30,9 +35,9 @@ def class_agreement(
   if verbs.classes != judge.classes:
     kind = f'has {verbs.classes} classes' if verbs.classes else 'is not conditional'
     raise UserError(f'class_agreement needs a model conditional on the {judge.classes} digits: this one {kind}')
-  samples = draw(verbs, per_class * judge.classes)
+  samples = draw(verbs, per_class * judge.classes, value_range)
   asked = np.arange(len(samples)) % judge.classes
-  images, labels = split(batches if is_binary(samples) else grey_batches)
+  images, labels = split(batches if is_binary(samples) else grey_batches, value_range)
   right = judge.named(samples) == asked
   yield 'named_right', float(right.mean())
   for c in range(judge.classes):
@@ -42,12 +47,12 @@ def class_agreement(
   yield 'classifier_hash', judge.hash
 
 
-def split(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
-  """Images [N,H,W,C] and labels [N] of a split."""
+def split(batches: Batches, value_range: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+  """Images [N,H,W,C] in [0, 1] and labels [N] of a split."""
   images, labels = [], []
   for batch in batches():
     there = np.asarray(batch['mask']) > 0
-    images.append(np.asarray(batch['image'])[there])
+    images.append(unit(np.asarray(batch['image'])[there], value_range))
     labels.append(np.asarray(batch['label'])[there])
   return np.concatenate(images), np.concatenate(labels)
 

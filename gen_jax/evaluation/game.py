@@ -1,6 +1,6 @@
 """A GAN's game, watched: what the discriminator says of images it has not seen, and what fixed noise becomes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +11,9 @@ from gen_jax.evaluation.terms import Batches
 from gen_jax.settings import show
 from gen_jax.types import Batch
 
-EXAMPLES = 2_000  # of either split, and as many samples
+EXAMPLES = 2_000  # of the training split, at random
 SHOWN, POINTS = 100, 2_000  # what `fixed_noise` shows of images, and of points
-COLLAPSED = 0.25  # diversity below which a line says so
+COLLAPSED = 0.25  # pair_distance_ratio below which a line says so
 
 
 def mean_distance(x: np.ndarray) -> float:
@@ -24,14 +24,8 @@ def mean_distance(x: np.ndarray) -> float:
 
 
 def gathered(verbs, batches: Iterator[Batch], verb: str) -> np.ndarray:
-  """What a verb says of at most EXAMPLES of the rows that are no padding."""
-  found, count = [], 0
-  for batch in batches:
-    found.append(np.asarray(getattr(verbs, verb)(batch))[np.asarray(batch['mask']) > 0])
-    count += len(found[-1])
-    if count >= EXAMPLES:
-      break
-  return np.concatenate(found)[:EXAMPLES]
+  """What a verb says of all rows that are no padding."""
+  return np.concatenate([np.asarray(getattr(verbs, verb)(b))[np.asarray(b['mask']) > 0] for b in batches])
 
 
 def ranked(higher: np.ndarray, lower: np.ndarray) -> float:
@@ -41,17 +35,19 @@ def ranked(higher: np.ndarray, lower: np.ndarray) -> float:
   return float(mannwhitneyu(higher, lower).statistic / (len(higher) * len(lower)))
 
 
-def game(verbs, batches: Batches, *, train_batches: Batches) -> Iterator[tuple[str, float]]:
+def game(
+  verbs, batches: Batches, *, train_batches: Callable[[int], Iterator[Batch]]
+) -> Iterator[tuple[str, float]]:
   """Whether the discriminator remembers, and the generator has collapsed.
 
   logit_train, logit_held_out, logit_fake: D's mean logit of training images, of the split, and of samples.
   told_from_train, told_from_held_out: the probability that D puts a real image of either above a sample, 1/2 if it
       knows nothing; the first far above the second is overfitting.
   memory: the probability that D puts a training image above one of the split, 1/2 where it remembers nothing.
-  pair_distance_ratio: the mean distance of two of 500 samples by that of two real images; near 0 is a collapse,
-      which a line says.
+  pair_distance_ratio: the mean distance of two samples by that of two training images, of a batch of each; near 0 is
+      a collapse, which a line says.
   """
-  train = gathered(verbs, train_batches(), 'logits')
+  train = gathered(verbs, train_batches(EXAMPLES), 'logits')
   held_out = gathered(verbs, batches(), 'logits')
   fake = gathered(verbs, batches(), 'fake_logits')
   yield from (('logit_train', float(train.mean())), ('logit_held_out', float(held_out.mean())))
@@ -59,9 +55,9 @@ def game(verbs, batches: Batches, *, train_batches: Batches) -> Iterator[tuple[s
   yield 'told_from_train', ranked(train, fake)
   yield 'told_from_held_out', ranked(held_out, fake)
   yield 'memory', ranked(train, held_out)
-  batch = next(batches())
+  batch = next(train_batches(EXAMPLES))
   there = np.asarray(batch['mask']) > 0
-  real, samples = (np.asarray(x)[there][:500] for x in (batch['image'], verbs.sample(batch)))
+  real, samples = (np.asarray(x)[there] for x in (batch['image'], verbs.sample(batch)))
   if len(real) > 1:
     ratio = mean_distance(samples) / max(mean_distance(real), 1e-12)
     yield 'pair_distance_ratio', ratio

@@ -16,8 +16,8 @@ def points(verbs, batches: Batches, *, target: Target) -> Iterator[tuple[str, fl
   """Of as many samples as the split has points; `_real` is what a fresh sample of `target` gets, the least to hope for.
 
   modes_covered, modes, high_quality: see `modes_covered`; where the target is a mixture.
-  jensen_shannon, wasserstein, sliced_wasserstein, each with `_real`: between the samples and the split. NaN where a
-  sample is not finite.
+  jensen_shannon, wasserstein, sliced_wasserstein, each with `_real`: between the samples and the split. Both
+      Wasserstein distances are NaN where a sample is not finite.
   """
   real = np.concatenate([np.asarray(batch['image'])[np.asarray(batch['mask']) > 0] for batch in batches()])
   real = real.reshape(-1, 2)

@@ -15,6 +15,7 @@ from gen_jax.networks.normalisation import over_devices
 from gen_jax.randomness import row_keys
 from gen_jax.types import Batch, Player
 
+LEAST = 1e-12  # spread that is divided by, of a batch of equal examples
 Loss = tuple[jax.Array, dict[str, jax.Array]]
 
 
@@ -87,7 +88,7 @@ class GAN(nn.Module):
     # apart, as each of the two may have batch statistics of its own
     of_real, of_fake = self.judged(real, batch, train=True), self.judged(fake, batch)
     r, f = of_real.logit, of_fake.logit
-    loss = adversarial.GAMES[self.loss].discriminator(r, f).mean()
+    loss = adversarial.GAMES[self.loss].discriminator(r, f).mean() + self.drift * (r**2).mean()
     # the share of pairs that the logits put in order, whatever the loss makes of their level
     metrics = {'real': r.mean(), 'fake': f.mean(), 'discriminator_accuracy': (r > f).mean()}
 
@@ -96,8 +97,6 @@ class GAN(nn.Module):
       penalty = self.lazily(lambda: self.penalized(real, fake, mix, batch), step)
       loss += self.penalty_weight * penalty
       metrics['penalty'] = penalty
-    if self.drift:
-      loss += self.drift * (r**2).mean()
     if isinstance(self.head, ClassifierHead):
       cross_entropy = optax.softmax_cross_entropy_with_integer_labels(of_real.classes, batch['label']).mean()
       loss += self.head.discriminator_weight * cross_entropy
@@ -124,7 +123,7 @@ class GAN(nn.Module):
     if isinstance(self.head, ClassifierHead):
       cross_entropy = optax.softmax_cross_entropy_with_integer_labels(found.classes, batch['label']).mean()
       loss += self.head.generator_weight * cross_entropy
-    return loss, {'diversity': spread(fake) / spread(batch['image'])}
+    return loss, {'diversity': spread(fake) / jnp.maximum(spread(batch['image']), LEAST)}
 
   def latents(self, batch: Batch) -> jax.Array:
     """z ~ N(0, I), [B,Z]; what `sample` decodes."""

@@ -32,7 +32,6 @@ class BatchNorm(nn.Module):
   running: bool = True
   momentum: float = 0.9
   dtype: Any = jnp.float32
-  scale_init: Callable[..., jax.Array] = nn.initializers.ones
 
   @nn.compact
   def __call__(
@@ -54,7 +53,7 @@ class BatchNorm(nn.Module):
     else:
       mean, variance = means.value, variances.value
     shape = (features,) if labels is None else (num_classes, features)
-    gamma = self.param('scale', self.scale_init, shape)
+    gamma = self.param('scale', nn.initializers.ones, shape)
     beta = self.param('bias', nn.initializers.zeros, shape)
     if labels is not None:
       gamma, beta = gamma[labels], beta[labels]

@@ -33,7 +33,7 @@ def evaluate(
 def keywords(evaluator: Callable, config: ConfigDict, data: Dataset, examples: int) -> dict[str, Any]:
   """The keyword-only arguments of an evaluator."""
   given = {
-    'train_batches': lambda: split_batches(config, build.dataset(config, 'train')),
+    'train_batches': lambda examples=0: split_batches(config, build.dataset(config, 'train'), examples),
     'all_batches': lambda: itertools.chain.from_iterable(
       split_batches(config, build.dataset(config, split)) for split in ('train', 'validation', 'test')
     ),

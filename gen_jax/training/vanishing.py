@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 
 from gen_jax import build, randomness
 from gen_jax.errors import UserError
+from gen_jax.networks import ClassifierHead
 from gen_jax.training import loop
 from gen_jax.training.step import norm, objective
 from gen_jax.types import Batch
@@ -35,7 +36,10 @@ def generator_gradients(config: ConfigDict, counts: Sequence[int]) -> dict[str, 
   optimizer = build.optimizers(config, game)['discriminator']
   state = loop.fresh_state(config, data, game, build.optimizers(config, game))
   key, rows = randomness.key(config.seed), jnp.arange(config.batch_size, dtype=jnp.int32)
+  data_key, model_key = jax.random.split(key)
   batch_of = loop.batches_of(config, data, 1)
+  # an auxiliary classifier's cross-entropy is the same under both losses
+  head = game.head.clone(generator_weight=0.0) if isinstance(game.head, ClassifierHead) else game.head
   groups = game.players['discriminator'].trains
   if data.arrays is None:
     raise UserError(f'{config.data.name} is streamed, and this mode needs it on the device: raise data.resident_mib')
@@ -43,13 +47,13 @@ def generator_gradients(config: ConfigDict, counts: Sequence[int]) -> dict[str, 
 
   def batch(arrays: Any, step: jax.Array) -> Batch:
     raw = jax.tree.map(lambda x: x[0], batch_of(arrays, step, 0, rows))
-    return process(raw | {'row': rows}, jax.random.fold_in(key, step))
+    return process(raw | {'row': rows}, jax.random.fold_in(data_key, step))
 
   @jax.jit
   def play(arrays: Any, params: Any, variables: Any, opt_state: Any, step: jax.Array):
     """One step of the discriminator."""
     trained = {group: params[group] for group in groups}
-    step_key = jax.random.fold_in(jax.random.fold_in(key, 1), step)
+    step_key = jax.random.fold_in(model_key, step)
     gradients, (_, changed) = jax.grad(objective, has_aux=True)(
       trained, params, variables, batch(arrays, step), step, step_key, game, 'discriminator_loss'
     )
@@ -62,12 +66,12 @@ def generator_gradients(config: ConfigDict, counts: Sequence[int]) -> dict[str, 
 
     def of_batch(i: jax.Array) -> jax.Array:
       gradients, _ = jax.grad(objective, has_aux=True)(
-        {'generator': params['generator']}, params, variables, batch(arrays, i), i, jax.random.fold_in(key, i),
-        game.clone(loss=loss), 'generator_loss',
+        {'generator': params['generator']}, params, variables, batch(arrays, i), i, jax.random.fold_in(model_key, i),
+        game.clone(loss=loss, head=head), 'generator_loss',
       )  # fmt: skip
       return norm(gradients)
 
-    return jax.lax.map(of_batch, jnp.arange(BATCHES, dtype=jnp.int32) + 10**6).mean()  # batches that D never saw
+    return jax.lax.map(of_batch, jnp.arange(BATCHES, dtype=jnp.int32) + 10**6).mean()  # batches and noise of their own
 
   params, variables, opt_state = dict(state.params), dict(state.variables), state.opt_state['discriminator']
   found, step = {loss: [] for loss in LOSSES}, 0

@@ -71,3 +71,13 @@ def test_the_variance_within_classes_is_that_of_a_class_and_not_between_them():
 def test_other_models_are_refused(classes, said):
   with pytest.raises(UserError, match=said):
     list(class_agreement(types.SimpleNamespace(classes=classes), None, grey_batches=lambda: iter(())))
+
+
+def test_samples_and_images_of_another_range_are_brought_to_that_of_the_classifier():
+  images, labels = examples()
+  wide, data = Repeats(2 * images - 1, labels), batches_of(2 * images - 1, labels)
+  found = dict(class_agreement(wide, None, per_class=20, grey_batches=data, value_range=(-1.0, 1.0)))
+  expected = dict(class_agreement(Repeats(images, labels), None, per_class=20, grey_batches=batches_of(images, labels)))
+  for name in ('named_right', 'named_right_data'):
+    assert found[name] == expected[name]
+  assert found['within_class_variance_ratio'] == pytest.approx(expected['within_class_variance_ratio'], rel=1e-4)

@@ -15,7 +15,7 @@ from sklearn.svm import LinearSVC
 from gen_jax.data import sprites
 from gen_jax.errors import UserError
 from gen_jax.evaluation import disentanglement
-from gen_jax.evaluation.disentanglement import explicitness, importances, information, points
+from gen_jax.evaluation.disentanglement import explicitness, importances, information, information_gap, points
 
 GRID = sprites.factors_of(np.arange(sprites.NUM_IMAGES))
 STANDARD = ((GRID - GRID.mean(0)) / GRID.std(0)).astype(np.float32)
@@ -129,6 +129,21 @@ def test_the_posteriors_information_gap_is_an_integral():
   expected = [information_of(gap) / np.log(2) for gap in (3.0, 0.7)]
   np.testing.assert_allclose([found['mig_density_0'], found['mig_density_1']], expected, atol=0.02)
   np.testing.assert_allclose(found['mig_density'], np.mean(expected), atol=0.02)
+
+
+def test_normals_that_are_nearly_equal_count_as_one():
+  rng = np.random.default_rng(0)
+  mu, log_sigma = rng.normal(size=3_000), rng.normal(np.log(0.1), 0.2, 3_000)
+  cells = information_gap.Cells.of(mu, log_sigma)
+  assert len(cells.mu) < 2_000 and len(cells.place) == 3_000
+  sigma = np.exp(log_sigma)
+  assert np.abs(cells.mu[cells.place] - mu).max() <= 0.13 * sigma.max()
+  np.testing.assert_allclose(cells.sigma[cells.place], sigma, rtol=0.026)
+  z, rows = mu + sigma * rng.normal(size=3_000), np.arange(1_000)  # the entropy of the first thousand
+  found = cells.entropy(z, rows, np.random.default_rng(1), 20_000)
+  drawn = z[np.random.default_rng(1).choice(rows, 20_000)]
+  every = scipy.stats.norm.pdf(drawn[:, None], mu[:1_000], sigma[:1_000]).mean(1)
+  np.testing.assert_allclose(found, -np.log(every).mean(), atol=0.003)
 
 
 def test_the_concentration_of_importances():

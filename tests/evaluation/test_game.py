@@ -25,7 +25,7 @@ class Players:
 
 
 def batches_of(images):
-  def batches():
+  def batches(examples=0):
     for start in range(0, len(images), 150):
       part = images[start : start + 150]
       mask = np.concatenate([np.ones(len(part), np.float32), np.zeros(5, np.float32)])

@@ -74,9 +74,12 @@ def test_every_game_moves_both_players_and_the_average_of_one(name):
   assert all(np.isfinite(x) for x in metrics.values())
   assert {'real', 'fake', 'discriminator_accuracy', 'diversity', 'generator/grad_norm'} <= set(metrics)
   assert set(after.ema['params']) == {'generator'} and set(after.ema['batch_stats']) <= {'generator'}
-  drift = jax.tree.map(lambda a, b, c: np.abs(c - (0.9 * a + 0.1 * b)).max(), before.ema['params']['generator'],
-                       after.params['generator'], after.ema['params']['generator'])  # fmt: skip
-  assert max(jax.tree.leaves(drift)) < 1e-6
+  if name in ('plain', 'projection'):
+    assert set(after.ema['batch_stats']) == {'generator'}
+  for collection, new in (('params', after.params), ('batch_stats', after.variables.get('batch_stats', {}))):
+    for group, old in before.ema[collection].items():
+      off = lambda a, b, c: np.abs(c - (0.9 * a + 0.1 * b)).max()
+      assert max(jax.tree.leaves(jax.tree.map(off, old, new[group], after.ema[collection][group]))) < 1e-6
 
 
 @pytest.mark.parametrize('player', ['discriminator', 'generator'])
@@ -125,6 +128,15 @@ def test_the_losses_are_those_of_the_logits():
     np.testing.assert_allclose(found, game.discriminator(r, f).mean(), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose([metrics['real'], metrics['fake']], [r.mean(), f.mean()], rtol=1e-3, atol=1e-5)
 
+  def fake_logits(model):
+    noise = jax.random.split(model.make_rng('noise'))[0]
+    return model.judged(model.fake(batch, noise), batch).logit
+
+  f, _ = IMAGES['plain'].apply(variables, rngs=KEY, method=fake_logits, mutable=['batch_stats'])
+  for loss in ('minimax', 'non_saturating'):
+    found, _ = value(IMAGES['plain'].clone(loss=loss), state, 'generator_loss', batch)
+    np.testing.assert_allclose(found, adversarial.GAMES[loss].generator(f).mean(), rtol=1e-4, atol=1e-5)
+
 
 def test_a_lazy_penalty_is_as_large_on_the_whole():
   state, _ = started('spectral')
@@ -137,12 +149,18 @@ def test_a_lazy_penalty_is_as_large_on_the_whole():
   np.testing.assert_allclose(found, [2 * always, 0, 2 * always, 0], rtol=1e-5)
 
 
-def test_the_drift_and_the_cross_entropy_enter_the_loss():
+def test_penalty_drift_and_cross_entropy_enter_the_loss():
   batch = jax.tree.map(lambda x: x[0], batch_of(1))
   state, _ = started('wasserstein')
-  wasserstein = IMAGES['wasserstein']
-  plain, more = (value(wasserstein.clone(drift=d), state, 'discriminator_loss', batch)[0] for d in (0.0, 1.0))
-  assert more > plain
+  wasserstein, found = IMAGES['wasserstein'], {}
+  for weight, drift in ((0.0, 0.0), (2.0, 0.0), (0.0, 3.0)):
+    game = wasserstein.clone(penalty_weight=weight, drift=drift)
+    found[weight, drift] = value(game, state, 'discriminator_loss', batch)
+  plain, metrics = found[0.0, 0.0]
+  np.testing.assert_allclose(found[2.0, 0.0][0] - plain, 2 * metrics['penalty'], rtol=1e-3)
+  variables = {'params': state.params, **state.variables}
+  r = wasserstein.apply(variables, batch, method='logits')
+  np.testing.assert_allclose(found[0.0, 3.0][0] - plain, 3 * (r**2).mean(), rtol=1e-2, atol=1e-6)
   state, _ = started('classifier')
   for player, field in (('discriminator', 'discriminator_weight'), ('generator', 'generator_weight')):
     losses = [
@@ -152,7 +170,7 @@ def test_the_drift_and_the_cross_entropy_enter_the_loss():
     np.testing.assert_allclose(losses[1] - losses[0], np.log(4), atol=0.1)  # it knows nothing yet
 
 
-@pytest.mark.parametrize('name', ['plain', 'spectral', 'projection'])
+@pytest.mark.parametrize('name', ['plain', 'wasserstein', 'spectral', 'projection'])
 def test_the_number_of_devices_changes_nothing(name):
   one, first = played(name)
   two, second = played(name, devices=2)
@@ -184,6 +202,13 @@ def test_samples_of_a_row_do_not_depend_on_the_batch():
   part = verbs.sample({'row': np.arange(2, 4, dtype=np.int32), 'label': label[2:]})
   np.testing.assert_allclose(whole[2:], part, atol=1e-6)
   assert verbs.classes == 4
+
+
+def test_a_batch_of_equal_examples_has_a_finite_diversity():
+  state, _ = started('plain')
+  batch = jax.tree.map(lambda x: x[0], batch_of(1))
+  batch['image'] = jnp.broadcast_to(batch['image'][:1], batch['image'].shape)
+  assert np.isfinite(value(IMAGES['plain'], state, 'generator_loss', batch)[1]['diversity'])
 
 
 def test_a_collapsed_generator_has_no_diversity():
