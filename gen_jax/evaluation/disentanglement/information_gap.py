@@ -45,12 +45,11 @@ def mig_density(
   rng, sizes = np.random.default_rng(seed), v.max(0) + 1
   information = np.empty((mu.shape[1], len(sizes)))
   for j in range(mu.shape[1]):
-    z = mu[:, j] + np.exp(log_sigma[:, j]) * rng.standard_normal(len(mu))  # of each row, of which some are used
     cells = Cells.of(mu[:, j], log_sigma[:, j])
-    everything = cells.entropy(z, np.arange(len(mu)), rng, samples)
+    everything = cells.entropy(np.arange(len(mu)), rng, samples)
     for k, column in enumerate(v.T):
       parts = [np.flatnonzero(column == value) for value in range(sizes[k])]
-      given = [cells.entropy(z, rows, rng, -(-samples // len(parts))) if len(rows) else 0.0 for rows in parts]
+      given = [cells.entropy(rows, rng, -(-samples // len(parts))) if len(rows) else 0.0 for rows in parts]
       information[j, k] = everything - np.dot([len(rows) / len(column) for rows in parts], given)
   gap = gaps(information) / np.log(sizes)
   return {'mig_density': float(gap.mean())} | {f'mig_density_{k}': float(g) for k, g in enumerate(gap)}
@@ -62,6 +61,7 @@ class Cells(NamedTuple):
   mu: np.ndarray  # float32 [C]
   sigma: np.ndarray  # float32 [C]
   place: np.ndarray  # int [N], the cell of each row
+  rows: tuple[np.ndarray, np.ndarray]  # mu, sigma [N] of the rows themselves
 
   @classmethod
   def of(cls, mu: np.ndarray, log_sigma: np.ndarray) -> 'Cells':
@@ -73,15 +73,17 @@ class Cells(NamedTuple):
     sigma = np.exp(LEVEL * np.rint(log_sigma / LEVEL))
     rounded = np.rint(4 * mu / sigma) * sigma / 4 + 1j * sigma  # complex, as pairs are slow to sort
     kinds, place = np.unique(rounded, return_inverse=True)
-    return cls(kinds.real.astype(np.float32), kinds.imag.astype(np.float32), place)
+    return cls(kinds.real.astype(np.float32), kinds.imag.astype(np.float32), place, (mu, np.exp(log_sigma)))
 
-  def entropy(self, z: np.ndarray, rows: np.ndarray, rng: np.random.Generator, samples: int) -> float:
-    """-E log q(z) in nats of q = the mean of the rows' Normals, by `samples` of their z [N], drawn with replacement."""
+  def entropy(self, rows: np.ndarray, rng: np.random.Generator, samples: int) -> float:
+    """-E log q(z) in nats of q, the mean of the Normals of `rows`, by `samples` z ~ q."""
     counts = np.bincount(self.place[rows], minlength=len(self.mu))
     there = np.flatnonzero(counts)
     mu, sigma = self.mu[there], self.sigma[there]
     weights = (counts[there] / (len(rows) * math.sqrt(2 * math.pi) * sigma)).astype(np.float32)
-    drawn, density = z[rng.choice(rows, samples)].astype(np.float32), []
-    for part in np.array_split(drawn, -(-samples * len(there) // CHUNK)):
+    drawn = rng.choice(rows, samples)
+    z = (self.rows[0][drawn] + self.rows[1][drawn] * rng.standard_normal(samples)).astype(np.float32)
+    density = []
+    for part in np.array_split(z, -(-samples * len(there) // CHUNK)):
       density.append(np.exp(-0.5 * ((part[:, None] - mu) / sigma) ** 2) @ weights)
     return -float(np.log(np.concatenate(density), dtype=np.float64).mean())
