@@ -4,7 +4,8 @@
 
 The KL's own weight falls from 200 to 1 first, which the paper has not; in the variant `paper` it is 1.
 
-27 minutes with all metrics, one CPU core beside another run, three seeds: -ELBO 114.7 +- .1 nats, MIG .407 +- .023;
+27 minutes with all metrics, one CPU core beside another run; the last of three seeds ran on a slower processor, shared
+with more, for 90. -ELBO 114.7 +- .1 nats, MIG .407 +- .023;
 without the penalty, one seed, 110.9 and .337.
 """
 

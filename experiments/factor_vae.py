@@ -6,7 +6,8 @@ A training step is an update of the VAE and one of the discriminator, each with 
 come from the discriminator's batch too, where the paper draws a second one. The KL's own weight falls from 200 to 1
 first, which the paper has not; in the variant `paper` it is 1.
 
-38 minutes with all metrics, one CPU core beside another run; two seeds: -ELBO 110.9 nats, MIG .291 +- .053; with the
+38 minutes with all metrics, one CPU core beside another run; the second of two seeds ran on a slower processor, shared
+with more, for 110 without them. -ELBO 110.9 nats, MIG .291 +- .053; with the
 first, of .328, three latents follow x, y and scale; without the penalty 110.9 and .337.
 """
 
