@@ -139,6 +139,7 @@ def picture(path: str | os.PathLike) -> Target:
     raise UserError(f'{path} is all black: brightness is density, so make bright what is to have points')
 
   def sample(rng: np.random.Generator, n: int) -> np.ndarray:
+    """[n,2]: a pixel by its density, then a place in it."""
     # 'right' passes over pixels of no weight
     pixels = np.searchsorted(cumulative, rng.integers(cumulative[-1], size=n), side='right')
     row, column = np.divmod(pixels, width)
