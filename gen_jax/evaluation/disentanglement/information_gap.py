@@ -43,14 +43,14 @@ def mig_density(
   if log_sigma.shape != mu.shape:
     raise UserError(f'log_variances must have the shape {list(mu.shape)} of means; these have {list(log_sigma.shape)}')
   rng, sizes = np.random.default_rng(seed), v.max(0) + 1
+  rows_of = [[np.flatnonzero(column == value) for value in range(size)] for column, size in zip(v.T, sizes, strict=True)]
   information = np.empty((mu.shape[1], len(sizes)))
   for j in range(mu.shape[1]):
     cells = Cells.of(mu[:, j], log_sigma[:, j])
     everything = cells.entropy(np.arange(len(mu)), rng, samples)
-    for k, column in enumerate(v.T):
-      parts = [np.flatnonzero(column == value) for value in range(sizes[k])]
-      given = [cells.entropy(rows, rng, -(-samples // len(parts))) if len(rows) else 0.0 for rows in parts]
-      information[j, k] = everything - np.dot([len(rows) / len(column) for rows in parts], given)
+    for k, parts in enumerate(rows_of):
+      given = [cells.entropy(rows, rng, -(-samples // len(parts))) for rows in parts]
+      information[j, k] = everything - np.dot([len(rows) / len(mu) for rows in parts], given)
   gap = gaps(information) / np.log(sizes)
   return {'mig_density': float(gap.mean())} | {f'mig_density_{k}': float(g) for k, g in enumerate(gap)}
 
