@@ -9,7 +9,7 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from gen_jax import build, comparison, compilation_cache, drawing, drawing_games, memory, runs, settings
+from gen_jax import checks, comparison, compilation_cache, drawing, drawing_games, memory, runs, settings
 from gen_jax.errors import UserError
 from gen_jax.runs import Run, read_evaluation
 from gen_jax.stopwatch import Stopwatch
@@ -61,7 +61,7 @@ def train(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch | None = N
   `watch` times what comes before the first step.
   """
   watch = watch or Stopwatch()
-  build.check(config)
+  checks.check(config)
   watch.lap('data')
   if not parallel.is_main():
     train_and_show(config, workdir, watch)
@@ -89,7 +89,7 @@ def train_and_show(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch) 
 
 def benchmark(config: ConfigDict, steps: int, watch: Stopwatch) -> None:
   """Times at least `steps` training steps -> a table, and one line of JSON after it; writes no file."""
-  build.check(config)
+  checks.check(config)
   watch.lap('data')
   timing = measure(config, steps, watch)
   if parallel.is_main():
@@ -99,7 +99,7 @@ def benchmark(config: ConfigDict, steps: int, watch: Stopwatch) -> None:
 
 def evaluate(run: Run) -> None:
   """The evaluators on the test split -> evaluation.json, and a table; arrays -> evaluation.npz."""
-  build.check_evaluators(run.config, run.test, run.model)
+  checks.check_evaluators(run.config, run.test, run.model)
   found = evaluators(run.config, run.verbs(), run.test, run.config.test_examples, final=True)
   each = {name: found.pop(name) for name in list(found) if isinstance(found[name], np.ndarray)}
   path, step = run.workdir / 'evaluation.json', int(run.state.step)
@@ -176,7 +176,7 @@ def run(arguments: flags.FlagValues, config: ConfigDict, watch: Stopwatch) -> No
     benchmark(config, arguments.benchmark_steps, watch)
     return
   settings.check_same(workdir, settings.load_config(workdir), config)
-  build.check_values(config)
+  checks.check_values(config)
   opened = runs.load(workdir, arguments.checkpoint, config)
   options = {
     'sample': lambda: {key: arguments[key].value for key in ('number', 'label', 'seed', 'sampler', 'components')},

@@ -68,3 +68,10 @@ def small_config(kind: str = 'digits', **changes):
   config = experiment(default, changed=changes)('changed')
   config.experiment = 'small'
   return config
+
+
+def pixelcnn(likelihood='Categorical', data=None, **fields):
+  """Changes of a small config that make it a PixelCNN."""
+  network = {'name': 'GatedPixelCNN', 'features': 4, 'layers': 2, 'kernel': 3, 'hidden': 4}
+  model = {'name': 'PixelCNN', 'network': network, 'likelihood': {'name': likelihood}, **fields}
+  return {'data': data or {}, 'model': model, 'evals': ('terms',), 'best': '', 'batch_size': 8}

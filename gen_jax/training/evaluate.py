@@ -25,7 +25,7 @@ def evaluate(
   """{name: value} of `config.evals`, and of `config.final_evals` if `final`, on a split, or on `examples` of it."""
   batches = functools.partial(split_batches, config, data, examples)
   found = {}
-  for evaluator in build.evaluators(config, data, final).values():
+  for evaluator in build.evaluators(config, final).values():
     found.update(evaluator(verbs, batches, **keywords(evaluator, config, data, examples)))
   return found
 

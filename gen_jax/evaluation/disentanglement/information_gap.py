@@ -43,7 +43,7 @@ def mig_density(
   if log_sigma.shape != mu.shape:
     raise UserError(f'log_variances must have the shape {list(mu.shape)} of means; these have {list(log_sigma.shape)}')
   rng, sizes = np.random.default_rng(seed), v.max(0) + 1
-  rows_of = [[np.flatnonzero(column == value) for value in range(size)] for column, size in zip(v.T, sizes, strict=True)]
+  rows_of = [[np.flatnonzero(column == value) for value in range(n)] for column, n in zip(v.T, sizes, strict=True)]
   information = np.empty((mu.shape[1], len(sizes)))
   for j in range(mu.shape[1]):
     cells = Cells.of(mu[:, j], log_sigma[:, j])
