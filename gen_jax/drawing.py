@@ -18,6 +18,7 @@ from gen_jax.runs import Run
 from gen_jax.settings import nearest
 from gen_jax.training.evaluate import EVALUATION_BATCH, split_batches
 from gen_jax.types import Batch
+from gen_jax.verbs import asked
 from gen_jax.visualise import factors, figures, grids, plane, traversals
 
 DECODE_BATCH = 64
@@ -78,13 +79,14 @@ def sample(
     sample_mixture(run, number, seed, components)
     return
   require(run, 'sample')
-  verbs, batch = run.verbs(seed), {'row': np.arange(number, dtype=np.int32)}
+  verbs = run.verbs(seed)
   classes = verbs.classes
   if label is not None and not 0 <= label < classes:
     kind = f'has classes 0 to {classes - 1}' if classes else 'is not conditional'
     raise UserError(f'--label={label}: {type(run.model).__name__} {kind}')
-  if classes:
-    batch['label'] = batch['row'] % classes if label is None else np.full(number, label, np.int32)
+  batch = asked(np.arange(number, dtype=np.int32), classes)
+  if label is not None:
+    batch['label'] = np.full(number, label, np.int32)
   if run.test.levels == 0:
     save_arrays(run, 'samples', {'points': np.asarray(verbs.sample(batch)).reshape(number, -1)})
     return

@@ -13,6 +13,7 @@ from gen_jax.models import GAN
 from gen_jax.runs import Run
 from gen_jax.training.evaluate import split_batches
 from gen_jax.training.vanishing import LOSSES, generator_gradients
+from gen_jax.verbs import asked
 from gen_jax.visualise import figures, grids, points, vanishing
 
 SHOWN = 12  # images in a row
@@ -100,10 +101,8 @@ def frame_of_images(images: np.ndarray) -> bytes:
 def draw_neighbours(run: Run) -> None:
   """Samples, and below each the nearest training images in pixels -> figures/neighbours.png."""
   require(run, 'sample')
-  verbs, batch = run.verbs(), {'row': np.arange(SHOWN, dtype=np.int32)}
-  if verbs.classes:
-    batch['label'] = batch['row'] % verbs.classes
-  samples = pixels(run, verbs.sample(batch))
+  verbs = run.verbs()
+  samples = pixels(run, verbs.sample(asked(np.arange(SHOWN, dtype=np.int32), verbs.classes)))
   batches = split_batches(run.config, build.dataset(run.config, 'train'))
   training = np.concatenate([pixels(run, each['image'])[np.asarray(each['mask']) > 0] for each in batches])
   nearest, _ = nearest_neighbours(samples, training, 3)

@@ -6,7 +6,8 @@ import numpy as np
 
 from gen_jax.errors import UserError
 from gen_jax.evaluation import extractors
-from gen_jax.evaluation.samples import draw, is_binary, unit
+from gen_jax.evaluation.distances import precision_recall
+from gen_jax.evaluation.samples import NEIGHBOURS, draw, is_binary, unit
 from gen_jax.evaluation.terms import Batches
 
 PER_CLASS = 1000
@@ -25,6 +26,8 @@ def class_agreement(
   named_right, named_right_class_c: the share of samples that are named as the class asked for.
   named_right_data: the same of the split itself, a ceiling.
   within_class_variance_ratio: `within_class_variance` of the samples by that of the split.
+  within_class_precision, within_class_recall: by the classifier's features, of `per_class` samples of a class and the
+      split's images of it, k = 3, averaged over the classes that have at least four of either; none without such.
   classifier_hash: of the classifier's weights.
 
   A decoder's sample is E[x|z], so it stands beside the grey images, clipped to [0, 1]: the noise of binary pixels would
@@ -44,6 +47,8 @@ def class_agreement(
     yield f'named_right_class_{c}', float(right[asked == c].mean())
   yield 'named_right_data', float((judge.named(images) == labels).mean())
   yield 'within_class_variance_ratio', within_class_variance(samples, asked) / within_class_variance(images, labels)
+  for name, value in within_class_precision_recall(judge, samples, asked, images, labels).items():
+    yield f'within_class_{name}', value
   yield 'classifier_hash', judge.hash
 
 
@@ -55,6 +60,16 @@ def split(batches: Batches, value_range: Sequence[float]) -> tuple[np.ndarray, n
     images.append(unit(np.asarray(batch['image'])[there], value_range))
     labels.append(np.asarray(batch['label'])[there])
   return np.concatenate(images), np.concatenate(labels)
+
+
+def within_class_precision_recall(
+  judge: extractors.Extractor, samples: np.ndarray, asked: np.ndarray, images: np.ndarray, labels: np.ndarray
+) -> dict[str, float]:
+  """Precision and recall of samples of a class among the real images of it, averaged over the classes."""
+  fake, real = judge.features(samples), judge.features(images)
+  pairs = [(real[labels == c], fake[asked == c]) for c in np.unique(labels)]
+  found = [precision_recall(*pair, NEIGHBOURS) for pair in pairs if min(map(len, pair)) > NEIGHBOURS]
+  return {name: float(np.mean([of_class[name] for of_class in found])) for name in ('precision', 'recall') if found}
 
 
 def within_class_variance(images: np.ndarray, labels: np.ndarray) -> float:

@@ -10,6 +10,7 @@ from gen_jax.data.preprocess import to_uint8
 from gen_jax.evaluation.terms import Batches
 from gen_jax.settings import show
 from gen_jax.types import Batch
+from gen_jax.verbs import asked
 
 EXAMPLES = 2_000  # of the training split, at random
 SHOWN, POINTS = 100, 2_000  # what `fixed_noise` shows of images, and of points
@@ -70,6 +71,5 @@ def fixed_noise(verbs, batches: Batches, *, value_range: Sequence[float]) -> Ite
   shape = jax.eval_shape(lambda batch: batch['image'], next(batches())).shape[1:]
   points = shape == (1, 1, 2)
   rows = np.arange(POINTS if points else SHOWN, dtype=np.int32)
-  batch = {'row': rows} | ({'label': rows % verbs.classes} if verbs.classes else {})
-  samples = verbs.sample(batch)
+  samples = verbs.sample(asked(rows, verbs.classes))
   yield 'fixed_noise', np.asarray(jnp.reshape(samples, (-1, 2)) if points else to_uint8(samples, value_range))

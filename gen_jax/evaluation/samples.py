@@ -18,6 +18,7 @@ from gen_jax.evaluation.distances import frechet_from_moments, kernel_distance, 
 from gen_jax.evaluation.extractors import NETWORKS, Extractor, load
 from gen_jax.evaluation.terms import Batches
 from gen_jax.settings import show
+from gen_jax.verbs import asked
 from gen_jax.visualise.figures import write_bytes
 
 BATCH = 500
@@ -144,10 +145,8 @@ def draw(verbs, count: int, value_range: Sequence[float] = (0.0, 1.0)) -> np.nda
   """`count` samples [N,H,W,C] in [0, 1], of each class in turn where the model is conditional."""
   size, samples = min(BATCH, count), []
   for start in range(0, count, size):
-    batch = {'row': np.arange(start, start + size, dtype=np.int32)}  # all of one size, for which `sample` is compiled
-    if verbs.classes:
-      batch['label'] = batch['row'] % verbs.classes
-    samples.append(unit(verbs.sample(batch), value_range))
+    rows = np.arange(start, start + size, dtype=np.int32)  # all of one size, for which `sample` is compiled
+    samples.append(unit(verbs.sample(asked(rows, verbs.classes)), value_range))
   samples = np.concatenate(samples)[:count]
   if not np.isfinite(samples).all():
     raise UserError(f'{np.sum(~np.isfinite(samples).all((1, 2, 3)))} of {count} samples are not finite')

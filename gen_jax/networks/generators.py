@@ -6,7 +6,7 @@ beside z (Mirza & Osindero, 2014); 'batch_norm' gives every normalisation a scal
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -23,6 +23,20 @@ XAVIER = nn.initializers.variance_scaling(2.0, 'fan_avg', 'uniform')  # gain sqr
 def with_labels(z: jax.Array, labels: jax.Array | None, num_classes: int) -> jax.Array:
   """z [B,Z], and one-hot columns beside it where there are labels."""
   return z if labels is None else jnp.concatenate([z, jax.nn.one_hot(labels, num_classes)], axis=-1)
+
+
+def conditioned(
+  network: nn.Module, z: jax.Array, labels: jax.Array | None, train: bool
+) -> tuple[jax.Array, Callable[[jax.Array], jax.Array]]:
+  """(what the first layer takes, the normalisation and ReLU before each later one); one of the two knows the labels."""
+  by_norm = labels if network.condition == 'batch_norm' else None
+  if by_norm is None:
+    z = with_labels(z, labels, network.num_classes)
+
+  def activated(x: jax.Array) -> jax.Array:
+    return jax.nn.relu(BatchNorm(dtype=network.dtype)(x, train, by_norm, network.num_classes))
+
+  return z, activated
 
 
 def sizes_up_to(shape: Sequence[int], doublings: int) -> list[tuple[int, int]]:
@@ -66,13 +80,7 @@ class ConvGenerator(nn.Module):
   @nn.compact
   def __call__(self, z: jax.Array, labels: jax.Array | None, shape: Sequence[int], train: bool) -> jax.Array:
     """float32 in [-1, 1]; `train` normalises by the moments of the batch."""
-    by_norm = labels if self.condition == 'batch_norm' else None
-    if by_norm is None:
-      z = with_labels(z, labels, self.num_classes)
-
-    def activated(x: jax.Array) -> jax.Array:
-      return jax.nn.relu(BatchNorm(dtype=self.dtype)(x, train, by_norm, self.num_classes))
-
+    z, activated = conditioned(self, z, labels, train)
     sizes = sizes_up_to(shape, len(self.features))
     smallest = (*sizes[0], self.features[0])
     x = nn.Dense(math.prod(smallest), use_bias=False, kernel_init=SMALL, dtype=self.dtype)(z).reshape(-1, *smallest)
@@ -99,13 +107,7 @@ class ResNetGenerator(nn.Module):
   @nn.compact
   def __call__(self, z: jax.Array, labels: jax.Array | None, shape: Sequence[int], train: bool) -> jax.Array:
     """float32 in [-1, 1]; `train` normalises by the moments of the batch."""
-    by_norm = labels if self.condition == 'batch_norm' else None
-    if by_norm is None:
-      z = with_labels(z, labels, self.num_classes)
-
-    def activated(x: jax.Array) -> jax.Array:
-      return jax.nn.relu(BatchNorm(dtype=self.dtype)(x, train, by_norm, self.num_classes))
-
+    z, activated = conditioned(self, z, labels, train)
     conv = functools.partial(Conv, use_bias=False, dtype=self.dtype)
     sizes = sizes_up_to(shape, len(self.features))
     smallest = (*sizes[0], self.features[0])

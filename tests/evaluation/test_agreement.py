@@ -45,6 +45,7 @@ def test_the_data_themselves_agree_as_the_data_do_and_vary_as_they_do():
   found = dict(class_agreement(Repeats(images, labels), None, per_class=60, grey_batches=batches_of(images, labels)))
   assert found['named_right'] == pytest.approx(found['named_right_data']) and found['named_right'] > 0.85
   assert found['within_class_variance_ratio'] == pytest.approx(1.0)
+  assert found['within_class_precision'] == found['within_class_recall'] == 1
   assert found['classifier_hash'] == extractors.load().hash
   named = np.argmax(extractors.load().logits(images), -1)
   for c in range(10):
@@ -56,9 +57,13 @@ def test_a_model_that_ignores_its_class_and_one_that_draws_one_image():
   data = batches_of(images, labels)
   other = dict(class_agreement(Repeats(images, labels, shift=1), None, per_class=20, grey_batches=data))
   assert other['named_right'] < 0.05 and other['named_right_data'] > 0.85
+  assert other['within_class_recall'] < 0.2 and other['within_class_precision'] < 0.2
   one = types.SimpleNamespace(classes=10, sample=lambda batch: images[np.zeros(len(batch['row']), int)])
-  found = dict(class_agreement(one, None, per_class=2, grey_batches=data))
+  found = dict(class_agreement(one, None, per_class=4, grey_batches=data))
   assert found['named_right'] == pytest.approx(0.1) and found['within_class_variance_ratio'] == 0
+  assert found['within_class_recall'] < 0.01
+  few = dict(class_agreement(one, None, per_class=3, grey_batches=data))
+  assert 'named_right' in few and 'within_class_recall' not in few
 
 
 def test_the_variance_within_classes_is_that_of_a_class_and_not_between_them():
