@@ -13,6 +13,9 @@ from small import write_images
 
 import gen_jax
 import launch
+from gen_jax import checks, settings
+from gen_jax.training import loop
+from gen_jax.training.metrics import read_metrics
 
 EXPERIMENTS = sorted(path.stem for path in pathlib.Path('experiments').glob('*.py') if path.stem != 'common')
 VAE, GAN, PLANE = (f'--config=experiments/{name}.py:smoke' for name in ('vae', 'gan', 'gan_2d'))
@@ -57,16 +60,34 @@ def autoencoder(smoke):
   return smoke('autoencoder')
 
 
-@pytest.mark.parametrize('name', EXPERIMENTS)
+# those whose evaluators and figures are also of another one; to the report with the slow tests
+ALIKE = {'annealed_vae', 'beta_tcvae', 'dip_vae', 'factor_vae', 'flow_vae', 'iwae', 'vampprior'}
+ALIKE |= {'gan', 'sngan', 'wgan_gp'}
+
+
+@pytest.mark.parametrize('name', sorted(ALIKE))
+def test_experiments_that_are_alike_train(name, tmp_path):
+  config = settings.load_experiment(f'experiments/{name}.py:smoke')
+  checks.check(config)
+  _, done = loop.train(config, tmp_path)
+  records = read_metrics(tmp_path / 'metrics.jsonl')
+  assert done and records[-1]['step'] == 20 and any(f'validation/{quality(name)}' in record for record in records)
+
+
+def quality(name):
+  """A metric of every run of an experiment."""
+  return 'nll' if name == 'pixelcnn' else 'logit_fake' if 'gan' in name else 'squared_error'
+
+
+@pytest.mark.parametrize('name', [pytest.param(n, marks=[pytest.mark.slow] * (n in ALIKE)) for n in EXPERIMENTS])
 def test_every_experiment_runs_to_its_report(name, smoke):
   workdir = smoke(name)
   there = {path.name for path in workdir.iterdir()}
   assert {'config.json', 'checkpoints', 'metrics.jsonl', 'evaluation.json', 'figures', 'report.html'} <= there
   records = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
-  quality = 'nll' if name == 'pixelcnn' else 'logit_fake' if 'gan' in name else 'squared_error'
-  assert records[-1]['step'] == 20 and any(f'validation/{quality}' in record for record in records)
+  assert records[-1]['step'] == 20 and any(f'validation/{quality(name)}' in record for record in records)
   evaluation = json.loads((workdir / 'evaluation.json').read_text())
-  assert evaluation['split'] == 'test' and np.isfinite(evaluation[quality])
+  assert evaluation['split'] == 'test' and np.isfinite(evaluation[quality(name)])
   for figure in (workdir / 'figures').glob('*.png'):
     with Image.open(figure) as image:
       image.verify()
@@ -96,12 +117,11 @@ def test_the_figures_of_games(smoke, capsys, tmp_path):
 
 @pytest.mark.parametrize('name', EXPERIMENTS)
 def test_every_variant_is_a_config(name):
-  from gen_jax import settings
-
   path = f'experiments/{name}.py'
-  variants = settings.load_experiment(path).experiment and __import__(
-    f'experiments.{name}', fromlist=['get_config']
-  ).get_config.variants
+  variants = (
+    settings.load_experiment(path).experiment
+    and __import__(f'experiments.{name}', fromlist=['get_config']).get_config.variants
+  )
   assert {'default', 'smoke'} <= set(variants)
   for variant in variants:
     assert settings.load_experiment(f'{path}:{variant}').is_locked
@@ -338,33 +358,36 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'a loss of no game': (f'{GAN} --config.model.loss=minmax', "loss='minmax': choose one of minimax, non_saturating"),
   'a penalty beside batch norm': (f'{GAN} --config.model.penalty=r1', 'which batch normalisation couples'),
   'an ignored penalty': (
-    f'{GAN} --config.model.penalty=r1 --config.model.penalty_weight=0', 'penalty_weight=0: penalty='
+    f'{GAN} --config.model.penalty=r1 --config.model.penalty_weight=0',
+    'penalty_weight=0: penalty=',
   ),
   'a penalty that never comes': (f'{GAN} --config.model.penalty_every=4', 'penalty_every=4 has no penalty'),
   'a critic without a bound': (f'{GAN} --config.model.loss=wasserstein', "nothing bounds the critic's slope"),
   'clipping both players': (f'{GAN} --config.optimizer.clip_weights=.01', 'would clip the generator too'),
   'a GAN without labels': (
-    '--config=experiments/conditional_gan.py:smoke --config.data.name=sprites', 'sprites has no labels'
+    '--config=experiments/conditional_gan.py:smoke --config.data.name=sprites',
+    'sprites has no labels',
   ),
   'labels that the discriminator does not see': (f'{GAN} --config.model.conditional=True', 'LinearHead sees no labels'),
   'a head without a bound': (
-    f'{GAN} --config.model.loss=wasserstein --config.model.discriminator.norm=spectral', 'head.spectral=True'
+    f'{GAN} --config.model.loss=wasserstein --config.model.discriminator.norm=spectral',
+    'head.spectral=True',
   ),
   'labels of no conditional model': (f'{GAN} --config.model.head.name=ProjectionHead', 'ProjectionHead needs labels'),
   'a norm of another network': (
-    '--config=experiments/sngan.py:smoke --config.model.discriminator.norm=batch', 'ResNetDiscriminator knows spectral'
+    '--config=experiments/sngan.py:smoke --config.model.discriminator.norm=batch',
+    'ResNetDiscriminator knows spectral',
   ),
   'too many halvings': (
-    '--config=experiments/sngan.py:smoke --config.model.discriminator.halvings=5', 'nothing is left of images 28x28'
+    '--config=experiments/sngan.py:smoke --config.model.discriminator.halvings=5',
+    'nothing is left of images 28x28',
   ),
   'a condition without labels': (f'{GAN} --config.model.generator.condition=batch_norm', 'needs labels'),
   'a generator of images for points': (f'{PLANE} --config.model.generator.bounded=True', 'points have no bounds'),
   'an augmentation': (f"{GAN} --config.model.augment=('rotation',)", "'rotation' is unknown"),
   'a GAN of another range': (f'{GAN} --config.data.value_range=(0.0,1.0)', 'a GAN of images needs (-1.0, 1.0)'),
   'an evaluator of points': (f'{GAN} --config.evals=points', 'points needs points of a known distribution'),
-  'an evaluator of images': (
-    f'{PLANE} --config.evals=memorisation', 'memorisation needs images; ring holds points'
-  ),
+  'an evaluator of images': (f'{PLANE} --config.evals=memorisation', 'memorisation needs images; ring holds points'),
   'no extractors': (f'{GAN} --config.evals=frechet', 'digits-cnn.npz'),
   'no weights of Inception': (f'{GAN} --config.evals=inception_distances', "inception_weights='' is no file"),
   'points that are cropped': (f'{PLANE} --config.data.flip=True', 'data.flip=True'),
@@ -400,8 +423,6 @@ def test_an_experiment_that_is_not_right_itself(capsys, tmp_path):
 
 
 def test_fields_that_an_experiment_leaves_at_their_defaults_can_be_set(tmp_path):
-  from gen_jax import settings
-
   parse = lambda *arguments: settings.parse(['launch.py', *arguments], launch.define_flags())
   vae = '--config=experiments/vae.py'
   config = parse(vae, '--config.model.capacity=5', '--config.model.encoder.activation=tanh')
@@ -446,8 +467,6 @@ def test_a_missing_test_split_is_found_before_training(capsys, tmp_path):
 
 
 def test_a_workdir_has_one_trainer(capsys, trained):
-  from gen_jax import settings
-
   with settings.held(trained):
     said = fails(capsys, VAE, f'--workdir={trained}', '--config.model.latent_dim=2')
   assert 'is being trained by another process' in said
@@ -541,8 +560,8 @@ def test_checkpoints_that_are_not_there(capsys, trained):
 
 def test_verbs_and_labels_that_a_model_lacks(capsys, trained, autoencoder):
   assert '--label=3: VAE is not conditional' in fails(capsys, f'--workdir={trained}', '--mode=sample', '--label=3')
-  assert "Autoencoder" in fails(capsys, f'--workdir={autoencoder}', '--mode=sample')
-  assert "Autoencoder" in fails(capsys, f'--workdir={autoencoder}', '--mode=complete')
+  assert 'Autoencoder' in fails(capsys, f'--workdir={autoencoder}', '--mode=sample')
+  assert 'Autoencoder' in fails(capsys, f'--workdir={autoencoder}', '--mode=complete')
   assert 'has 10 latents, not 2' in fails(capsys, f'--workdir={autoencoder}', '--mode=plane')
   assert 'needs --others' in fails(capsys, f'--workdir={autoencoder}', '--mode=compare')
 
