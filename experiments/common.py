@@ -55,7 +55,7 @@ GAN_IMAGES = {  # Fashion-MNIST and MNIST for GANs; samples are measured by the 
   'batch_size': 64,
   'data': {'value_range': (-1.0, 1.0)},
   'ema_decay': 0.999,
-  'optimizer': {'learning_rate': 2e-4, 'b1': 0.5},
+  'optimizer': {'learning_rate': 1e-3, 'schedule': 'linear', 'b1': 0.0, 'b2': 0.99},
   'evals': ('game', 'fixed_noise'),
   'log_every': 100,
   'eval_every': 1_000,
