@@ -33,8 +33,11 @@ get_config = experiment(
     'data': {'size': 64},
     'model': {
       'generator': {'features': (1024, 512, 256, 128), 'kernel': 5},
-      'discriminator': {'features': (64, 128, 256, 512), 'kernel': 5},
+      'discriminator': {'features': (64, 128, 256, 512), 'kernel': 5, 'norm': 'batch'},
+      'penalty': 'none',
+      'penalty_every': 1,
     },
+    'optimizer': {'learning_rate': 2e-4, 'schedule': 'constant', 'b1': 0.5, 'b2': 0.999},
   },
   smoke={'model': {'generator': {'features': (8, 8)}, 'discriminator': {'features': (8, 8)}}},
 )

@@ -18,7 +18,7 @@ get_config = experiment(
         'head': {'name': 'LinearHead', 'spectral': True},
         'loss': 'hinge',
       },
-      'optimizer': {'b1': 0.0, 'b2': 0.9},
+      'optimizer': {'learning_rate': 2e-4, 'b2': 0.9},
     },
   ),
   mnist={'data': MNIST, **MEASURED},
@@ -31,7 +31,6 @@ get_config = experiment(
       'discriminator': {'features': (128, 128, 128, 128)},
       'critic_steps': 5,
     },
-    'optimizer': {'schedule': 'linear'},
   },
   smoke={'model': {'generator': {'features': (8, 8)}, 'discriminator': {'features': (8, 8, 8)}}},
 )

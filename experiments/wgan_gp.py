@@ -13,8 +13,8 @@ get_config = experiment(
       'data': {'name': 'digits', 'size': 28},
       'model': {
         'name': 'GAN',
-        'generator': {'name': 'ConvGenerator', 'features': (128, 64)},
-        'discriminator': {'name': 'ConvDiscriminator', 'features': (64, 128), 'norm': 'none'},
+        'generator': {'name': 'ConvGenerator', 'features': (128, 64, 32)},
+        'discriminator': {'name': 'ConvDiscriminator', 'features': (32, 64, 128), 'norm': 'none'},
         'loss': 'wasserstein',
         'penalty': 'wgan_gp',
         'critic_steps': 5,
@@ -33,7 +33,7 @@ get_config = experiment(
       'generator': {'name': 'ResNetGenerator', 'features': (128, 128, 128)},
       'discriminator': {'name': 'ResNetDiscriminator', 'norm': 'none'},
     },
-    'optimizer': {'learning_rate': 2e-4, 'schedule': 'linear', 'b1': 0.0, 'b2': 0.9},
+    'optimizer': {'learning_rate': 2e-4, 'b1': 0.0},
   },
   smoke={'model': {'generator': {'features': (8, 8)}, 'discriminator': {'features': (8, 8)}, 'critic_steps': 2}},
 )
