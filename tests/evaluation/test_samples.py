@@ -322,9 +322,11 @@ def test_calibration_on_mnist():
       print(kind, name, ' '.join(f'{key} {value:.4g}' for key, value in values.items()))
     distances = np.array([found[name]['frechet_over_trace'] for name in CALIBRATION])
     wanted = np.array([row[column] for row in CALIBRATION.values()]) / (46, 635)[column]
-    ratio = distances / wanted
-    # one architecture differs by .53 to 1.27 between two seeds; two, and one that has seen binary images, by more
-    assert (ratio > (0.5, 0.3)[column]).all() and (ratio < (2, 3)[column]).all(), dict(zip(found, ratio, strict=False))
+    ratio = dict(zip(CALIBRATION, distances / wanted, strict=True))
+    # one architecture differs by .53 to 1.27 between two seeds; this CNN is another one, and blurs more of a blur
+    least, most = ((0.53, 1.27), (0.5, 1.5))[column]
+    assert (0.53, 0.3)[column] < ratio.pop('blur 1') < most
+    assert least < min(ratio.values()) and max(ratio.values()) < most, ratio
     assert spearmanr(distances, wanted).statistic > (0.95, 0.84)[column]
     floor = found['test']
     assert 0.001 < floor['frechet_over_trace'] < 0.0025 and abs(floor['kernel']) < 4 * floor['kernel_stderr'] < 0.01
