@@ -51,9 +51,17 @@ SPRITES = {  # the networks of Burgess et al. (2018), a schedule of minutes
   'validation_examples': 2_000,
   'test_examples': 20_000,
 }
-GAN_IMAGES = {  # Fashion-MNIST and MNIST for GANs; samples are measured by the frozen extractors
+GAN_IMAGES = {  # GANs of embedded digits; MNIST and Fashion-MNIST are as large
   'batch_size': 64,
-  'data': {'value_range': (-1.0, 1.0)},
+  'steps': 5_000,
+  'data': {'name': 'digits', 'size': 28, 'value_range': (-1.0, 1.0)},
+  'model': {
+    'name': 'GAN',
+    # three layers, after which a unit sees 22 pixels: two see strokes, and their samples are no digits
+    'generator': {'name': 'ConvGenerator', 'features': (128, 64, 32)},
+    'discriminator': {'name': 'ConvDiscriminator', 'features': (32, 64, 128), 'norm': 'none'},
+    'latent_dim': 100,
+  },
   'ema_decay': 0.999,
   'optimizer': {'learning_rate': 1e-3, 'schedule': 'linear', 'b1': 0.0, 'b2': 0.99},
   'evals': ('game', 'fixed_noise'),

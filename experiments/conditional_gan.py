@@ -9,14 +9,9 @@ get_config = experiment(
   default=merged(
     GAN_IMAGES,
     {
-      'steps': 5_000,
-      'data': {'name': 'digits', 'size': 28},
       'model': {
-        'name': 'GAN',
-        'generator': {'name': 'ConvGenerator', 'features': (128, 64, 32), 'condition': 'batch_norm'},
-        'discriminator': {'name': 'ConvDiscriminator', 'features': (32, 64, 128), 'norm': 'none'},
+        'generator': {'condition': 'batch_norm'},
         'head': {'name': 'ProjectionHead'},
-        'latent_dim': 100,
         'conditional': True,
         'penalty': 'r1',
         'penalty_weight': 0.3,

@@ -7,23 +7,7 @@
 from experiments.common import GAN_IMAGES, MEASURED, MNIST, experiment, merged
 
 get_config = experiment(
-  default=merged(
-    GAN_IMAGES,
-    {
-      'steps': 5_000,
-      'data': {'name': 'digits', 'size': 28},
-      'model': {
-        'name': 'GAN',
-        # three layers, after which one unit sees 22 pixels: two see strokes, and their samples are no digits
-        'generator': {'name': 'ConvGenerator', 'features': (128, 64, 32)},
-        'discriminator': {'name': 'ConvDiscriminator', 'features': (32, 64, 128), 'norm': 'none'},
-        'latent_dim': 100,
-        'penalty': 'r1',
-        'penalty_weight': 0.3,
-        'penalty_every': 4,
-      },
-    },
-  ),
+  default=merged(GAN_IMAGES, {'model': {'penalty': 'r1', 'penalty_weight': 0.3, 'penalty_every': 4}}),
   mnist={'steps': 20_000, 'data': MNIST, **MEASURED},
   fashion_mnist={'steps': 20_000, 'data': {**MNIST, 'name': 'fashion_mnist'}, **MEASURED},
   paper={  # Radford et al. (2016), their noise uniform instead of normal; not run

@@ -9,13 +9,11 @@ get_config = experiment(
   default=merged(
     GAN_IMAGES,
     {
-      'steps': 5_000,
-      'data': {'name': 'digits', 'size': 28},
       'model': {
-        'name': 'GAN',
         'generator': {'name': 'ResNetGenerator', 'features': (64, 64)},
-        'discriminator': {'name': 'ResNetDiscriminator', 'features': (64, 64, 64)},
+        'discriminator': {'name': 'ResNetDiscriminator', 'features': (64, 64, 64), 'norm': 'spectral'},
         'head': {'name': 'LinearHead', 'spectral': True},
+        'latent_dim': 128,
         'loss': 'hinge',
       },
       'optimizer': {'learning_rate': 2e-4, 'b2': 0.9},

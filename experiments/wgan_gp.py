@@ -9,16 +9,7 @@ get_config = experiment(
   default=merged(
     GAN_IMAGES,
     {
-      'steps': 5_000,
-      'data': {'name': 'digits', 'size': 28},
-      'model': {
-        'name': 'GAN',
-        'generator': {'name': 'ConvGenerator', 'features': (128, 64, 32)},
-        'discriminator': {'name': 'ConvDiscriminator', 'features': (32, 64, 128), 'norm': 'none'},
-        'loss': 'wasserstein',
-        'penalty': 'wgan_gp',
-        'critic_steps': 5,
-      },
+      'model': {'latent_dim': 128, 'loss': 'wasserstein', 'penalty': 'wgan_gp', 'critic_steps': 5},
       'optimizer': {'learning_rate': 1e-4, 'b1': 0.5, 'b2': 0.9},
     },
   ),
