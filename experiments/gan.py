@@ -6,10 +6,14 @@
 
 from experiments.common import GAN_IMAGES, MEASURED, MNIST, experiment, merged
 
+UNPENALIZED = {'penalty': 'none', 'penalty_every': 1}
+RADFORD = {'learning_rate': 2e-4, 'schedule': 'constant', 'b1': 0.5, 'b2': 0.999}
+
 get_config = experiment(
   default=merged(GAN_IMAGES, {'model': {'penalty': 'r1', 'penalty_weight': 0.3, 'penalty_every': 4}}),
   mnist={'steps': 20_000, 'data': MNIST, **MEASURED},
   fashion_mnist={'steps': 20_000, 'data': {**MNIST, 'name': 'fashion_mnist'}, **MEASURED},
+  plain={'model': UNPENALIZED, 'optimizer': RADFORD},  # the game as it is; mnist,plain
   paper={  # Radford et al. (2016), their noise uniform instead of normal; not run
     'batch_size': 128,
     'steps': 100_000,
@@ -18,10 +22,9 @@ get_config = experiment(
     'model': {
       'generator': {'features': (1024, 512, 256, 128), 'kernel': 5},
       'discriminator': {'features': (64, 128, 256, 512), 'kernel': 5, 'norm': 'batch'},
-      'penalty': 'none',
-      'penalty_every': 1,
+      **UNPENALIZED,
     },
-    'optimizer': {'learning_rate': 2e-4, 'schedule': 'constant', 'b1': 0.5, 'b2': 0.999},
+    'optimizer': RADFORD,
   },
   smoke={'model': {'generator': {'features': (8, 8)}, 'discriminator': {'features': (8, 8)}}},
 )
