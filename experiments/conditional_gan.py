@@ -3,7 +3,7 @@
     python launch.py --config=experiments/conditional_gan.py[:mnist]
 """
 
-from experiments.common import GAN_IMAGES, MEASURED, MNIST, experiment, merged
+from experiments.common import GAN_IMAGES, MEASURED, MNIST, UNPENALIZED, experiment, merged
 
 get_config = experiment(
   default=merged(
@@ -37,8 +37,7 @@ get_config = experiment(
       'latent_dim': 128,
       'loss': 'hinge',
       'critic_steps': 5,
-      'penalty': 'none',
-      'penalty_every': 1,
+      **UNPENALIZED,
     },
     'optimizer': {'learning_rate': 2e-4, 'b2': 0.9},
   },

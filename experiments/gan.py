@@ -1,20 +1,19 @@
-"""DCGAN: images from Gaussian noise, by a discriminator and a generator that play against each other.
+"""A GAN of images: the convolutions of DCGAN, a discriminator that a penalty holds in place of batch normalisation.
 
     python launch.py --config=experiments/gan.py[:mnist|fashion_mnist]
-    python launch.py --config=experiments/gan.py --config.model.loss=minimax        # the lecture's, log(1 - D)
+    python launch.py --config=experiments/gan.py:plain --config.model.loss=minimax    # the lecture's, log(1 - D)
 """
 
-from experiments.common import GAN_IMAGES, MEASURED, MNIST, experiment, merged
+from experiments.common import GAN_IMAGES, MEASURED, MNIST, UNPENALIZED, experiment, merged
 
-UNPENALIZED = {'penalty': 'none', 'penalty_every': 1}
 RADFORD = {'learning_rate': 2e-4, 'schedule': 'constant', 'b1': 0.5, 'b2': 0.999}
 
 get_config = experiment(
   default=merged(GAN_IMAGES, {'model': {'penalty': 'r1', 'penalty_weight': 0.3, 'penalty_every': 4}}),
   mnist={'steps': 20_000, 'data': MNIST, **MEASURED},
   fashion_mnist={'steps': 10_000, 'data': {**MNIST, 'name': 'fashion_mnist'}, **MEASURED},
-  plain={'model': UNPENALIZED, 'optimizer': RADFORD},  # the game as it is; mnist,plain
-  paper={  # Radford et al. (2016), their noise uniform instead of normal; not run
+  plain={'model': UNPENALIZED, 'optimizer': RADFORD},  # the game alone, mnist,plain
+  paper={  # DCGAN (Radford et al., 2016), the noise uniform instead of normal; not run
     'batch_size': 128,
     'steps': 100_000,
     'ema_decay': 0.0,

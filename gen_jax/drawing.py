@@ -13,12 +13,12 @@ from gen_jax.data.preprocess import to_uint8
 from gen_jax.distributions import sample_rows, standard_normal
 from gen_jax.errors import UserError
 from gen_jax.evaluation import mixture
+from gen_jax.evaluation.terms import asked
 from gen_jax.networks import StandardNormal
 from gen_jax.runs import Run
 from gen_jax.settings import nearest
 from gen_jax.training.evaluate import EVALUATION_BATCH, split_batches
 from gen_jax.types import Batch
-from gen_jax.verbs import asked
 from gen_jax.visualise import factors, figures, grids, plane, traversals
 
 DECODE_BATCH = 64
@@ -86,7 +86,7 @@ def sample(
     raise UserError(f'--label={label}: {type(run.model).__name__} {kind}')
   batch = asked(np.arange(number, dtype=np.int32), classes)
   if label is not None:
-    batch['label'] = np.full(number, label, np.int32)
+    batch = {**batch, 'label': np.full(number, label, np.int32)}
   if run.test.levels == 0:
     save_arrays(run, 'samples', {'points': np.asarray(verbs.sample(batch)).reshape(number, -1)})
     return

@@ -9,11 +9,11 @@ from gen_jax.drawing import pixels, require, test_batches
 from gen_jax.errors import UserError
 from gen_jax.evaluation.points import draw as draw_points
 from gen_jax.evaluation.samples import nearest_neighbours
+from gen_jax.evaluation.terms import asked
 from gen_jax.models import GAN
 from gen_jax.runs import Run
 from gen_jax.training.evaluate import split_batches
 from gen_jax.training.vanishing import LOSSES, generator_gradients
-from gen_jax.verbs import asked
 from gen_jax.visualise import figures, grids, points, vanishing
 
 SHOWN = 12  # images in a row

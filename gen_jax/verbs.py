@@ -5,23 +5,17 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import numpy as np
 
 from gen_jax import randomness
 from gen_jax.errors import UserError
 from gen_jax.training.state import TrainState
-from gen_jax.types import Batch, Model
+from gen_jax.types import Model
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def apply(model: Model, verb: str | Callable, variables: Any, key: jax.Array, *arguments: Any) -> Any:
   """Compiled once for each model and verb, not for each state."""
   return model.apply(variables, *arguments, rngs=key, method=verb)
-
-
-def asked(rows: np.ndarray, classes: int) -> Batch:
-  """The batch that `sample` takes: rows int32 [B], and of each class in turn where there are classes."""
-  return {'row': rows} | ({'label': rows % classes} if classes else {})
 
 
 class Verbs:

@@ -18,7 +18,7 @@ from gen_jax.training import loop
 from gen_jax.training.metrics import read_metrics
 
 EXPERIMENTS = sorted(path.stem for path in pathlib.Path('experiments').glob('*.py') if path.stem != 'common')
-VAE, GAN, PLANE = (f'--config=experiments/{name}.py:smoke' for name in ('vae', 'gan', 'gan_2d'))
+VAE, GAN, PLANE = (f'--config=experiments/{name}smoke' for name in ('vae.py:', 'gan.py:plain,', 'gan_2d.py:'))
 
 
 def fails(capsys, *arguments):
@@ -356,7 +356,10 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'components': ('--components=0', '--components=0: '),
   'no critic steps': (f'{GAN} --config.model.critic_steps=0', 'config.model.critic_steps=0: must be above 0'),
   'a loss of no game': (f'{GAN} --config.model.loss=minmax', "loss='minmax': choose one of minimax, non_saturating"),
-  'a penalty beside batch norm': (f'{GAN} --config.model.penalty=r1', 'which batch normalisation couples'),
+  'a penalty beside batch norm': (
+    f'{GAN} --config.model.penalty=r1 --config.model.discriminator.norm=batch',
+    'which batch normalisation couples',
+  ),
   'an ignored penalty': (
     f'{GAN} --config.model.penalty=r1 --config.model.penalty_weight=0',
     'penalty_weight=0: penalty=',

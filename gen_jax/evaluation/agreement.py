@@ -27,7 +27,8 @@ def class_agreement(
   named_right_data: the same of the split itself, a ceiling.
   within_class_variance_ratio: `within_class_variance` of the samples by that of the split.
   within_class_precision, within_class_recall: by the classifier's features, of `per_class` samples of a class and the
-      split's images of it, k = 3, averaged over the classes that have at least four of either; none without such.
+      split's images of it, k = 3, averaged over the classes that have at least four of both; none without such.
+      They depend on the counts: compare at the same ones.
   classifier_hash: of the classifier's weights.
 
   A decoder's sample is E[x|z], so it stands beside the grey images, clipped to [0, 1]: the noise of binary pixels would
@@ -41,13 +42,14 @@ def class_agreement(
   samples = draw(verbs, per_class * judge.classes, value_range)
   asked = np.arange(len(samples)) % judge.classes
   images, labels = split(batches if is_binary(samples) else grey_batches, value_range)
-  right = judge.named(samples) == asked
+  (said, fake), (said_of_images, real) = judge.outputs(samples), judge.outputs(images)
+  right = said.argmax(-1) == asked
   yield 'named_right', float(right.mean())
   for c in range(judge.classes):
     yield f'named_right_class_{c}', float(right[asked == c].mean())
-  yield 'named_right_data', float((judge.named(images) == labels).mean())
+  yield 'named_right_data', float((said_of_images.argmax(-1) == labels).mean())
   yield 'within_class_variance_ratio', within_class_variance(samples, asked) / within_class_variance(images, labels)
-  for name, value in within_class_precision_recall(judge, samples, asked, images, labels).items():
+  for name, value in within_class_precision_recall(fake, asked, real, labels).items():
     yield f'within_class_{name}', value
   yield 'classifier_hash', judge.hash
 
@@ -63,10 +65,9 @@ def split(batches: Batches, value_range: Sequence[float]) -> tuple[np.ndarray, n
 
 
 def within_class_precision_recall(
-  judge: extractors.Extractor, samples: np.ndarray, asked: np.ndarray, images: np.ndarray, labels: np.ndarray
+  fake: np.ndarray, asked: np.ndarray, real: np.ndarray, labels: np.ndarray
 ) -> dict[str, float]:
-  """Precision and recall of samples of a class among the real images of it, averaged over the classes."""
-  fake, real = judge.features(samples), judge.features(images)
+  """Of features of samples [N,d] of a class among those of real images [M,d] of it, averaged over the classes."""
   pairs = [(real[labels == c], fake[asked == c]) for c in np.unique(labels)]
   found = [precision_recall(*pair, NEIGHBOURS) for pair in pairs if min(map(len, pair)) > NEIGHBOURS]
   return {name: float(np.mean([of_class[name] for of_class in found])) for name in ('precision', 'recall') if found}

@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen_jax.data.preprocess import to_uint8
-from gen_jax.evaluation.terms import Batches
+from gen_jax.evaluation.terms import Batches, asked
 from gen_jax.settings import show
 from gen_jax.types import Batch
-from gen_jax.verbs import asked
 
 EXAMPLES = 2_000  # of the training split, at random
 SHOWN, POINTS = 100, 2_000  # what `fixed_noise` shows of images, and of points

@@ -16,9 +16,8 @@ from gen_jax.data.preprocess import to_uint8
 from gen_jax.errors import UserError
 from gen_jax.evaluation.distances import frechet_from_moments, kernel_distance, moments, precision_recall
 from gen_jax.evaluation.extractors import NETWORKS, Extractor, load
-from gen_jax.evaluation.terms import Batches
+from gen_jax.evaluation.terms import Batches, asked
 from gen_jax.settings import show
-from gen_jax.verbs import asked
 from gen_jax.visualise.figures import write_bytes
 
 BATCH = 500

@@ -10,6 +10,11 @@ from gen_jax.types import Batch
 Batches = Callable[[], Iterator[Batch]]
 
 
+def asked(rows: np.ndarray, classes: int) -> Batch:
+  """The batch that `sample` takes: rows int32 [B], and of each class in turn where there are classes."""
+  return {'row': rows} | ({'label': rows % classes} if classes else {})
+
+
 def masked_sum(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
   """The sum over the rows [B, ...] that `mask` [B] keeps, in float64."""
   return np.einsum('b...,b->...', np.asarray(x, np.float64), np.asarray(mask, np.float64))

@@ -22,7 +22,10 @@ EVALUATION_BATCH = 256
 def evaluate(
   config: ConfigDict, verbs: Verbs, data: Dataset, examples: int, final: bool = False
 ) -> dict[str, float | str | np.ndarray]:
-  """{name: value} of `config.evals`, and of `config.final_evals` if `final`, on a split, or on `examples` of it."""
+  """{name: value} of `config.evals`, and of `config.final_evals` if `final`, on a split, or on `examples` of it.
+
+  Whether data and model are such as the evaluators need is said before, by `checks.check_evaluators`.
+  """
   batches = functools.partial(split_batches, config, data, examples)
   found = {}
   for evaluator in build.evaluators(config, final).values():

@@ -6,6 +6,7 @@ import numpy as np
 from gen_jax.data.batches import evaluation_batches
 from gen_jax.data.dataset import from_arrays
 from gen_jax.evaluation import active_units, terms
+from gen_jax.evaluation.terms import asked
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (23, 2, 2, 1), np.uint8)
 DATA = from_arrays({'image': IMAGES})
@@ -57,3 +58,9 @@ def test_padding_does_not_count_as_examples():
   two = from_arrays({'image': np.array([0, 1], np.uint8).reshape(2, 1, 1, 1)})
   quarter = type('Quarter', (), {'encode': staticmethod(lambda batch: batch['image'].reshape(-1, 1) / 4)})
   assert dict(active_units(quarter, functools.partial(evaluation_batches, two, as_floats, 64))) == {'active_units': 1.0}
+
+
+def test_each_class_is_asked_for_in_turn_where_there_are_classes():
+  rows = np.arange(4, 9)
+  assert set(asked(rows, 0)) == {'row'} and asked(rows, 3)['row'] is rows
+  np.testing.assert_array_equal(asked(rows, 3)['label'], [1, 2, 0, 1, 2])
