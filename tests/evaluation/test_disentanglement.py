@@ -321,3 +321,21 @@ def test_ranking_needs_runs_of_the_same_images():
   ):
     with pytest.raises(UserError, match=said):
       disentanglement.udr(*arguments)
+
+
+def test_the_area_is_that_of_the_curve_with_ties_and_values_that_do_not_occur():
+  from sklearn.metrics import roc_auc_score
+
+  rng = np.random.default_rng(0)
+  probabilities, values = rng.integers(0, 4, (12, 4)) / 4, rng.integers(0, 3, 12)
+
+  class Model:
+    classes_ = np.arange(4)  # of which 3 does not occur
+
+    @staticmethod
+    def predict_proba(codes):
+      return probabilities
+
+  expected = np.mean([roc_auc_score(values == c, probabilities[:, c]) for c in range(3)])
+  assert explicitness.area(Model, None, values) == pytest.approx(expected, abs=1e-12)
+  assert explicitness.area(Model, None, np.ones(12, int)) == 0.5
