@@ -7,8 +7,8 @@ come from the discriminator's batch too, where the paper draws a second one. The
 first, which the paper has not; in the variant `paper` it is 1.
 
 38 minutes with all metrics, one CPU core beside another run; the second and the third seed, on a slower processor, 60
-to 110 without them. Over the three -ELBO 110.9 +- .0 nats, MIG .303 +- .043, DCI (fast) .343 +- .067; with the first three latents
-follow x, y and scale. Without the penalty 110.9, .337 and .299.
+to 110 without them. Over the three -ELBO 110.9 +- .0 nats, MIG .303 +- .043, DCI (fast) .343 +- .067; with the first
+three latents follow x, y and scale. Without the penalty 110.9, .337 and .299.
 """
 
 from experiments.common import LOCATELLO, SPRITES, experiment, merged
