@@ -60,7 +60,7 @@ GAN_IMAGES = {  # GANs of embedded digits; MNIST and Fashion-MNIST are as large
     # three layers, after which a unit sees 22 pixels: two see strokes, and their samples are no digits
     'generator': {'name': 'ConvGenerator', 'features': (128, 64, 32)},
     'discriminator': {'name': 'ConvDiscriminator', 'features': (32, 64, 128), 'norm': 'none'},
-    'latent_dim': 100,
+    'latent_dim': 32,
   },
   'ema_decay': 0.999,
   'optimizer': {'learning_rate': 1e-3, 'schedule': 'linear', 'b1': 0.0, 'b2': 0.99},

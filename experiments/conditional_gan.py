@@ -12,6 +12,7 @@ get_config = experiment(
       'model': {
         'generator': {'condition': 'batch_norm'},
         'head': {'name': 'ProjectionHead'},
+        'latent_dim': 100,
         'conditional': True,
         'penalty': 'r1',
         'penalty_weight': 0.3,

@@ -21,6 +21,7 @@ get_config = experiment(
     'model': {
       'generator': {'features': (1024, 512, 256, 128), 'kernel': 5},
       'discriminator': {'features': (64, 128, 256, 512), 'kernel': 5, 'norm': 'batch'},
+      'latent_dim': 100,
       **UNPENALIZED,
     },
     'optimizer': RADFORD,

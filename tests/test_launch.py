@@ -13,7 +13,7 @@ from small import write_images
 
 import gen_jax
 import launch
-from gen_jax import checks, settings
+from gen_jax import checks, modes, settings
 from gen_jax.training import loop
 from gen_jax.training.metrics import read_metrics
 
@@ -282,12 +282,16 @@ def test_runs_side_by_side(trained, capsys, tmp_path):
 
 @pytest.fixture(scope='module')
 def compared(tmp_path_factory):
-  """Runs of one sample and of two, the latter with two seeds."""
+  """Runs of one sample and of two, the latter with two seeds; evaluated, not drawn."""
   folder, found = tmp_path_factory.mktemp('compared'), {}
   for k, seed in ((1, 0), (2, 0), (2, 1)):
     options = (f'--config.model.samples={k}', f'--config.seed={seed}', '--config.best=', '--config.data.size=8')
-    found[k, seed] = folder / f'{k}_{seed}'
-    runs('--config=experiments/iwae.py:smoke', f'--workdir={found[k, seed]}', *options)
+    options += ('--config.model.encoder.hidden=(8,)', '--config.model.decoder.hidden=(8,)')
+    config = settings.parse(['launch.py', '--config=experiments/iwae.py:smoke', *options], launch.define_flags())
+    found[k, seed] = workdir = folder / f'{k}_{seed}'
+    settings.claim(workdir, config)
+    loop.train(config, workdir)
+    modes.evaluate(gen_jax.load(workdir))
   return found
 
 
@@ -446,8 +450,6 @@ def test_fields_that_an_experiment_leaves_at_their_defaults_can_be_set(tmp_path)
 
 
 def test_every_mode_is_described():
-  from gen_jax import modes
-
   assert {'train', 'benchmark', *modes.MODES} == set(launch.MODES)
 
 
