@@ -70,7 +70,7 @@ GAN_IMAGES = {  # GANs of embedded digits; MNIST and Fashion-MNIST are as large
   'save_every': 1_000,
   'validation_examples': 2_000,
 }
-UNPENALIZED = {'penalty': 'none', 'penalty_every': 1}
+UNPENALIZED = {'penalty': 'none', 'penalty_weight': 0.0, 'penalty_every': 1}
 MEASURED = {  # samples of a set whose extractors there are; the best by the Frechet distance
   'evals': ('frechet', 'game', 'fixed_noise'),
   'best': 'frechet_over_trace_cnn',

@@ -9,7 +9,13 @@ get_config = experiment(
   default=merged(
     GAN_IMAGES,
     {
-      'model': {'latent_dim': 128, 'loss': 'wasserstein', 'penalty': 'wgan_gp', 'critic_steps': 5},
+      'model': {
+        'latent_dim': 128,
+        'loss': 'wasserstein',
+        'penalty': 'wgan_gp',
+        'penalty_weight': 10.0,
+        'critic_steps': 5,
+      },
       'optimizer': {'learning_rate': 1e-4, 'b1': 0.5, 'b2': 0.9},
     },
   ),

@@ -224,8 +224,10 @@ def check_gan(config: ConfigDict, game: models.GAN, data: Dataset) -> None:
   norm = getattr(game.discriminator, 'norm', 'none')
   if game.penalty == 'none' and game.penalty_every > 1:
     raise UserError(f"config.model.penalty='none': penalty_every={game.penalty_every} has no penalty; choose one")
+  if game.penalty == 'none' and game.penalty_weight > 0:
+    raise UserError(f"config.model.penalty='none': penalty_weight={game.penalty_weight} has no penalty; choose one")
   if game.penalty != 'none' and game.penalty_weight == 0:
-    raise UserError(f'config.model.penalty_weight=0: penalty={game.penalty!r} would be ignored; choose none')
+    raise UserError(f'config.model.penalty_weight=0: penalty={game.penalty!r} needs a weight, or choose none')
   if game.penalty != 'none' and norm == 'batch':
     raise UserError(
       f'config.model.penalty={game.penalty!r}: takes the gradient of each example alone, which batch normalisation '

@@ -361,13 +361,14 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'no critic steps': (f'{GAN} --config.model.critic_steps=0', 'config.model.critic_steps=0: must be above 0'),
   'a loss of no game': (f'{GAN} --config.model.loss=minmax', "loss='minmax': choose one of minimax, non_saturating"),
   'a penalty beside batch norm': (
-    f'{GAN} --config.model.penalty=r1 --config.model.discriminator.norm=batch',
+    f'{GAN} --config.model.penalty=r1 --config.model.penalty_weight=1 --config.model.discriminator.norm=batch',
     'which batch normalisation couples',
   ),
   'an ignored penalty': (
     f'{GAN} --config.model.penalty=r1 --config.model.penalty_weight=0',
     'penalty_weight=0: penalty=',
   ),
+  'a weight of no penalty': (f'{GAN} --config.model.penalty_weight=10', 'penalty_weight=10.0 has no penalty'),
   'a penalty that never comes': (f'{GAN} --config.model.penalty_every=4', 'penalty_every=4 has no penalty'),
   'a critic without a bound': (f'{GAN} --config.model.loss=wasserstein', "nothing bounds the critic's slope"),
   'clipping both players': (f'{GAN} --config.optimizer.clip_weights=.01', 'would clip the generator too'),

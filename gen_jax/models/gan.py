@@ -41,7 +41,7 @@ class GAN(nn.Module):
   latent_dim: int = 128
   loss: str = 'non_saturating'
   penalty: str = 'none'
-  penalty_weight: float = 10.0
+  penalty_weight: float = 0.0
   penalty_every: int = 1
   drift: float = 0.0
   critic_steps: int = 1

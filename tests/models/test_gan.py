@@ -19,11 +19,11 @@ IMAGES = {
   'plain': GAN(networks.ConvGenerator((8,)), networks.ConvDiscriminator((8, 8)), SHAPE, latent_dim=3),
   'wasserstein': GAN(
     networks.MLPGenerator((8,), bounded=True), networks.ConvDiscriminator((8,), norm='none'), SHAPE, latent_dim=3,
-    loss='wasserstein', penalty='wgan_gp', drift=1e-3, critic_steps=2,
+    loss='wasserstein', penalty='wgan_gp', penalty_weight=10.0, drift=1e-3, critic_steps=2,
   ),
   'spectral': GAN(
     networks.MLPGenerator((8,), bounded=True), networks.ConvDiscriminator((8,), norm='spectral'), SHAPE, latent_dim=3,
-    head=networks.LinearHead(spectral=True), loss='hinge', penalty='r1', penalty_every=2,
+    head=networks.LinearHead(spectral=True), loss='hinge', penalty='r1', penalty_weight=10.0, penalty_every=2,
     augment=('translation', 'cutout'),
   ),
   'projection': GAN(

@@ -1,7 +1,6 @@
 """Device count changes nothing."""
 
 import functools
-import os
 import pathlib
 import socket
 import subprocess
@@ -25,8 +24,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 def start(workdir, data, devices, *spec):
   command = [sys.executable, str(ROOT / 'tests/training/worker.py'), str(ROOT), str(workdir), data, str(devices), *spec]
-  environment = {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'}
-  return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+  return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def state_of(workdir, *processes):

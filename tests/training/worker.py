@@ -5,8 +5,7 @@ import pathlib
 import sys
 
 ROOT, WORKDIR, DATA, DEVICES, *SPEC = sys.argv[1:]
-os.environ['XLA_FLAGS'] = f'--xla_force_host_platform_device_count={DEVICES}'
-os.environ['JAX_PLATFORMS'] = 'cpu'
+os.environ['XLA_FLAGS'] += f' --xla_force_host_platform_device_count={DEVICES}'  # the last one counts
 sys.path[:0] = [ROOT, os.path.join(ROOT, 'tests')]
 
 import jax  # noqa: E402
