@@ -6,6 +6,7 @@ import pathlib
 import re
 
 import chex
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,9 +14,9 @@ from small import write_images
 
 import gen_jax
 import launch
-from gen_jax import checks, modes, settings
-from gen_jax.training import loop
-from gen_jax.training.metrics import read_metrics
+from gen_jax import build, checks, modes, settings
+from gen_jax.training import loop, parallel
+from gen_jax.verbs import Verbs
 
 EXPERIMENTS = sorted(path.stem for path in pathlib.Path('experiments').glob('*.py') if path.stem != 'common')
 VAE, GAN, PLANE = (f'--config=experiments/{name}smoke' for name in ('vae.py:', 'gan.py:plain,', 'gan_2d.py:'))
@@ -60,18 +61,26 @@ def autoencoder(smoke):
   return smoke('autoencoder')
 
 
-# those whose evaluators and figures are also of another one; to the report with the slow tests
+# whose networks, evaluators and figures others have too; they run to the report with the slow tests
 ALIKE = {'annealed_vae', 'beta_tcvae', 'dip_vae', 'factor_vae', 'flow_vae', 'iwae', 'vampprior'}
 ALIKE |= {'gan', 'sngan', 'wgan_gp'}
 
 
 @pytest.mark.parametrize('name', sorted(ALIKE))
-def test_experiments_that_are_alike_train(name, tmp_path):
+def test_steps_of_experiments_that_are_alike_can_be_traced(name):
   config = settings.load_experiment(f'experiments/{name}.py:smoke')
   checks.check(config)
-  _, done = loop.train(config, tmp_path)
-  records = read_metrics(tmp_path / 'metrics.jsonl')
-  assert done and records[-1]['step'] == 20 and any(f'validation/{quality(name)}' in record for record in records)
+  data = build.dataset(config, 'train')
+  game = build.model(config, data)
+  parts = (config, data, game, build.optimizers(config, game))
+  state = jax.eval_shape(functools.partial(loop.fresh_state, *parts))
+  rows = parallel.local_rows(config.batch_size)
+  after, history = jax.eval_shape(loop.compiled_steps(*parts), state, dict(data.arrays), np.int32(1), rows)
+  chex.assert_trees_all_equal_shapes_and_dtypes(state, after)
+  assert {f'{player}/loss' for player in game.players} <= set(history)
+  batch = build.example_batch(data, build.preprocessor(config, data, train=False), rows=4)
+  found = jax.eval_shape(Verbs(game, state).evaluate, batch)
+  assert found and all(value.shape == (4,) for name, value in found.items() if value.ndim < 2)
 
 
 def quality(name):
@@ -203,7 +212,7 @@ def test_samples_from_a_mixture_of_the_codes(trained, autoencoder, capsys):
     for name in ('samples_mixture', 'samplers'):
       with Image.open(workdir / 'figures' / f'{name}.png') as image:
         image.verify()
-  from gen_jax import build, drawing
+  from gen_jax import drawing
 
   batches = drawing.split_batches(run.config, build.dataset(run.config, 'train'))
   codes = np.concatenate([run.verbs().encode(batch) for batch in batches])
