@@ -10,16 +10,15 @@ get_config = experiment(
     GAN_IMAGES,
     {
       'model': {
-        'generator': {'name': 'ResNetGenerator', 'features': (64, 64)},
-        'discriminator': {'name': 'ResNetDiscriminator', 'features': (64, 64, 64), 'norm': 'spectral'},
+        'generator': {'name': 'ResNetGenerator', 'features': (32, 32)},
+        'discriminator': {'name': 'ResNetDiscriminator', 'features': (32, 32, 32), 'norm': 'spectral'},
         'head': {'name': 'LinearHead', 'spectral': True},
-        'latent_dim': 128,
         'loss': 'hinge',
       },
-      'optimizer': {'learning_rate': 2e-4, 'b2': 0.9},
+      'optimizer': {'learning_rate': 5e-4, 'b2': 0.9},
     },
   ),
-  mnist={'data': MNIST, **MEASURED},
+  mnist={'steps': 3_000, 'data': MNIST, **MEASURED},
   paper={  # the sizes and the schedule for CIFAR-10; not run
     'steps': 100_000,
     'ema_decay': 0.0,
@@ -27,8 +26,10 @@ get_config = experiment(
     'model': {
       'generator': {'features': (256, 256, 256)},
       'discriminator': {'features': (128, 128, 128, 128)},
+      'latent_dim': 128,
       'critic_steps': 5,
     },
+    'optimizer': {'learning_rate': 2e-4},
   },
   smoke={'model': {'generator': {'features': (8, 8)}, 'discriminator': {'features': (8, 8, 8)}}},
 )

@@ -10,16 +10,15 @@ get_config = experiment(
     GAN_IMAGES,
     {
       'model': {
-        'latent_dim': 128,
         'loss': 'wasserstein',
         'penalty': 'wgan_gp',
         'penalty_weight': 10.0,
         'critic_steps': 5,
       },
-      'optimizer': {'learning_rate': 1e-4, 'b1': 0.5, 'b2': 0.9},
+      'optimizer': {'learning_rate': 5e-4, 'b1': 0.5, 'b2': 0.9},
     },
   ),
-  mnist={'data': MNIST, **MEASURED},
+  mnist={'steps': 3_000, 'data': MNIST, **MEASURED},
   # residual networks as SNGAN's, so with a sum over all places where Gulrajani et al. (2017) take the mean, their
   # schedule for CIFAR-10, batches of 64 for both players; not run
   paper={
@@ -29,6 +28,7 @@ get_config = experiment(
     'model': {
       'generator': {'name': 'ResNetGenerator', 'features': (128, 128, 128)},
       'discriminator': {'name': 'ResNetDiscriminator', 'norm': 'none'},
+      'latent_dim': 128,
     },
     'optimizer': {'learning_rate': 2e-4, 'b1': 0.0},
   },

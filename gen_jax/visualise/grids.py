@@ -60,6 +60,28 @@ def save_png(path: str | os.PathLike, image: np.ndarray, scale: int | None = Non
   write_bytes(path, png_bytes(image, scale))
 
 
+def stacked(rows: Sequence[np.ndarray], block: int) -> tuple[np.ndarray, list[int]]:
+  """(rows of images uint8 [n,H,W,C] under each other, uint8 [H',W',3], the top of each); see `labelled_grid`."""
+  rows = [check_images(row) for row in rows]
+  rows = [np.repeat(row, 3 // row.shape[-1], axis=-1) for row in rows]
+  columns = max(len(row) for row in rows)
+  height, width = rows[0].shape[1:3]
+  gap = max(4 * PADDING, height // 4) if block else 0
+  tops = [r * (height + PADDING) + (r // block * gap if block else 0) for r in range(len(rows))]
+  canvas = np.full((tops[-1] + height, columns * (width + PADDING) - PADDING, 3), 255, np.uint8)
+  for top, row in zip(tops, rows, strict=True):
+    strip = grid(row, len(row))
+    canvas[top : top + height, : strip.shape[1]] = strip
+  return canvas, tops
+
+
+def wrapped(title: str, width: float) -> list[str]:
+  """The lines of a title that `width` inches hold."""
+  whole = max(text_width(title, TITLE_SIZE, 'bold'), 0.01)
+  # a line may hold wider letters than the average: leave 5 % for them
+  return textwrap.wrap(title, max(10, int(0.95 * len(title) * width / whole)))
+
+
 def labelled_grid(
   rows: Sequence[np.ndarray],
   row_labels: Sequence[str],
@@ -82,26 +104,15 @@ def labelled_grid(
     column_title: what the column labels measure.
     block: leave a wider gap after each `block` rows; 0 for none.
   """
-  rows = [check_images(row) for row in rows]
-  rows = [np.repeat(row, 3 // row.shape[-1], axis=-1) for row in rows]
-  columns = max(len(row) for row in rows)
+  canvas, tops = stacked(rows, block)
   height, width = rows[0].shape[1:3]
-  gap = max(4 * PADDING, height // 4) if block else 0
-  tops = [r * (height + PADDING) + (r // block * gap if block else 0) for r in range(len(rows))]
-  canvas = np.full((tops[-1] + height, columns * (width + PADDING) - PADDING, 3), 255, np.uint8)
-  for top, row in zip(tops, rows, strict=True):
-    strip = grid(row, len(row))
-    canvas[top : top + height, : strip.shape[1]] = strip
-
   # at least some 900 figure pixels wide, but no cell above 160 unless the images are that large
   scale = max(1, min(math.ceil(900 / canvas.shape[1]), 160 // max(height, width)))
   grid_height, grid_width = (side * scale / DPI for side in canvas.shape[:2])
   label_width = max(text_width(label, LABEL_SIZE) for label in row_labels)
   left = 0.15 + (label_width + 0.1 if label_width else 0)
   total_width = max(left + max(grid_width, text_width(column_title, LABEL_SIZE)) + 0.15, 4.0)
-  title_width = max(text_width(title, TITLE_SIZE, 'bold'), 0.01)
-  # a line may hold wider letters than the average: leave 5 % for them
-  lines = textwrap.wrap(title, max(10, int(0.95 * len(title) * (total_width - 0.3) / title_width)))
+  lines = wrapped(title, total_width - 0.3)
   header = 0.12 + 0.2 * len(lines) + 0.06
   header_labels = 0.19 * (bool(column_labels) + bool(column_title))
   # whole figure pixels, so that image pixels stay square
