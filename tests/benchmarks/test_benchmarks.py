@@ -32,7 +32,10 @@ PARAMETERS = {
 }
 
 
-@pytest.mark.parametrize('name', ours.ROWS)
+SLOW = {'sngan_32': pytest.mark.slow}  # to compile
+
+
+@pytest.mark.parametrize('name', [pytest.param(name, marks=SLOW.get(name, ())) for name in ours.ROWS])
 def test_a_row_has_its_parameters_and_takes_a_step(name):
   row = ours.ROWS[name]()
   with row.config.unlocked():

@@ -1,4 +1,4 @@
-"""One process of a small run: `python worker.py ROOT WORKDIR DATA DEVICES [ADDRESS:PORT,PROCESSES,ID]`."""
+"""One process of a small run: `python worker.py ROOT WORKDIR DATA DEVICES [ADDRESS:PORT,PROCESSES,ID [report]]`."""
 
 import os
 import pathlib
@@ -17,12 +17,14 @@ from gen_jax import modes, settings  # noqa: E402
 from gen_jax.training import loop, parallel  # noqa: E402
 
 config, workdir = small_config(DATA, steps=20), pathlib.Path(WORKDIR)
-if SPEC:  # all that the command does: training, evaluation, figures, report
+if SPEC:
   modes.join_processes(SPEC[0])
+if 'report' in SPEC:  # all that the command does: training, evaluation, figures, report
   modes.train(config, workdir)
   state = gen_jax.load(workdir, 'last').state
 else:
-  settings.claim(workdir, config)
+  if parallel.is_main():
+    settings.claim(workdir, config)
   state, _ = loop.train(config, workdir)
 if parallel.is_main():
   leaves, _ = jax.tree.flatten_with_path(state)
