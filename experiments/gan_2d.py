@@ -5,8 +5,8 @@
 
 1 min 34 s with all figures, two CPU cores. Of 10,000 samples, seeds 0 to 4: the ring all 8 modes, .970, .960, .963,
 .967 and .966 within 3 sigma of one (.989 of the mixture itself), Wasserstein distance .081 to .098 (a fresh real
-sample's .096); the grid all 25, .941, .942, .949, .943 and .950. The
-swiss roll, moons and spirals, seed 0: Wasserstein distance .101 (.104), .104 (.089) and .115 (.110).
+sample's .096); the grid all 25, .941, .942, .949, .943 and .950. The swiss roll, moons and spirals, seed 0:
+Wasserstein distance .101 (.104), .104 (.089) and .115 (.110).
 """
 
 from experiments.common import experiment

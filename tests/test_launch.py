@@ -80,7 +80,7 @@ def test_steps_of_experiments_that_are_alike_can_be_traced(name):
   assert {f'{player}/loss' for player in game.players} <= set(history)
   batch = build.example_batch(data, build.preprocessor(config, data, train=False), rows=4)
   found = jax.eval_shape(Verbs(game, state).evaluate, batch)
-  assert found and all(value.shape == (4,) for name, value in found.items() if value.ndim < 2)
+  assert found and all(value.shape == (4,) for value in found.values() if value.ndim < 2)
 
 
 def quality(name):
