@@ -12,7 +12,7 @@ from gen_jax import adversarial, augmentation, build, evaluation, models, networ
 from gen_jax.data import distributions
 from gen_jax.data.dataset import Dataset
 from gen_jax.errors import UserError
-from gen_jax.evaluation import extractors
+from gen_jax.evaluation import extractors, inception
 from gen_jax.settings import nearest
 from gen_jax.training import parallel
 from gen_jax.types import Model
@@ -49,6 +49,8 @@ def check_values(config: Mapping[str, Any], path: str = 'config') -> None:
       continue
     if key in CHOICES and value not in CHOICES[key]:
       raise UserError(f'{where}={value!r}: choose one of {", ".join(map(str, CHOICES[key]))}')
+    if key in ('features', 'kernels') and value == ():
+      raise UserError(f'{where}=(): name at least one layer')
     if key not in POSITIVE | NON_NEGATIVE | FRACTION:
       continue
     for number in value if isinstance(value, tuple) else (value,):
@@ -111,8 +113,24 @@ def check_evaluators(config: ConfigDict, data: Dataset, game: Model) -> None:
     check_data_for(name, config, data)
     check_evaluator(name, game)
     if name in evaluation.NEED_EXTRACTORS:
-      for kind in extractors.NETWORKS:
-        extractors.load(kind, config.data.name, config.extractors)
+      check_extractors(name, config, data)
+
+
+def check_extractors(name: str, config: ConfigDict, data: Dataset) -> None:
+  """Raises UserError where the frozen networks of an evaluator are not there, or of other images or classes."""
+  for kind in extractors.NETWORKS:
+    judge = extractors.load(kind, config.data.name, config.extractors)
+    channels = data.image_shape[-1], judge.image_shape[-1]
+    if channels[0] != channels[1]:
+      raise UserError(
+        f'config.evals: {name} needs an extractor of images of {channels[0]} channels, and {judge.name} sees '
+        f'{channels[1]}; name another in config.extractors'
+      )
+    if name in evaluation.NEED_LABELS and judge.classes != data.num_classes:
+      raise UserError(
+        f'config.evals: {name} needs an extractor of the {data.num_classes} classes of {config.data.name}, and '
+        f'{judge.name} knows {judge.classes}; name another in config.extractors'
+      )
 
 
 def check_data_for(name: str, config: ConfigDict, data: Dataset) -> None:
@@ -123,15 +141,27 @@ def check_data_for(name: str, config: ConfigDict, data: Dataset) -> None:
     check_grid(config, name)
   if name in evaluation.NEED_TARGET and distributions.target(config.data.name) is None:
     raise UserError(f'config.evals: {name} needs points of a known distribution, such as ring')
-  if name == 'inception_distances' and not pathlib.Path(config.inception_weights).is_file():
-    raise UserError(
-      f'config.inception_weights={config.inception_weights!r} is no file: {name} needs weights, which '
-      'gen_jax/evaluation/inception.py says how to make'
-    )
   if name in evaluation.NEED_IMAGES and not data.levels:
     raise UserError(f'config.evals: {name} needs images; {config.data.name} holds points')
   if name in evaluation.NEED_LABELS and not data.num_classes:
     raise UserError(f'config.evals: {name} needs a data set with labels, such as digits')
+  if name == 'inception_distances':
+    check_inception(config, data)
+
+
+def check_inception(config: ConfigDict, data: Dataset) -> None:
+  """Raises UserError where Inception's weights are not there or damaged, or the images too few for its features."""
+  if not pathlib.Path(config.inception_weights).is_file():
+    raise UserError(
+      f'config.inception_weights={config.inception_weights!r} is no file: inception_distances needs weights, which '
+      'gen_jax/evaluation/inception.py says how to make'
+    )
+  if (images := min(config.sample_count, data.size)) <= inception.WIDTH:
+    raise UserError(
+      f'config.sample_count={config.sample_count}: {images} images have no covariance of {inception.WIDTH} features; '
+      'use more'
+    )
+  inception.load(config.inception_weights)
 
 
 def check_grid(config: ConfigDict, name: str) -> None:
@@ -222,10 +252,11 @@ def check_penalty(config: ConfigDict, game: models.VAE) -> None:
 def check_gan(config: ConfigDict, game: models.GAN, data: Dataset) -> None:
   """Raises UserError where one field of a GAN would leave another without effect or meaning."""
   norm = getattr(game.discriminator, 'norm', 'none')
-  if game.penalty == 'none' and game.penalty_every > 1:
-    raise UserError(f"config.model.penalty='none': penalty_every={game.penalty_every} has no penalty; choose one")
-  if game.penalty == 'none' and game.penalty_weight > 0:
-    raise UserError(f"config.model.penalty='none': penalty_weight={game.penalty_weight} has no penalty; choose one")
+  if game.penalty == 'none' and (game.penalty_weight > 0 or game.penalty_every > 1):
+    raise UserError(
+      f"config.model.penalty='none': penalty_weight={game.penalty_weight} and penalty_every={game.penalty_every} have "
+      'no penalty; set them to 0 and 1, or choose one'
+    )
   if game.penalty != 'none' and game.penalty_weight == 0:
     raise UserError(f'config.model.penalty_weight=0: penalty={game.penalty!r} needs a weight, or choose none')
   if game.penalty != 'none' and norm == 'batch':
@@ -234,15 +265,17 @@ def check_gan(config: ConfigDict, game: models.GAN, data: Dataset) -> None:
       "couples to the others; set config.model.discriminator.norm='none' or 'spectral'"
     )
   clipped = config.player_optimizers.get('discriminator', {}).get('clip_weights', config.optimizer.clip_weights)
-  spectral = norm == 'spectral' and game.head.spectral
+  spectral = norm == 'spectral' and getattr(game.head, 'spectral', False)
   if game.loss == 'wasserstein' and game.penalty == 'none' and not clipped and not spectral:
     raise UserError(
       "config.model.loss='wasserstein': nothing bounds the critic's slope; set penalty='wgan_gp', "
       "player_optimizers.discriminator.clip_weights, or discriminator.norm='spectral' and head.spectral=True"
     )
-  if config.optimizer.clip_weights:
+  generators = config.player_optimizers.get('generator', {}).get('clip_weights', config.optimizer.clip_weights)
+  if generators:
+    key = 'optimizer' if config.optimizer.clip_weights else 'player_optimizers.generator'
     raise UserError(
-      'config.optimizer.clip_weights: would clip the generator too; '
+      f'config.{key}.clip_weights: would clip the generator too; '
       'set config.player_optimizers.discriminator.clip_weights'
     )
   knows_labels = isinstance(game.head, networks.ProjectionHead | networks.ClassifierHead)
@@ -274,6 +307,8 @@ def check_gan_networks(game: models.GAN, data: Dataset) -> None:
   if isinstance(discriminator, networks.ResNetDiscriminator):
     if discriminator.norm == 'batch':
       raise UserError("config.model.discriminator.norm='batch': ResNetDiscriminator knows spectral and none")
+    if discriminator.halvings > (blocks := len(discriminator.features)):
+      raise UserError(f'config.model.discriminator.halvings={discriminator.halvings}: there are {blocks} blocks')
     if min(game.image_shape[:2]) < 2**discriminator.halvings:
       raise UserError(
         f'config.model.discriminator.halvings={discriminator.halvings}: nothing is left of images '

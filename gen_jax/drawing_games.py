@@ -8,7 +8,7 @@ from gen_jax import build
 from gen_jax.drawing import pixels, require, test_batches
 from gen_jax.errors import UserError
 from gen_jax.evaluation.points import draw as draw_points
-from gen_jax.evaluation.samples import nearest_neighbours
+from gen_jax.evaluation.samples import is_binary, nearest_neighbours
 from gen_jax.evaluation.terms import asked
 from gen_jax.models import GAN
 from gen_jax.runs import Run
@@ -103,7 +103,8 @@ def draw_neighbours(run: Run) -> None:
   require(run, 'sample')
   verbs = run.verbs()
   samples = pixels(run, verbs.sample(asked(np.arange(SHOWN, dtype=np.int32), verbs.classes)))
-  batches = split_batches(run.config, build.dataset(run.config, 'train'))
+  grey = {} if is_binary(samples / 255) else {'binarize': 'none'}  # what is not binary stands beside grey images
+  batches = split_batches(run.config, build.dataset(run.config, 'train'), **grey)
   training = np.concatenate([pixels(run, each['image'])[np.asarray(each['mask']) > 0] for each in batches])
   nearest, _ = nearest_neighbours(samples, training, 3)
   rows = {'sample': samples} | {f'neighbour {i + 1}': training[nearest[:, i]] for i in range(3)}

@@ -1,11 +1,13 @@
 import importlib
 import re
+import types
 
 import pytest
 from small import pixelcnn, small_config
 
 from gen_jax import checks
 from gen_jax.errors import UserError
+from gen_jax.evaluation import extractors, inception
 
 REFUSED = {  # what a PixelCNN cannot be trained on: (arguments, the answer)
   'no labels': (
@@ -86,6 +88,30 @@ def test_fields_of_a_vae_that_exclude_each_other(fields):
 def test_final_evaluators_are_checked_before_training(names, said):
   with pytest.raises(UserError, match=said):
     checks.check(small_config('rendered', final_evals=(names,)))
+
+
+def test_networks_that_judge_are_of_such_images_and_classes(monkeypatch, tmp_path):
+  said = 'class_agreement needs an extractor of the 10 classes of digits, and x-cnn knows 3'
+  judges = types.SimpleNamespace(name='x-cnn', image_shape=(8, 8, 1), classes=3)
+  monkeypatch.setattr(extractors, 'load', lambda *_: judges)
+  conditional = {'model': VAE | {'conditional': True}, 'data': {'binarize': 'dynamic'}}
+  with pytest.raises(UserError, match=said):
+    checks.check(small_config('digits', final_evals=('class_agreement',), **conditional))
+  checks.check(small_config('digits', final_evals=('sample_distances',), **conditional))
+  judges.image_shape = (8, 8, 3)
+  with pytest.raises(UserError, match='an extractor of images of 1 channels, and x-cnn sees 3'):
+    checks.check(small_config('digits', final_evals=('sample_distances',), **conditional))
+
+
+def test_weights_of_inception_are_read_before_training(monkeypatch, tmp_path):
+  weights = tmp_path / 'inception.npz'
+  weights.write_bytes(b'no archive')
+  monkeypatch.setattr(inception, 'WIDTH', 50)
+  given = {'final_evals': ('inception_distances',), 'inception_weights': str(weights)}
+  with pytest.raises(UserError, match=r'inception.npz is damaged'):
+    checks.check(small_config('digits', sample_count=51, **given))
+  with pytest.raises(UserError, match='sample_count=50: 50 images have no covariance of 50 features'):
+    checks.check(small_config('digits', sample_count=50, **given))
 
 
 PLAIN = {'model': VAE, 'data': {'binarize': 'dynamic'}}

@@ -157,7 +157,7 @@ def standardised(path: str | os.PathLike, split: str) -> np.ndarray:
   """
   points = read_csv(path)
   train = points[split_rows(len(points), 'train')]
-  if not train.std(axis=0).all():
+  if not np.ptp(train, axis=0).all():  # exactly 0 where all are equal, as a deviation is not
     raise UserError(f'{path} has a column whose values are all equal: points of a plane need two that vary')
   return ((points[split_rows(len(points), split)] - train.mean(axis=0)) / train.std(axis=0)).astype(np.float32)
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from gen_jax.errors import UserError
-from gen_jax.evaluation import extractors
 from gen_jax.evaluation.distances import precision_recall
-from gen_jax.evaluation.samples import NEIGHBOURS, draw, is_binary, unit
+from gen_jax.evaluation.extractors import load
+from gen_jax.evaluation.samples import NEIGHBOURS, draw, is_binary, outputs, unit
 from gen_jax.evaluation.terms import Batches
 
 PER_CLASS = 1000
@@ -19,9 +19,13 @@ def class_agreement(
   per_class: int = PER_CLASS,
   *,
   grey_batches: Batches,
-  value_range: Sequence[float] = (0.0, 1.0),
+  value_range: Sequence[float],
+  data_name: str,
+  extractors: str,
 ) -> Iterator[tuple[str, float | str]]:
-  """What the frozen classifier of digits says of `per_class` samples of each class, and their variety.
+  """What the frozen CNN of the data set says of `per_class` samples of each class, and their variety.
+
+  It is that of the data set `data_name`, or where `extractors` says (`extractors.find`).
 
   named_right, named_right_class_c: the share of samples that are named as the class asked for.
   named_right_data: the same of the split itself, a ceiling.
@@ -32,17 +36,19 @@ def class_agreement(
   classifier_hash: of the classifier's weights.
 
   A decoder's sample is E[x|z], so it stands beside the grey images, clipped to [0, 1]: the noise of binary pixels would
-  hide what the means lack. Binary samples stand beside the images as the model sees them. Raises UserError for a
-  model that is not conditional, or not on ten classes.
+  hide what the means lack. Binary samples stand beside the images as the model sees them. All are resized where the
+  classifier knows another size. Raises UserError for a model that is not conditional on the classifier's classes.
   """
-  judge = extractors.load('cnn', 'mnist')
+  judge = load('cnn', data_name, extractors)
   if verbs.classes != judge.classes:
     kind = f'has {verbs.classes} classes' if verbs.classes else 'is not conditional'
-    raise UserError(f'class_agreement needs a model conditional on the {judge.classes} digits: this one {kind}')
+    raise UserError(
+      f'class_agreement needs a model conditional on the {judge.classes} classes of {judge.name}: this one {kind}'
+    )
   samples = draw(verbs, per_class * judge.classes, value_range)
   asked = np.arange(len(samples)) % judge.classes
   images, labels = split(batches if is_binary(samples) else grey_batches, value_range)
-  (said, fake), (said_of_images, real) = judge.outputs(samples), judge.outputs(images)
+  (said, fake), (said_of_images, real) = outputs(judge, samples), outputs(judge, images)
   right = said.argmax(-1) == asked
   yield 'named_right', float(right.mean())
   for c in range(judge.classes):

@@ -64,14 +64,15 @@ def frechet_from_moments(m_a: np.ndarray, s_a: np.ndarray, m_b: np.ndarray, s_b:
 
 
 def kernel_distance(
-  a: np.ndarray, b: np.ndarray, subsets: int = 100, size: int = 1000, seed: int = 0
+  a: np.ndarray, b: np.ndarray, subsets: int = 100, size: int = 1000, seed: int = 0, scaled: bool = True
 ) -> dict[str, float]:
   """The unbiased MMD^2 of a [N,d] and b [M,d] with the kernel (x.y / d + 1)^3 (Binkowski et al., 2018).
 
   kernel_distance: its mean over `subsets` of `size` rows of each, or half of the rows if those are fewer.
   kernel_distance_stderr: of that mean.
 
-  Both are scaled so that E|y|^2 = d on b: the cubes of features of another scale drown in their noise.
+  `scaled`: both are first scaled so that E|y|^2 = d on b, as the cubes of features of another scale drown in their
+  noise. Published values, of Inception's features, are not scaled.
   """
   if min(subsets, size) < 2:
     raise UserError(f'subsets={subsets}, size={size}: both must be at least 2')
@@ -81,11 +82,11 @@ def kernel_distance(
   norm = np.mean(np.sum(b**2, axis=1))
   if not norm > 0:
     raise UserError('the features of the reference are all 0')
-  scale = math.sqrt(width / norm)
-  found = [
-    mmd2(scale * a[noise.choice(len(a), size, replace=False)], scale * b[noise.choice(len(b), size, replace=False)])
-    for _ in range(subsets)
-  ]
+  if scaled:
+    scale = math.sqrt(width / norm)
+    a, b = scale * a, scale * b
+  draw = lambda rows: rows[noise.choice(len(rows), size, replace=False)]
+  found = [mmd2(draw(a), draw(b)) for _ in range(subsets)]
   independent = min(subsets, rows / size)  # of subsets that overlap, no more than are disjoint tell something new
   return {
     'kernel_distance': float(np.mean(found)),

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -67,7 +66,7 @@ def game(
 
 def fixed_noise(verbs, batches: Batches, *, value_range: Sequence[float]) -> Iterator[tuple[str, np.ndarray]]:
   """`fixed_noise`: what the same noise becomes, uint8 [100,H,W,C], of each class in turn; points float32 [2000,2]."""
-  shape = jax.eval_shape(lambda batch: batch['image'], next(batches())).shape[1:]
+  shape = next(batches())['image'].shape[1:]
   points = shape == (1, 1, 2)
   rows = np.arange(POINTS if points else SHOWN, dtype=np.int32)
   samples = verbs.sample(asked(rows, verbs.classes))

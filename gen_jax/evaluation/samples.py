@@ -36,7 +36,7 @@ class Reference(NamedTuple):
   mean: np.ndarray  # [d]
   covariance: np.ndarray  # [d,d]
   features: np.ndarray  # [n,d], of KEPT of them at random, or of all
-  shares: np.ndarray  # [classes], of those that the network names so
+  shares: np.ndarray  # [classes], of those that the network names so, if it names any
   count: np.ndarray  # [], of all
 
 
@@ -58,13 +58,14 @@ def sample_distances(
 
   frechet_X, frechet_over_trace_X: the Frechet distance, and by the trace of the real covariance.
   kernel_X, kernel_stderr_X: the kernel distance.
-  precision_X, recall_X, density_X, coverage_X: of 5,000 samples and 5,000 real images, k = 3.
+  precision_X, recall_X, density_X, coverage_X: of 5,000 samples and 5,000 real images, or of as many as there are,
+      k = 3.
   ..._X_floor: the same of as many images of the split, or of all: what perfect samples would get.
   extractor_X: its name and hash.
 
   share_class_c: the share of the samples that the CNN names c; least_share_ratio, most_share_ratio: the least and the
       largest of these by that of the real images.
-  sample_count, floor_count, reference_count, sample_protocol: how many images, and which.
+  sample_count, floor_count, reference_count, sample_protocol: how many images, which, and their size.
 
   Binary samples stand beside the images as the model sees them, others beside grey images. All are brought to [0, 1],
   and resized where the networks know another size. Distances compare at the same counts and hashes alone.
@@ -85,7 +86,19 @@ def sample_distances(
     yield f'extractor_{kind}', f'{judge.name} {judge.hash}'
   counts = len(samples), len(real), int(reference.count)
   yield from zip(('sample_count', 'floor_count', 'reference_count'), map(float, counts), strict=True)
-  yield 'sample_protocol', '{} samples (rows from 0), {} images of the split, all {} of train; seed 0'.format(*counts)
+  yield 'sample_protocol', protocol(samples, real, reference, judge)
+
+
+def protocol(samples: np.ndarray, real: np.ndarray, reference: Reference, judge: Extractor) -> str:
+  """Of which images the numbers of `sample_distances` are."""
+  size, seen = ('x'.join(map(str, shape[:2])) for shape in (samples.shape[1:], judge.image_shape))
+  kept = len(reference.features)
+  return (
+    f'{len(samples)} samples (rows from 0) and {len(real)} images of the split, beside all {reference.count} of train, '
+    f'{kept} of them for the kernel distance; precision and the rest of at most {min(MOST, kept)} of each, '
+    f'k = {NEIGHBOURS}; {"binary" if is_binary(samples) else "not binary"}, '
+    f'{size if size == seen else f"{size} resized to {seen}"}; seed 0'
+  )
 
 
 def frechet(
@@ -125,6 +138,7 @@ def memorisation(
       in 0, 1/255 ... 1.
   memorisation_ratio: the first by the second, near 0 for copies. Smooth images are near to every image: blurred
       samples are below 1 without being copies.
+  memorisation_protocol: how many images, and which.
   """
   samples = draw(verbs, min(sample_count, SOUGHT), value_range)
   if not is_binary(samples):
@@ -138,6 +152,11 @@ def memorisation(
     yield f'nearest_{name}', found[name]
   if found['real'] > 0:
     yield 'memorisation_ratio', found['samples'] / found['real']
+  yield (
+    'memorisation_protocol',
+    f'{len(samples)} samples (rows from 0) and {len(real)} images of the split, beside all {len(training)} of train, '
+    f'{"binary" if is_binary(samples) else "not binary"}; seed 0',
+  )
 
 
 def draw(verbs, count: int, value_range: Sequence[float] = (0.0, 1.0)) -> np.ndarray:
@@ -145,11 +164,11 @@ def draw(verbs, count: int, value_range: Sequence[float] = (0.0, 1.0)) -> np.nda
   size, samples = min(BATCH, count), []
   for start in range(0, count, size):
     rows = np.arange(start, start + size, dtype=np.int32)  # all of one size, for which `sample` is compiled
-    samples.append(unit(verbs.sample(asked(rows, verbs.classes)), value_range))
+    samples.append(np.asarray(verbs.sample(asked(rows, verbs.classes)), np.float32))
   samples = np.concatenate(samples)[:count]
   if not np.isfinite(samples).all():
     raise UserError(f'{np.sum(~np.isfinite(samples).all((1, 2, 3)))} of {count} samples are not finite')
-  return samples
+  return unit(samples, value_range)
 
 
 def unit(images: jax.Array, value_range: Sequence[float]) -> np.ndarray:
@@ -229,7 +248,8 @@ def references_of(
   data = hashlib.sha256()
   for images in images_of(batches, value_range):
     data.update(str(images.shape[1:]).encode() + images.tobytes())
-  found = {kind: cached(reference_path(judge, data.digest())) for kind, judge in judges.items()}
+  paths = {kind: reference_path(judge.name, judge.hash, data.digest()) for kind, judge in judges.items()}
+  found = {kind: cached(path) for kind, path in paths.items()}
   parts = {kind: [] for kind, reference in found.items() if reference is None}
   for images in images_of(batches, value_range) if parts else ():
     for kind, said in parts.items():
@@ -237,14 +257,14 @@ def references_of(
   for kind, said in parts.items():
     logits, features = (np.concatenate(x) for x in zip(*said, strict=True))
     found[kind] = Reference(*moments(features), some([features], KEPT), shares_of(logits), np.array(len(features)))
-    keep(reference_path(judges[kind], data.digest()), found[kind])
+    keep(paths[kind], found[kind])
   return found
 
 
-def reference_path(judge: Extractor, data: bytes) -> pathlib.Path:
-  """Where what a network said of images is kept, by the hashes of both."""
-  digest = hashlib.sha256(FORMAT + judge.hash.encode() + data).hexdigest()
-  return compilation_cache.default_folder().with_name('references') / f'{judge.name}-{digest[:24]}.npz'
+def reference_path(name: str, weights: str, data: bytes) -> pathlib.Path:
+  """Where what a network said of images is kept, by its name and the hashes of its weights and of the images."""
+  digest = hashlib.sha256(FORMAT + weights.encode() + data).hexdigest()
+  return compilation_cache.default_folder().with_name('references') / f'{name}-{digest[:24]}.npz'
 
 
 def cached(path: pathlib.Path) -> Reference | None:

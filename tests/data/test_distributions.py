@@ -117,6 +117,7 @@ def test_of_more_columns_those_named_x_and_y_count(tmp_path):
   ('', r'points.csv has 0 rows of numbers'),
   ('x,y\n', r'points.csv has 0 rows of numbers'),
   ('\n'.join(f'{i},7' for i in range(12)), r'points.csv has a column whose values are all equal'),
+  ('\n'.join(f'{i},.1' for i in range(80)), r'points.csv has a column whose values are all equal'),
   (b'\xff\xfe\x00', r'points.csv cannot be read as CSV'),
 ])  # fmt: skip
 def test_mistakes_in_a_csv_are_named(tmp_path, text, message):

@@ -1,3 +1,4 @@
+import functools
 import types
 
 import numpy as np
@@ -6,7 +7,11 @@ import pytest
 from gen_jax.data import digits
 from gen_jax.data.preprocess import resize
 from gen_jax.errors import UserError
-from gen_jax.evaluation import agreement, class_agreement, extractors
+from gen_jax.evaluation import agreement, extractors
+
+class_agreement = functools.partial(
+  agreement.class_agreement, value_range=(0.0, 1.0), data_name='mnist', extractors=''
+)
 
 
 def examples():
@@ -21,7 +26,7 @@ def batches_of(images, labels):
     for start in range(0, len(labels), 100):
       mask = np.ones(110, np.float32)
       mask[100:] = 0  # rows that only pad, and would spoil every number
-      part = np.concatenate([images[start : start + 100], np.ones((10, 28, 28, 1), np.float32)])
+      part = np.concatenate([images[start : start + 100], np.ones((10, *images.shape[1:]), np.float32)])
       yield {'image': part, 'label': np.pad(labels[start : start + 100], (0, 10)), 'mask': mask}
 
   return batches
@@ -74,7 +79,7 @@ def test_the_variance_within_classes_is_that_of_a_class_and_not_between_them():
 
 @pytest.mark.parametrize(('classes', 'said'), [(0, 'this one is not conditional'), (26, 'this one has 26 classes')])
 def test_other_models_are_refused(classes, said):
-  with pytest.raises(UserError, match=said):
+  with pytest.raises(UserError, match=f'the 10 classes of mnist-cnn: {said}'):
     list(class_agreement(types.SimpleNamespace(classes=classes), None, grey_batches=lambda: iter(())))
 
 
@@ -86,3 +91,18 @@ def test_samples_and_images_of_another_range_are_brought_to_that_of_the_classifi
   for name in ('named_right', 'named_right_data'):
     assert found[name] == expected[name]
   assert found['within_class_variance_ratio'] == pytest.approx(expected['within_class_variance_ratio'], rel=1e-4)
+
+
+def test_the_classifier_is_that_of_the_data_and_sees_them_in_its_own_size():
+  images, labels = examples()
+  small = np.asarray(resize(images * 255, 14, 256)) / 255
+  found = {
+    name: dict(class_agreement(Repeats(x, labels), None, per_class=20, grey_batches=batches_of(x, labels), **changes))
+    for name, x, changes in (
+      ('small', small, {'data_name': 'digits', 'extractors': 'mnist'}),
+      ('clothes', images, {'data_name': 'fashion_mnist'}),
+    )
+  }
+  assert found['small']['classifier_hash'] == extractors.load().hash and found['small']['named_right'] > 0.8
+  assert found['clothes']['classifier_hash'] == extractors.load('cnn', 'fashion_mnist').hash
+  assert found['clothes']['named_right_data'] < 0.5

@@ -100,6 +100,10 @@ def test_the_kernel_distance_sees_a_shift_and_not_the_scale_of_features():
   found = kernel_distance(a, b, 10, 100)
   assert found['kernel_distance'] > 5 * found['kernel_distance_stderr'] > 0
   assert kernel_distance(1e3 * a, 1e3 * b, 10, 100) == pytest.approx(found)
+  as_they_are = kernel_distance(3 * a, 3 * b, 10, 100, scaled=False)
+  assert as_they_are['kernel_distance'] > 5 * found['kernel_distance']
+  scale = np.sqrt(b.shape[1] / np.mean(np.sum(b**2, axis=1)))
+  assert kernel_distance(scale * a, scale * b, 10, 100, scaled=False) == pytest.approx(found)
   assert kernel_distance(a, b, 10, 100) == found  # the same subsets
   assert kernel_distance(a, b, 10, 100, seed=1) != found
 

@@ -1,4 +1,5 @@
 import io
+import re
 
 import chex
 import jax
@@ -130,12 +131,25 @@ def test_missing_other_and_damaged_weights_are_one_line(cache, tmp_path):
   np.savez(pickled, image_shape=np.array([print], dtype=object))
   other = extractors.packed(untrained('cnn'), (8, 8, 1))
   larger = extractors.packed(untrained('lenet'), (28, 28, 1))
-  for damaged in (data[:1000], b'', b'no archive', pickled.getvalue(), other, larger):
+  infinite = extractors.packed(jax.tree.map(lambda x: x + np.inf, untrained('lenet')), (8, 8, 1))
+  for damaged in (data[:1000], b'', b'no archive', pickled.getvalue(), other, larger, infinite):
     extractors.load.cache_clear()
     path.write_bytes(damaged)
     with pytest.raises(UserError, match=r'x-lenet.npz is damaged: train it') as error:
       extractors.load('lenet', 'y', where)
     assert '\n' not in str(error.value)
+
+
+def test_weights_beside_the_shipped_ones_need_no_known_hash(monkeypatch, tmp_path):
+  monkeypatch.setattr(extractors, '__file__', str(tmp_path / '__init__.py'))
+  (tmp_path / 'mine-lenet.npz').write_bytes(extractors.packed(untrained('lenet'), (8, 8, 1)))
+  assert extractors.load('lenet', 'mine', f'{tmp_path}/mine').classes == 3
+
+
+def test_the_command_that_is_named_can_be_pasted(cache, tmp_path):
+  said = f"`python -m gen_jax.evaluation.extractors 'my faces' --folder='{tmp_path}/my weights'`"
+  with pytest.raises(UserError, match=re.escape(said)):
+    extractors.load('cnn', 'my faces', f'{tmp_path}/my weights/')
 
 
 def test_shipped_weights_that_were_changed_are_refused(monkeypatch):
@@ -183,6 +197,20 @@ def test_what_the_command_cannot_do_is_one_line(cache, capsys, tmp_path, monkeyp
   assert command.main(['extractors', 'faces']) == 2
   assert 'does not fit in 8192 MiB' in capsys.readouterr().err
   assert not cache.exists()
+  monkeypatch.setattr(build, 'opened', lambda *_: from_arrays(rows | {'label': np.arange(4) % 2}, num_classes=2))
+  (tmp_path / 'file').touch()
+  assert command.main(['extractors', 'faces', f'--folder={tmp_path}/file']) == 2
+  assert capsys.readouterr().err == f'error: --folder={tmp_path}/file cannot be written: File exists\n'
+
+
+def test_a_few_images_in_the_order_of_their_classes_are_all_learned(cache, monkeypatch):
+  labels = np.repeat(np.arange(3), 12)
+  images = np.zeros((36, 8, 8, 1), np.uint8)
+  images[np.arange(36), 2 * labels] = 255  # a bright line, whose row is the class
+  monkeypatch.setattr(build, 'opened', lambda *_: from_arrays({'image': images, 'label': labels}, num_classes=3))
+  monkeypatch.setattr(command, 'EPOCHS', 60)
+  assert command.main(['extractors', 'lines']) == 0
+  np.testing.assert_array_equal(extractors.load('lenet', 'lines').named(images / 255), labels)
 
 
 def test_only_good_weights_are_kept_and_the_shipped_ones_stay(cache, capsys, tmp_path, monkeypatch):
@@ -192,7 +220,7 @@ def test_only_good_weights_are_kept_and_the_shipped_ones_stay(cache, capsys, tmp
   good = {kind: extractors.load(kind) for kind in extractors.NETWORKS}
   monkeypatch.setattr(command, 'fit', lambda kind, *_: good[kind].params)
   assert command.main(['extractors', f'--folder={tmp_path / "made"}']) == 2
-  assert 'below 0.98, so it is not written' in capsys.readouterr().err and not (tmp_path / 'made').exists()
+  assert 'below 0.98, so it is not written' in capsys.readouterr().err and not any((tmp_path / 'made').iterdir())
   monkeypatch.setitem(command.LEAST_ACCURACY, 'mnist', 0.3)
   assert command.main(['extractors', f'--folder={tmp_path / "made"}']) == 0
   written = extractors.load('cnn', 'mnist', f'{tmp_path}/made/mnist')

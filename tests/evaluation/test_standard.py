@@ -4,6 +4,7 @@ import types
 
 import numpy as np
 import pytest
+from sklearn.metrics.pairwise import polynomial_kernel
 
 from gen_jax.errors import UserError
 from gen_jax.evaluation import inception, inception_distances
@@ -25,21 +26,49 @@ def batches():
   yield {'image': np.concatenate([pixels_of(0), np.full((9, 2, 2, 1), 5.0)]), 'mask': np.arange(309) < 300}
 
 
-def test_it_is_the_distance_of_the_features_of_uint8_images(monkeypatch):
-  seen = []
+@pytest.fixture
+def seen(monkeypatch, tmp_path):
+  """The images that the network in the place of Inception has seen."""
+  images = []
 
-  def features(images):
-    seen.append(images)
-    return images.reshape(len(images), -1)[:, :3].astype(np.float32)
+  def features(uint8):
+    images.append(uint8)
+    return uint8.reshape(len(uint8), -1)[:, :3].astype(np.float32) / 100
 
   monkeypatch.setattr(inception, 'load', lambda path: types.SimpleNamespace(features=features, hash='abc'))
   monkeypatch.setattr(inception, 'WIDTH', 3)
-  options = {'value_range': (-1.0, 1.0), 'inception_weights': 'weights.npz'}
-  found = dict(inception_distances(Samples(), None, grey_train_batches=batches, sample_count=300, **options))
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+  return images
+
+
+def distances(sample_count=300):
+  options = {'value_range': (-1.0, 1.0), 'inception_weights': 'weights.npz', 'sample_count': sample_count}
+  return dict(inception_distances(Samples(), None, grey_train_batches=batches, **options))
+
+
+def test_they_are_those_of_the_features_of_uint8_images(seen):
+  found = distances()
   assert all(x.dtype == np.uint8 for x in seen) and [len(x) for x in seen] == [300, 300]
-  expected = [np.round((pixels_of(seed) + 1) * 127.5).reshape(300, -1)[:, :3] for seed in (1, 0)]
-  np.testing.assert_allclose(found['frechet_inception'], frechet_distance(*expected), rtol=1e-4)
-  assert set(found) == {'frechet_inception', 'kernel_inception', 'kernel_stderr_inception', 'inception_protocol'}
-  assert 'abc' in found['inception_protocol'] and '300 samples' in found['inception_protocol']
+  fake, real = (np.round((pixels_of(seed) + 1) * 127.5).reshape(300, -1)[:, :3] / 100 for seed in (1, 0))
+  assert found['frechet_inception'] == pytest.approx(frechet_distance(fake, real), rel=1e-4)
+  trace = np.trace(np.cov(real.T))
+  assert found['frechet_over_trace_inception'] == pytest.approx(found['frechet_inception'] / trace, rel=1e-4)
+  # as published, of features that are not scaled: here over all pairs, there the mean over subsets
+  within = lambda x: (polynomial_kernel(x).sum() - np.diag(polynomial_kernel(x)).sum()) / (300 * 299)
+  kernel = within(fake) + within(real) - 2 * polynomial_kernel(fake, real).mean()
+  assert found['kernel_inception'] == pytest.approx(kernel, abs=3 * found['kernel_stderr_inception'])
+  assert found['inception_protocol'] == (
+    '300 samples (rows from 0), 300 training images at random, 2x2 enlarged to 299x299; '
+    'the kernel distance of 300 of these; seed 0; weights abc'
+  )
+
+
+def test_what_real_images_look_like_is_asked_once(seen):
+  first = distances()
+  seen.clear()
+  assert distances() == first and len(seen) == 1
+
+
+def test_few_images_are_refused(seen):
   with pytest.raises(UserError, match='sample_count=3: 3 images have no covariance of 3 features'):
-    dict(inception_distances(Samples(), None, grey_train_batches=batches, sample_count=3, **options))
+    distances(3)

@@ -10,6 +10,7 @@ import hashlib
 import io
 import pathlib
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -94,7 +95,8 @@ class Extractor(NamedTuple):
   def outputs(self, images: jax.Array) -> tuple[np.ndarray, np.ndarray]:
     """Logits [N,classes] and features [N,d] of images [N,H,W,C] in [0, 1]; UserError for any others."""
     images = self.checked(images)
-    parts = [apply(self.network, self.params, part) for part in in_batches(images)]
+    with jax.default_matmul_precision('highest'):  # left alone, a GPU rounds to ten bits
+      parts = [apply(self.network, self.params, part) for part in in_batches(images)]
     return tuple(np.concatenate(x)[: len(images)] for x in zip(*parts, strict=True))
 
   def logits(self, images: jax.Array) -> np.ndarray:
@@ -166,7 +168,7 @@ def load(kind: str = 'cnn', data_name: str = 'mnist', where: str = '', asked: st
   except OSError as error:
     raise UserError(f'the extractor {path} cannot be read ({error.strerror}): {remedy}') from None
   found = digest_of(data)
-  asked = asked or (SHIPPED[path.stem] if shipped else '')
+  asked = asked or (SHIPPED.get(path.stem, '') if shipped else '')
   if asked and found != asked:
     raise UserError(f'the extractor {path} has the hash {found}, not {asked}: {remedy}')
   try:
@@ -185,6 +187,7 @@ def unpacked(name: str, kind: str, data: bytes) -> Extractor:
   network = NETWORKS[kind](len(params[last]['bias']))
   wanted = jax.eval_shape(network.init, randomness.key(0), image_of(image_shape))['params']
   chex.assert_trees_all_equal_shapes(params, wanted)
+  chex.assert_tree_all_finite(params)
   return Extractor(name, network, params, image_shape, digest_of(data))
 
 
@@ -208,6 +211,6 @@ def packed(params: Any, image_shape: tuple[int, int, int]) -> bytes:
 
 def how_to_make(data_name: str, path: pathlib.Path) -> str:
   """The command that trains both extractors of a data set."""
-  folder = '' if path.parent == default_folder() else f' --folder={path.parent}'
-  command = f'python -m gen_jax.evaluation.extractors {data_name}{folder}'
+  folder = '' if path.parent == default_folder() else f' --folder={shlex.quote(str(path.parent))}'
+  command = f'python -m gen_jax.evaluation.extractors {shlex.quote(data_name)}{folder}'
   return f'train it, `{command}`, or name another in config.extractors'
