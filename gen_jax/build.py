@@ -116,6 +116,9 @@ def instance(spec: ConfigDict, known: Mapping[str, Any], path: str) -> Any:
     if unknown := set(arguments) - fields:
       word = min(unknown)
       raise UserError(f'{path}.{word} is no field of {name}{nearest(word, fields)}')
+    if untrue := [key for key in arguments if key in known and arguments[key] != known[key]]:
+      key = untrue[0]
+      raise UserError(f'{path}.{key}={arguments[key]!r}: the data make it {known[key]!r}; leave it out')
     arguments = {key: value for key, value in known.items() if key in fields} | arguments
   try:
     return found[0](**arguments)

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -78,7 +79,8 @@ def load_experiment(spec: str) -> ConfigDict:
   path, _, variant = spec.partition(':')
   file = pathlib.Path(path)
   if not file.is_file():
-    beside = [str(p) for p in (file.parent if file.parent.is_dir() else pathlib.Path('experiments')).glob('*.py')]
+    folder = next(folder for folder in (file, file.parent, pathlib.Path('experiments')) if folder.is_dir())
+    beside = [str(p) for p in folder.glob('*.py')]
     raise UserError(f'--config: there is no file {path}{nearest(path, beside)}')
   if file.name == 'config.json':
     return load_config(file.parent)
@@ -224,7 +226,20 @@ def check_overrides(arguments: list[str], config: ConfigDict) -> None:
         keys = ', '.join(name for name in flat if name.startswith(f'{key}.'))
         raise UserError(f'--{word} is a section: set one of its keys {keys}')
       if key not in flat:
-        raise UserError(f'--{word}: there is no such key{nearest(key, flat)}')
+        raise UserError(f'--{word}: there is no such key{nearest(key, [*flat, *unsaid(key, config)])}')
+
+
+def unsaid(key: str, config: ConfigDict) -> list[str]:
+  """The keys that could stand in the section of `key` and do not yet: fields of its class, or of an optimizer."""
+  from gen_jax import build  # heavy: only for those who mistype
+
+  prefix, section = key.rpartition('.')[0], config
+  if re.fullmatch(r'player_optimizers\.\w+', prefix):
+    return [f'{prefix}.{name}' for name in config.optimizer]
+  for name in prefix.split('.'):
+    section = section.get(name) if isinstance(section, ConfigDict) else None
+  there = isinstance(section, ConfigDict) and 'name' in section
+  return [f'{prefix}.{name}' for name in build.default_fields(section)] if there else []
 
 
 def parse(argv: list[str], values: flags.FlagValues) -> ConfigDict:

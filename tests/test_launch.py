@@ -20,6 +20,7 @@ from gen_jax.verbs import Verbs
 
 EXPERIMENTS = sorted(path.stem for path in pathlib.Path('experiments').glob('*.py') if path.stem != 'common')
 VAE, GAN, PLANE = (f'--config=experiments/{name}smoke' for name in ('vae.py:', 'gan.py:plain,', 'gan_2d.py:'))
+SNGAN = '--config=experiments/sngan.py:smoke'
 
 
 def fails(capsys, *arguments):
@@ -234,13 +235,14 @@ def test_a_conditional_vae(capsys, monkeypatch, tmp_path):
   from gen_jax import evaluation
   from gen_jax.evaluation import agreement
 
-  def class_agreement(verbs, batches, *, grey_batches):
-    return agreement.class_agreement(verbs, batches, per_class=20, grey_batches=grey_batches)
+  def class_agreement(verbs, batches, *, grey_batches, value_range, data_name, extractors):
+    given = {'value_range': value_range, 'data_name': data_name, 'extractors': extractors}
+    return agreement.class_agreement(verbs, batches, per_class=20, grey_batches=grey_batches, **given)
 
   monkeypatch.setattr(evaluation, 'class_agreement', class_agreement)
   runs('--config=experiments/cvae.py:smoke', f'--workdir={tmp_path}', '--config.evals=class_agreement',
        '--config.final_evals=class_agreement', '--config.model.latent_dim=2', '--config.best=',
-       '--config.eval_every=20', '--config.data.size=28')  # fmt: skip
+       '--config.eval_every=20', '--config.extractors=mnist')  # fmt: skip
   evaluation = json.loads((tmp_path / 'evaluation.json').read_text())
   assert len(evaluation['classifier_hash']) == 12 and 0 <= evaluation['named_right'] < 0.5
   assert evaluation['classifier_hash'] in capsys.readouterr().out
@@ -351,6 +353,12 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'choice': ('--config.optimizer.schedule=cosin', "schedule='cosin': choose one of constant, cosine"),
   'class': ('--config.model.encoder.name=MLPEncodr', "name='MLPEncodr' is unknown; did you mean MLPEncoder?"),
   'evaluator': ('--config.evals=active_unit', "'active_unit' is unknown; did you mean active_units?"),
+  'folder': ('--config=experiments', 'there is no file experiments; did you mean experiments/'),
+  'a field that is not set': (f'{GAN} --config.model.critc_steps=1', 'did you mean model.critic_steps?'),
+  'a field of one player': (
+    f'{GAN} --config.player_optimizers.discriminator.clip_wights=.1',
+    'did you mean player_optimizers.discriminator.clip_weights?',
+  ),
   'file': ('--config=experiments/vea.py', 'there is no file experiments/vea.py; did you mean experiments/vae.py?'),
   'variant': ('--config=experiments/vae.py:smok', "has no variant 'smok'; did you mean smoke?"),
   'mode': ('--mode=trian', '--mode=trian is unknown; did you mean train?'),
@@ -377,10 +385,21 @@ MISTAKES = {  # name: (arguments, part of the answer)
     f'{GAN} --config.model.penalty=r1 --config.model.penalty_weight=0',
     'penalty_weight=0: penalty=',
   ),
-  'a weight of no penalty': (f'{GAN} --config.model.penalty_weight=10', 'penalty_weight=10.0 has no penalty'),
-  'a penalty that never comes': (f'{GAN} --config.model.penalty_every=4', 'penalty_every=4 has no penalty'),
+  'a weight of no penalty': (f'{GAN} --config.model.penalty_weight=10', 'penalty_every=1 have no penalty'),
+  'a penalty that never comes': (f'{GAN} --config.model.penalty_every=4', 'penalty_every=4 have no penalty'),
   'a critic without a bound': (f'{GAN} --config.model.loss=wasserstein', "nothing bounds the critic's slope"),
   'clipping both players': (f'{GAN} --config.optimizer.clip_weights=.01', 'would clip the generator too'),
+  'clipping the generator': (
+    f'{GAN} --config.player_optimizers.generator.clip_weights=.01',
+    'config.player_optimizers.generator.clip_weights: would clip the generator too',
+  ),
+  'a network without layers': (f'{GAN} --config.model.generator.features=()', 'features=(): name at least one layer'),
+  'a head that is none': (f'{SNGAN} --config.model.head.name=MLPDiscriminator', 'config.model cannot be built'),
+  'more halvings than blocks': (f'{SNGAN} --config.model.discriminator.halvings=4', 'halvings=4: there are 3 blocks'),
+  'classes that the data have not': (
+    '--config=experiments/conditional_gan.py:smoke --config.model.generator.num_classes=3',
+    'config.model.generator.num_classes=3: the data make it 10; leave it out',
+  ),
   'a GAN without labels': (
     '--config=experiments/conditional_gan.py:smoke --config.data.name=sprites',
     'sprites has no labels',
@@ -396,7 +415,7 @@ MISTAKES = {  # name: (arguments, part of the answer)
     'ResNetDiscriminator knows spectral',
   ),
   'too many halvings': (
-    '--config=experiments/sngan.py:smoke --config.model.discriminator.halvings=5',
+    f'{SNGAN} --config.model.discriminator.features=(8,8,8,8,8) --config.model.discriminator.halvings=5',
     'nothing is left of images 28x28',
   ),
   'a condition without labels': (f'{GAN} --config.model.generator.condition=batch_norm', 'needs labels'),

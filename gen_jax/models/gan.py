@@ -29,9 +29,10 @@ class GAN(nn.Module):
   """Two players: D tells x from G(z), z ~ N(0, I), and G makes that hard (Goodfellow et al., 2014).
 
   `loss` names a game of `adversarial`, `penalty` a term of D's gradient that is added to D's loss `penalty_weight`
-  times, at every `penalty_every`-th training step that many times as much (Karras et al., 2020, appendix B). `drift`
-  r^2 keeps a Wasserstein critic near 0. `augment` names what D sees all images through. `conditional` gives labels to
-  both: x ~ G(z, y), and D by its head, a ProjectionHead or a ClassifierHead.
+  times, at every `penalty_every`-th training step that many times as much (Karras et al., 2020, appendix B, who also
+  adapt Adam to the fewer steps). `drift` r^2 keeps a Wasserstein critic near 0. `augment` names what D sees all images
+  through, penalties too. `conditional` gives labels to both: x ~ G(z, y), and D by its head, a ProjectionHead or a
+  ClassifierHead.
   """
 
   generator: nn.Module  # (z, labels, shape, train) -> [B, *shape]

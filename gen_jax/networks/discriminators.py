@@ -40,7 +40,7 @@ class MLPDiscriminator(nn.Module):
 class ConvDiscriminator(nn.Module):
   """Convolutions of stride 2 with leaky ReLU (Radford et al., 2016), flattened.
 
-  `norm`: 'batch' after all but the first, 'spectral' of every kernel, or 'none', which gradient penalties need.
+  `norm`: 'batch' after all but the first, which gradient penalties do not allow, 'spectral' of every kernel, or 'none'.
   """
 
   features: Sequence[int] = (64, 128, 256)

@@ -28,7 +28,7 @@ def with_labels(z: jax.Array, labels: jax.Array | None, num_classes: int) -> jax
 def conditioned(
   network: nn.Module, z: jax.Array, labels: jax.Array | None, train: bool
 ) -> tuple[jax.Array, Callable[[jax.Array], jax.Array]]:
-  """(what the first layer takes, normalisation and ReLU before each later one); labels, if any, are in one of both."""
+  """(what the first layer takes, normalisation and ReLU before each later one); one of them sees the labels, if any."""
   by_norm = labels if network.condition == 'batch_norm' else None
   if by_norm is None:
     z = with_labels(z, labels, network.num_classes)

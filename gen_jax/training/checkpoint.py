@@ -120,10 +120,8 @@ class Checkpoints:
     """Saves host arrays in the background, with the validation metrics of this step, if there are any.
 
     Raises:
-      UserError: the metric that `config.best` names is not among them.
+      UserError: the metric that `config.best` names is not among them; after saving, so that nothing is lost.
     """
-    if validation and self._best and self._best not in validation:
-      raise UserError(f'config.best: no evaluator gives {self._best}{nearest(self._best, validation)}')
     self._finish()
     self._validations[int(state.step)] = dict(validation)
     self._manager.save(
@@ -132,6 +130,12 @@ class Checkpoints:
         state=ocp.args.StandardSave(state._asdict()), validation=ocp.args.JsonSave(dict(validation))
       ),
     )
+    if validation and self._best and self._best not in validation:
+      self._finish()
+      word, *names = (name.removeprefix('validation/') for name in (self._best, *validation))
+      raise UserError(
+        f'config.best={word}: no evaluator gives it{nearest(word, names)}; step {int(state.step)} is saved'
+      )
 
   def steps(self) -> list[int]:
     """The steps that are there, in order."""

@@ -32,6 +32,8 @@ def generator_gradients(config: ConfigDict, counts: Sequence[int]) -> dict[str, 
   mean over 8 batches, the same for both losses and all counts.
   """
   data = build.dataset(config, 'train')
+  if data.arrays is None:
+    raise UserError(f'{config.data.name} is streamed, and this mode needs it on the device: raise data.resident_mib')
   game, process = build.model(config, data), build.preprocessor(config, data, train=True)
   optimizer = build.optimizers(config, game)['discriminator']
   state = loop.fresh_state(config, data, game, build.optimizers(config, game))
@@ -41,8 +43,6 @@ def generator_gradients(config: ConfigDict, counts: Sequence[int]) -> dict[str, 
   # an auxiliary classifier's cross-entropy is the same under both losses
   head = game.head.clone(generator_weight=0.0) if isinstance(game.head, ClassifierHead) else game.head
   groups = game.players['discriminator'].trains
-  if data.arrays is None:
-    raise UserError(f'{config.data.name} is streamed, and this mode needs it on the device: raise data.resident_mib')
   arrays = jax.device_put(dict(data.arrays))
 
   def batch(arrays: Any, step: jax.Array) -> Batch:
@@ -52,7 +52,7 @@ def generator_gradients(config: ConfigDict, counts: Sequence[int]) -> dict[str, 
   @jax.jit
   def play(arrays: Any, params: Any, variables: Any, opt_state: Any, step: jax.Array):
     """One step of the discriminator."""
-    trained = {group: params[group] for group in groups}
+    trained = {group: params[group] for group in groups if group in params}
     step_key = jax.random.fold_in(model_key, step)
     gradients, (_, changed) = jax.grad(objective, has_aux=True)(
       trained, params, variables, batch(arrays, step), step, step_key, game, 'discriminator_loss'

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from gen_jax import adversarial, networks
+from gen_jax.augmentation import augment
 from gen_jax.models import GAN
 from gen_jax.training.state import create_state
 from gen_jax.training.step import train_step, updates_per_step
@@ -168,6 +169,30 @@ def test_penalty_drift_and_cross_entropy_enter_the_loss():
       for head in (networks.ClassifierHead(4, **{field: weight}) for weight in (0.0, 1.0))
     ]
     np.testing.assert_allclose(losses[1] - losses[0], np.log(4), atol=0.1)  # it knows nothing yet
+
+
+def test_real_and_fake_are_augmented_for_both_players():
+  plain = IMAGES['wasserstein'].clone(penalty='none', penalty_weight=0.0)
+  game, (state, _) = plain.clone(augment=('contrast', 'brightness')), started('wasserstein')
+  batch, variables = jax.tree.map(lambda x: x[0], batch_of(1)), {'params': state.params}
+
+  def logits(model, player, names):
+    keys = jax.random.split(model.make_rng('noise'), 4 if player == 'discriminator' else 2)
+    through = lambda x, key: model.judged(augment(x, names, key, batch['row']), batch).logit.mean()
+    fake = through(model.fake(batch, keys[0]), keys[-1])
+    return (through(batch['image'], keys[-2]), fake) if player == 'discriminator' else (fake,)
+
+  by_hand = lambda player, names: game.apply(variables, player, names, rngs=KEY, method=logits)
+  for names, model in (((), plain), (game.augment, game)):
+    _, metrics = value(model, state, 'discriminator_loss', batch)
+    np.testing.assert_allclose((metrics['real'], metrics['fake']), by_hand('discriminator', names), rtol=1e-4)
+    loss, _ = value(model, state, 'generator_loss', batch)
+    np.testing.assert_allclose(loss, -by_hand('generator', names)[0], rtol=1e-4)
+  for player in game.players:
+    assert np.abs(np.subtract(by_hand(player, game.augment), by_hand(player, ()))).min() > 1e-4
+
+  loss = lambda params: game.apply({'params': params}, batch, 0, rngs=KEY, method='generator_loss')[0]
+  assert optax.tree.norm(jax.grad(loss)(state.params)['generator']) > 1e-3
 
 
 @pytest.mark.parametrize('name', ['plain', 'wasserstein', 'spectral', 'projection'])

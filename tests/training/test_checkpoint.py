@@ -62,8 +62,12 @@ def test_without_validations_there_is_no_best(tmp_path):
   checkpoints = save(tmp_path, [(10, None)], best=METRIC)
   assert checkpoints.best_step() is None
   checkpoints.close()
-  with pytest.raises(UserError, match=r'no evaluator gives validation/elob; did you mean validation/elbo\?'):
+  said = r'config.best=elob: no evaluator gives it; did you mean elbo\?; step 10 is saved'
+  with pytest.raises(UserError, match=said):
     save(tmp_path / 'other', [(10, -1.0)], best='validation/elob')
+  resumed = Checkpoints(tmp_path / 'other', keep=2, best=METRIC, best_mode='max')
+  assert resumed.steps() == [10] and resumed.best_step() == 10
+  resumed.close()
 
 
 DAMAGES = {

@@ -111,7 +111,6 @@ def test_playing_one_side_leaves_the_other_bit_equal():
   chex.assert_trees_all_equal(after.params['discriminator'], state.params['discriminator'])
   chex.assert_trees_all_equal(after.params['frozen'], state.params['frozen'])
   moved = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), after.params['generator'], state.params['generator'])
-  assert all(jax.tree.leaves(moved)) or any(jax.tree.leaves(moved))
   assert moved['Dense_0']['kernel'] and moved['Dense_1']['kernel']
 
 
