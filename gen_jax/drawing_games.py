@@ -52,7 +52,7 @@ def draw_plane_of_points(run: Run) -> None:
     title = 'What the discriminator takes for real'
     figure = points.surface(logits, extent, real[:1_000], fake[:1_000], critic=critic, title=title)
     figures.save_figure(folder / 'surface.png', figure)
-  if 'decode' in verbs and run.model.latent_dim == 2:
+  if 'decode' in verbs and run.model.latent_dim == 2 and getattr(run.model, 'components', 1) == 1:
     lines, rows = points.noise_lines(), {'row': np.arange(POINTS, dtype=np.int32)}
     z = np.asarray(verbs.latents(rows))
     mapped = np.asarray(verbs.decode(lines.reshape(-1, 2), rows)).reshape(lines.shape)

@@ -376,6 +376,7 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'condition': ('--config.evals=class_agreement', 'class_agreement needs a conditional model'),
   'components': ('--components=0', '--components=0: '),
   'no critic steps': (f'{GAN} --config.model.critic_steps=0', 'config.model.critic_steps=0: must be above 0'),
+  'no components': (f'{GAN} --config.model.components=0', 'config.model.components=0: must be above 0'),
   'a loss of no game': (f'{GAN} --config.model.loss=minmax', "loss='minmax': choose one of minimax, non_saturating"),
   'a penalty beside batch norm': (
     f'{GAN} --config.model.penalty=r1 --config.model.penalty_weight=1 --config.model.discriminator.norm=batch',

@@ -33,6 +33,9 @@ class GAN(nn.Module):
   adapt Adam to the fewer steps). `drift` r^2 keeps a Wasserstein critic near 0. `augment` names what D sees all images
   through, penalties too. `conditional` gives labels to both: x ~ G(z, y), and D by its head, a ProjectionHead or a
   ClassifierHead.
+
+  A continuous G of a connected z also draws what lies between the modes. With `components` K, z is of one of K equally
+  probable ones, one-hot beside the normal numbers, and G may part its modes by them; D does not see it.
   """
 
   generator: nn.Module  # (z, labels, shape, train) -> [B, *shape]
@@ -40,6 +43,7 @@ class GAN(nn.Module):
   image_shape: tuple[int, int, int]
   head: nn.Module = LinearHead()  # (features, labels, train) -> Judgement
   latent_dim: int = 128
+  components: int = 1
   loss: str = 'non_saturating'
   penalty: str = 'none'
   penalty_weight: float = 0.0
@@ -69,8 +73,15 @@ class GAN(nn.Module):
     return batch['label'] if self.conditional else None
 
   def drawn(self, batch: Batch, key: jax.Array) -> jax.Array:
-    """z ~ N(0, I), [B,Z]."""
-    return sample_rows(standard_normal((len(batch['row']), self.latent_dim)), key, batch['row'])
+    """z ~ N(0, I), [B,Z]; of K components beside it which one, one-hot, brought to mean 0 and variance 1, [B,Z+K]."""
+    rows, p = batch['row'], 1 / self.components
+    normal = standard_normal((len(rows), self.latent_dim))
+    if self.components == 1:
+      return sample_rows(normal, key, rows)
+    normal_key, component_key = jax.random.split(key)
+    component = jax.vmap(lambda key: jax.random.randint(key, (), 0, self.components))(row_keys(component_key, rows))
+    one_hot = (jax.nn.one_hot(component, self.components) - p) / (p * (1 - p)) ** 0.5
+    return jnp.concatenate([sample_rows(normal, normal_key, rows), one_hot], axis=-1)
 
   def judged(self, x: jax.Array, batch: Batch, train: bool = False) -> Judgement:
     """What D says of examples x with the labels of `batch`."""
@@ -127,15 +138,15 @@ class GAN(nn.Module):
     return loss, {'diversity': spread(fake) / jnp.maximum(spread(batch['image']), LEAST)}
 
   def latents(self, batch: Batch) -> jax.Array:
-    """z ~ N(0, I), [B,Z]; what `sample` decodes."""
+    """z as `drawn`; what `sample` decodes."""
     return self.drawn(batch, self.make_rng('noise'))
 
   def decode(self, z: jax.Array, batch: Batch) -> jax.Array:
-    """G(z) for z [B,Z]."""
+    """G(z) for z as `drawn`."""
     return self.generator(z, self.labels(batch), self.image_shape, False)
 
   def sample(self, batch: Batch) -> jax.Array:
-    """G(z) for z ~ N(0, I)."""
+    """G(z) for z as `drawn`."""
     return self.decode(self.latents(batch), batch)
 
   def logits(self, batch: Batch) -> jax.Array:

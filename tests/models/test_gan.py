@@ -220,6 +220,23 @@ def test_samples_are_those_of_the_average_with_its_statistics():
   assert np.abs(Verbs(game, other).sample(row) - averaged).max() > 1e-3
 
 
+def test_components_are_equally_probable_and_stand_beside_the_normal_numbers():
+  game = IMAGES['plain'].clone(components=4)
+  rows = {'row': jnp.arange(4_000, dtype=jnp.int32)}
+  drawn = lambda rows: np.asarray(game.apply({}, rows, rngs=KEY, method='latents'))
+  z = drawn(rows)
+  assert z.shape == (4_000, 3 + 4)
+  np.testing.assert_allclose(z.mean(0), 0, atol=0.06)
+  np.testing.assert_allclose(z.std(0), 1, atol=0.05)
+  np.testing.assert_allclose(np.corrcoef(z[:, :3].T, (z[:, 3:] > 0).argmax(1)), np.eye(4), atol=0.06)
+  assert ((z[:, 3:] > 0).sum(1) == 1).all() and len(np.unique(np.round(z[:, 3:], 4))) == 2
+  np.testing.assert_array_equal(drawn({'row': rows['row'][7:9]}), z[7:9])
+  optimizers = {player: optax.sgd(0.1) for player in game.players}
+  state = create_state(game, optimizers, KEY, jax.tree.map(lambda x: x[0], batch_of(1)))
+  verbs, row = Verbs(game, state), {'row': np.arange(4, dtype=np.int32)}
+  np.testing.assert_allclose(verbs.sample(row), verbs.decode(verbs.latents(row), row), atol=1e-6)
+
+
 def test_samples_of_a_row_do_not_depend_on_the_batch():
   game, (state, _) = IMAGES['projection'], started('projection')
   verbs, label = Verbs(game, state), np.array([0, 1, 2, 3], np.int32)
