@@ -146,17 +146,17 @@ def check_data_for(name: str, config: ConfigDict, data: Dataset) -> None:
   if name in evaluation.NEED_LABELS and not data.num_classes:
     raise UserError(f'config.evals: {name} needs a data set with labels, such as digits')
   if name == 'inception_distances':
-    check_inception(config, data)
+    check_inception(config)
 
 
-def check_inception(config: ConfigDict, data: Dataset) -> None:
+def check_inception(config: ConfigDict) -> None:
   """Raises UserError where Inception's weights are not there or damaged, or the images too few for its features."""
   if not pathlib.Path(config.inception_weights).is_file():
     raise UserError(
       f'config.inception_weights={config.inception_weights!r} is no file: inception_distances needs weights, which '
       'gen_jax/evaluation/inception.py says how to make'
     )
-  if (images := min(config.sample_count, data.size)) <= inception.WIDTH:
+  if (images := min(config.sample_count, build.dataset(config, 'train').size)) <= inception.WIDTH:
     raise UserError(
       f'config.sample_count={config.sample_count}: {images} images have no covariance of {inception.WIDTH} features; '
       'use more'
@@ -271,8 +271,7 @@ def check_gan(config: ConfigDict, game: models.GAN, data: Dataset) -> None:
       "config.model.loss='wasserstein': nothing bounds the critic's slope; set penalty='wgan_gp', "
       "player_optimizers.discriminator.clip_weights, or discriminator.norm='spectral' and head.spectral=True"
     )
-  generators = config.player_optimizers.get('generator', {}).get('clip_weights', config.optimizer.clip_weights)
-  if generators:
+  if config.player_optimizers.get('generator', {}).get('clip_weights', config.optimizer.clip_weights):
     key = 'optimizer' if config.optimizer.clip_weights else 'player_optimizers.generator'
     raise UserError(
       f'config.{key}.clip_weights: would clip the generator too; '

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from gen_jax.data.preprocess import to_uint8
-from gen_jax.errors import UserError
 from gen_jax.evaluation import inception
 from gen_jax.evaluation.distances import kernel_distance, moments
 from gen_jax.evaluation.samples import KEPT, Reference, cached, draw, frechet_to, images_of, keep, reference_path, some
@@ -28,18 +27,11 @@ def inception_distances(
   kernel_inception, kernel_stderr_inception: the 'KID', its features not scaled (Binkowski et al., 2018).
   inception_protocol: how many images and which, their size, the hash of the weights. Published numbers are of 50,000
       samples; those of other counts do not compare with them.
-
-  UserError for no more images than there are features.
   """
   del batches
   judge = inception.load(inception_weights)
   samples = draw(verbs, sample_count, value_range)
   real = np.asarray(to_uint8(some(images_of(grey_train_batches, value_range), sample_count)))
-  if min(len(samples), len(real)) <= inception.WIDTH:
-    raise UserError(
-      f'config.sample_count={sample_count}: {min(len(samples), len(real))} images have no covariance of '
-      f'{inception.WIDTH} features; use more'
-    )
   found, reference = judge.features(np.asarray(to_uint8(samples))), reference_of(judge, real)
   yield from ((f'{name}_inception', value) for name, value in frechet_to(found, reference))
   kernel = kernel_distance(found, reference.features, scaled=False)
