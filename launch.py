@@ -9,9 +9,9 @@ import sys
 
 from absl import flags
 
-from gen_jax import settings
-from gen_jax.errors import UserError
-from gen_jax.stopwatch import Stopwatch
+from gen_jax.app import arguments
+from gen_jax.errors import UserError, nearest, show
+from gen_jax.training.stopwatch import Stopwatch
 
 MODES = {
   'train': 'trains or resumes; then all below: evaluation, figures, report',
@@ -33,7 +33,7 @@ MODES = {
 
 
 def define_flags() -> flags.FlagValues:
-  """All flags but --config, which `settings.parse` adds when it knows the config."""
+  """All flags but --config, which `arguments.parse` adds when it knows the config."""
   values = flags.FlagValues()
   flags.DEFINE_string('workdir', None, 'folder of the run; runs/NAME[-VARIANT] by default', flag_values=values)
   flags.DEFINE_string('mode', 'train', 'what to do', flag_values=values)
@@ -68,19 +68,19 @@ def usage(values: flags.FlagValues) -> str:
 def main(argv: list[str]) -> int:
   """Runs one command line; the exit code: 0, or 2 after one line that says what is wrong with it."""
   watch, values = Stopwatch(), define_flags()
-  if settings.is_help(argv):
+  if arguments.is_help(argv):
     print(usage(values))
     return 0
   try:
-    config = settings.parse(argv, values)
+    config = arguments.parse(argv, values)
     if values.mode not in MODES:
-      raise UserError(f'--mode={values.mode} is unknown{settings.nearest(values.mode, MODES)}')
-    from gen_jax import modes  # heavy: --help and mistyped flags need not wait for it
+      raise UserError(f'--mode={values.mode} is unknown{nearest(values.mode, MODES)}')
+    from gen_jax.app import modes  # heavy: --help and mistyped flags need not wait for it
 
     watch.lap('imports')
     modes.run(values, config, watch)
   except UserError as error:
-    settings.show(f'error: {error}')
+    show(f'error: {error}')
     return 2
   return 0
 

@@ -5,7 +5,8 @@
 Not run yet.
 """
 
-from experiments.common import LOCATELLO, SPRITES, experiment, merged
+from experiments.common import LOCATELLO, SPRITES
+from gen_jax.config import experiment, merged
 
 
 def capacity(end: float, steps: int) -> dict:

@@ -9,7 +9,7 @@ Two CPU cores: digits 43 s, MNIST 31 s. Squared error an image on the test split
     MNIST    29.13  18.14  10.71  4.47
 """
 
-from experiments.common import experiment
+from gen_jax.config import experiment
 
 get_config = experiment(
   default={

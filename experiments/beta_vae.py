@@ -18,7 +18,8 @@ Other schedules of 5,000 steps, one run each: capacity annealed over 4,000 steps
 (.60, y .92).
 """
 
-from experiments.common import LOCATELLO, SPRITES, experiment, merged
+from experiments.common import LOCATELLO, SPRITES
+from gen_jax.config import experiment, merged
 
 get_config = experiment(
   default=merged(SPRITES, {'model': {'beta': {'end_value': 4.0}}}),

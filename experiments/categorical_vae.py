@@ -6,7 +6,8 @@ MNIST, two CPU cores that other runs shared, 9 minutes and 14 to evaluate: test 
 nats (5,000 importance samples); all 20 latents are in use, .5 to 1.7 nats each.
 """
 
-from experiments.common import MNIST, experiment
+from experiments.common import MNIST
+from gen_jax.config import experiment
 
 get_config = experiment(
   default={

@@ -7,7 +7,8 @@ MNIST, 65 minutes on one CPU core that other work shared: Frechet distance by tr
 precision .869 and .892, recall .825 and .858; .991 of 10,000 samples are named right, recall within a class .824.
 """
 
-from experiments.common import GAN_IMAGES, MEASURED, MNIST, UNPENALIZED, experiment, merged
+from experiments.common import GAN_IMAGES, MEASURED, MNIST, UNPENALIZED
+from gen_jax.config import experiment, merged
 
 get_config = experiment(
   default=merged(

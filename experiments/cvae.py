@@ -11,7 +11,8 @@ The dense networks of the default with p(z) = N(0, I), 50,000 steps, got .969 an
 needs a prior of its own.
 """
 
-from experiments.common import MNIST, experiment
+from experiments.common import MNIST
+from gen_jax.config import experiment
 
 get_config = experiment(
   default={

@@ -6,7 +6,8 @@
 Not run yet. The KL's weight falls from 200 to 1 first, which the paper has not; in the variant `paper` it is 1.
 """
 
-from experiments.common import LOCATELLO, SPRITES, experiment, merged
+from experiments.common import LOCATELLO, SPRITES
+from gen_jax.config import experiment, merged
 
 get_config = experiment(
   default=merged(SPRITES, {'model': {'penalty': {'name': 'Moments', 'off_diagonal': 10.0, 'diagonal': 100.0}}}),

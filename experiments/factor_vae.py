@@ -11,7 +11,8 @@ to 110 without them. Over the three -ELBO 110.9 +- .0 nats, MIG .303 +- .043, DC
 three latents follow x, y and scale. Without the penalty 110.9, .337 and .299.
 """
 
-from experiments.common import LOCATELLO, SPRITES, experiment, merged
+from experiments.common import LOCATELLO, SPRITES
+from gen_jax.config import experiment, merged
 
 DISCRIMINATOR = {'learning_rate': 1e-4, 'b1': 0.5, 'b2': 0.9}
 

@@ -8,7 +8,8 @@ precision .839 and .867, recall .783 and .795, each digit .90 to 1.12 times its 
 steps, .0024 and .0017, .787 and .819, .856 and .891. Fashion-MNIST .0073 and .0043, .778 and .814, .816 and .853.
 """
 
-from experiments.common import GAN_IMAGES, MEASURED, MNIST, UNPENALIZED, experiment, merged
+from experiments.common import GAN_IMAGES, MEASURED, MNIST, UNPENALIZED
+from gen_jax.config import experiment, merged
 
 RADFORD = {'learning_rate': 2e-4, 'schedule': 'constant', 'b1': 0.5, 'b2': 0.999}
 

@@ -9,7 +9,7 @@ sample's .096); the grid all 25, .941, .942, .949, .943 and .950. The swiss roll
 Wasserstein distance .101 (.104), .104 (.089) and .115 (.110).
 """
 
-from experiments.common import experiment
+from gen_jax.config import experiment
 
 get_config = experiment(
   default={

@@ -15,7 +15,8 @@ The seed of the best validation ELBO, chosen without labels, has .836. -log p(x)
 importance samples), of seed 1 91.19 +- .28. `experiments/pictures/gm_vae_samples.png`, of seed 1: a cluster a column.
 """
 
-from experiments.common import MNIST, experiment
+from experiments.common import MNIST
+from gen_jax.config import experiment
 
 get_config = experiment(
   default={

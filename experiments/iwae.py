@@ -9,7 +9,8 @@ active units; the ELBO of k = 5 is -92.1, as its posterior is not trained for it
 `mnist,paper` has k = 50 and the batches of 20 and 3,280 passes of Burda et al. (2016); it has not been run.
 """
 
-from experiments.common import MNIST, experiment
+from experiments.common import MNIST
+from gen_jax.config import experiment
 
 get_config = experiment(
   default={

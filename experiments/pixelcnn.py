@@ -10,7 +10,7 @@ MNIST, dynamic binarisation: -log p(x) of the 10,000 test images, exact, 80.71 +
 the colours of a pixel depend on each other. It needs GPUs, and has not been run.
 """
 
-from experiments.common import experiment
+from gen_jax.config import experiment
 
 get_config = experiment(
   default={

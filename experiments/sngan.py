@@ -6,7 +6,8 @@ MNIST, 6 minutes on an H200 with eight runs beside: Frechet distance by trace .0
 .729 and .791, recall .793 and .852; after 3,000 steps, schedule included, .109 and .062, .472 and .519, .570 and .766.
 """
 
-from experiments.common import GAN_IMAGES, MEASURED, MNIST, experiment, merged
+from experiments.common import GAN_IMAGES, MEASURED, MNIST
+from gen_jax.config import experiment, merged
 
 get_config = experiment(
   default=merged(

@@ -7,7 +7,7 @@ Two CPU cores, test split, one sample of the posterior: digits 2 min 16 s, -ELBO
 20 active units, in an earlier run).
 """
 
-from experiments.common import experiment
+from gen_jax.config import experiment
 
 get_config = experiment(
   default={

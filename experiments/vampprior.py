@@ -5,7 +5,8 @@
 Not run yet.
 """
 
-from experiments.common import MNIST, experiment
+from experiments.common import MNIST
+from gen_jax.config import experiment
 
 get_config = experiment(
   default={

@@ -6,7 +6,8 @@ MNIST, 35 minutes on one CPU core that other work shared: Frechet distance by tr
 precision .591 and .642, recall .739 and .828; the distance still falls.
 """
 
-from experiments.common import GAN_IMAGES, MEASURED, MNIST, experiment, merged
+from experiments.common import GAN_IMAGES, MEASURED, MNIST
+from gen_jax.config import experiment, merged
 
 get_config = experiment(
   default=merged(

@@ -14,11 +14,11 @@ import optax
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from gen_jax import evaluation, models, networks, randomness
-from gen_jax.data import digits, distributions, folder, preprocess, shapes, sprites, tfds_sets
+from gen_jax import optimizers as optimizers_lib
+from gen_jax.data import preprocess
 from gen_jax.data.dataset import Dataset
-from gen_jax.errors import UserError
-from gen_jax.settings import nearest
-from gen_jax.training import optimizers as optimizers_lib
+from gen_jax.data.sets import digits, folder, planar, shapes, sprites, tfds
+from gen_jax.errors import UserError, nearest
 from gen_jax.types import Batch, Model
 
 
@@ -54,14 +54,14 @@ def opened(data: FrozenConfigDict, split: str) -> Dataset:
     raise UserError('config.data.name is empty: name a data set')
   if data.name in ('digits', 'shapes'):
     return {'digits': digits, 'shapes': shapes}[data.name].load(split)
-  if distributions.known(data.name):
-    return distributions.load(data.name, split)
+  if planar.known(data.name):
+    return planar.load(data.name, split)
   if data.name in sprites.VARIANTS:
     return sprites.load(split, data.name)
   path, budget = pathlib.Path(data.name).expanduser(), data.resident_mib * 2**20
   if path.is_dir() and not (path / 'dataset_info.json').exists():
     return folder.load(path, split, data.size, budget)
-  return tfds_sets.load(
+  return tfds.load(
     data.name, data[f'{split}_split'], data.dir or None, budget, label=data.label, size=data.size
   )
 

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from PIL import Image
 
-from experiments.common import experiment
+from gen_jax.config import experiment
 
 MODEL = {
   'name': 'VAE',

@@ -7,7 +7,7 @@ from small import pixelcnn, small_config
 
 from gen_jax import build, models
 from gen_jax.errors import UserError
-from gen_jax.training.optimizers import adam, learning_rate_schedule
+from gen_jax.optimizers import adam, learning_rate_schedule
 
 
 def built(**changes):

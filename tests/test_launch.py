@@ -14,9 +14,11 @@ from small import write_images
 
 import gen_jax
 import launch
-from gen_jax import build, checks, modes, settings
+from gen_jax import build
+from gen_jax.app import arguments, check, modes
+from gen_jax.evaluation.bound import Verbs
+from gen_jax.runs import workdir as workdirs
 from gen_jax.training import loop, parallel
-from gen_jax.verbs import Verbs
 
 EXPERIMENTS = sorted(path.stem for path in pathlib.Path('experiments').glob('*.py') if path.stem != 'common')
 VAE, GAN, PLANE = (f'--config=experiments/{name}smoke' for name in ('vae.py:', 'gan.py:plain,', 'gan_2d.py:'))
@@ -69,8 +71,8 @@ ALIKE |= {'gan', 'sngan', 'wgan_gp'}
 
 @pytest.mark.parametrize('name', sorted(ALIKE))
 def test_steps_of_experiments_that_are_alike_can_be_traced(name):
-  config = settings.load_experiment(f'experiments/{name}.py:smoke')
-  checks.check(config)
+  config = arguments.load_experiment(f'experiments/{name}.py:smoke')
+  check.check(config)
   data = build.dataset(config, 'train')
   game = build.model(config, data)
   parts = (config, data, game, build.optimizers(config, game))
@@ -129,12 +131,12 @@ def test_the_figures_of_games(smoke, capsys, tmp_path):
 def test_every_variant_is_a_config(name):
   path = f'experiments/{name}.py'
   variants = (
-    settings.load_experiment(path).experiment
+    arguments.load_experiment(path).experiment
     and __import__(f'experiments.{name}', fromlist=['get_config']).get_config.variants
   )
   assert {'default', 'smoke'} <= set(variants)
   for variant in variants:
-    assert settings.load_experiment(f'{path}:{variant}').is_locked
+    assert arguments.load_experiment(f'{path}:{variant}').is_locked
 
 
 def test_a_workdir_holds_what_others_rely_on(trained):
@@ -213,7 +215,7 @@ def test_samples_from_a_mixture_of_the_codes(trained, autoencoder, capsys):
     for name in ('samples_mixture', 'samplers'):
       with Image.open(workdir / 'figures' / f'{name}.png') as image:
         image.verify()
-  from gen_jax import drawing
+  from gen_jax.figures import drawing
 
   batches = drawing.split_batches(run.config, build.dataset(run.config, 'train'))
   codes = np.concatenate([run.verbs().encode(batch) for batch in batches])
@@ -298,9 +300,9 @@ def compared(tmp_path_factory):
   for k, seed in ((1, 0), (2, 0), (2, 1)):
     options = (f'--config.model.samples={k}', f'--config.seed={seed}', '--config.best=', '--config.data.size=8')
     options += ('--config.model.encoder.hidden=(8,)', '--config.model.decoder.hidden=(8,)')
-    config = settings.parse(['launch.py', '--config=experiments/iwae.py:smoke', *options], launch.define_flags())
+    config = arguments.parse(['launch.py', '--config=experiments/iwae.py:smoke', *options], launch.define_flags())
     found[k, seed] = workdir = folder / f'{k}_{seed}'
-    settings.claim(workdir, config)
+    workdirs.claim_workdir(workdir, config)
     loop.train(config, workdir)
     modes.evaluate(gen_jax.load(workdir))
   return found
@@ -452,7 +454,7 @@ def test_an_experiment_that_is_not_right_itself(capsys, tmp_path):
   for text, expected in (
     ('get_config = 1 +', 'SyntaxError'),
     ('x = 1', 'has no attribute'),
-    ("from experiments.common import experiment\nget_config = experiment({'stepps': 3})", 'stepps is no key'),
+    ("from gen_jax.config import experiment\nget_config = experiment({'stepps': 3})", 'stepps is no key'),
   ):
     (tmp_path / 'mine.py').write_text(text)
     said = fails(capsys, f'--config={tmp_path}/mine.py', f'--workdir={tmp_path}/run')
@@ -460,7 +462,7 @@ def test_an_experiment_that_is_not_right_itself(capsys, tmp_path):
 
 
 def test_fields_that_an_experiment_leaves_at_their_defaults_can_be_set(tmp_path):
-  parse = lambda *arguments: settings.parse(['launch.py', *arguments], launch.define_flags())
+  parse = lambda *arguments: arguments.parse(['launch.py', *arguments], launch.define_flags())
   vae = '--config=experiments/vae.py'
   config = parse(vae, '--config.model.capacity=5', '--config.model.encoder.activation=tanh')
   assert config.model.capacity == 5.0 and config.model.encoder.activation == 'tanh'
@@ -502,7 +504,7 @@ def test_a_missing_test_split_is_found_before_training(capsys, tmp_path):
 
 
 def test_a_workdir_has_one_trainer(capsys, trained):
-  with settings.held(trained):
+  with workdirs.workdir_lock(trained):
     said = fails(capsys, VAE, f'--workdir={trained}', '--config.model.latent_dim=2')
   assert 'is being trained by another process' in said
   runs(f'--workdir={trained}', '--mode=evaluate')
@@ -526,8 +528,8 @@ BENCHMARK = {  # key: what its value must be
 def test_a_benchmark_needs_no_workdir_and_writes_nothing(capsys, trained, tmp_path):
   files = {path: path.stat().st_mtime_ns for path in trained.rglob('*')}
   small = '--config.model.encoder.hidden=(8,)'
-  for arguments in ((VAE, small, f'--workdir={tmp_path / "none"}'), (f'--workdir={trained}',)):
-    runs(*arguments, '--mode=benchmark', '--benchmark_steps=16')
+  for words in ((VAE, small, f'--workdir={tmp_path / "none"}'), (f'--workdir={trained}',)):
+    runs(*words, '--mode=benchmark', '--benchmark_steps=16')
     said = capsys.readouterr()
     *table, last = said.out.splitlines()
     found = json.loads(last)
@@ -546,7 +548,7 @@ def test_a_benchmark_checks_its_config_first(capsys, tmp_path):
 
 @pytest.mark.parametrize('dispatches', [1, 4])
 def test_a_run_says_where_its_time_went_and_its_profile_is(dispatches, capsys, tmp_path):
-  config = settings.load_experiment('experiments/vae.py:smoke')
+  config = arguments.load_experiment('experiments/vae.py:smoke')
   config.update({'profile': True, 'steps': 5 * dispatches})
   loop.train(config, tmp_path)
   said = capsys.readouterr().err

@@ -8,20 +8,20 @@ text, or an array, such as one number for each example; training's metrics take 
 
 from gen_jax.evaluation.agreement import class_agreement as class_agreement
 from gen_jax.evaluation.clustering import clustering as clustering
+from gen_jax.evaluation.discriminator import fixed_noise as fixed_noise
+from gen_jax.evaluation.discriminator import game as game
 from gen_jax.evaluation.disentanglement import boosted_dci as boosted_dci
-from gen_jax.evaluation.factors import spearman as spearman
-from gen_jax.evaluation.game import fixed_noise as fixed_noise
-from gen_jax.evaluation.game import game as game
+from gen_jax.evaluation.fid import inception_distances as inception_distances
 from gen_jax.evaluation.likelihood import elbo_decomposition as elbo_decomposition
 from gen_jax.evaluation.likelihood import likelihood as likelihood
-from gen_jax.evaluation.points import points as points
+from gen_jax.evaluation.means import active_units as active_units
+from gen_jax.evaluation.means import terms as terms
+from gen_jax.evaluation.planar import points as points
 from gen_jax.evaluation.probe import probe as probe
 from gen_jax.evaluation.samples import frechet as frechet
 from gen_jax.evaluation.samples import memorisation as memorisation
 from gen_jax.evaluation.samples import sample_distances as sample_distances
-from gen_jax.evaluation.standard import inception_distances as inception_distances
-from gen_jax.evaluation.terms import active_units as active_units
-from gen_jax.evaluation.terms import terms as terms
+from gen_jax.evaluation.spearman import spearman as spearman
 
 NEED_FACTORS = {'boosted_dci', 'disentanglement', 'spearman'}
 NEED_GRID = {'boosted_dci', 'disentanglement'}  # an image of every combination of the factors

@@ -7,8 +7,8 @@ import numpy as np
 from gen_jax.errors import UserError
 from gen_jax.evaluation.distances import precision_recall
 from gen_jax.evaluation.extractors import load
+from gen_jax.evaluation.means import Batches
 from gen_jax.evaluation.samples import NEIGHBOURS, draw, is_binary, outputs, unit
-from gen_jax.evaluation.terms import Batches
 
 PER_CLASS = 1000
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gen_jax.evaluation.terms import Batches
+from gen_jax.evaluation.means import Batches
 
 
 def clustering(verbs, batches: Batches) -> Iterator[tuple[str, float]]:

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gen_jax.errors import UserError
-from gen_jax.settings import show
+from gen_jax.errors import UserError, show
 
 CHUNK_BYTES = 2**26  # of a matrix of distances
 # two rows whose squared distance is less than this share of their squared norms are the same row: a network's float32

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen_jax.distributions import Normal, log_normal
-from gen_jax.evaluation.terms import Batches
+from gen_jax.evaluation.means import Batches
 from gen_jax.types import Batch
 
 CHUNK = 50  # samples of each example at a time

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from gen_jax.evaluation.terms import Batches
+from gen_jax.evaluation.means import Batches
 
 EXAMPLES = (10, 100, 1000, None)  # labelled; None: all
 NEIGHBOURS = 5

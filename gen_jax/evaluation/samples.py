@@ -11,14 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gen_jax import compilation_cache
 from gen_jax.data.preprocess import to_uint8
-from gen_jax.errors import UserError
+from gen_jax.errors import UserError, show
 from gen_jax.evaluation.distances import frechet_from_moments, kernel_distance, moments, precision_recall
 from gen_jax.evaluation.extractors import NETWORKS, Extractor, load
-from gen_jax.evaluation.terms import Batches, asked
-from gen_jax.settings import show
-from gen_jax.visualise.figures import write_bytes
+from gen_jax.evaluation.means import Batches, asked
+from gen_jax.files import cache_folder, write_bytes
 
 BATCH = 500
 MOST, NEIGHBOURS = 5_000, 3  # rows of either side in precision and recall, and k
@@ -264,7 +262,7 @@ def references_of(
 def reference_path(name: str, weights: str, data: bytes) -> pathlib.Path:
   """Where what a network said of images is kept, by its name and the hashes of its weights and of the images."""
   digest = hashlib.sha256(FORMAT + weights.encode() + data).hexdigest()
-  return compilation_cache.default_folder().with_name('references') / f'{name}-{digest[:24]}.npz'
+  return cache_folder('references') / f'{name}-{digest[:24]}.npz'
 
 
 def cached(path: pathlib.Path) -> Reference | None:

@@ -11,7 +11,7 @@ from gen_jax import adversarial
 from gen_jax.augmentation import augment
 from gen_jax.distributions import sample_rows, standard_normal
 from gen_jax.networks.discriminators import ClassifierHead, Judgement, LinearHead
-from gen_jax.networks.normalisation import over_devices
+from gen_jax.networks.normalization import over_devices
 from gen_jax.randomness import row_keys
 from gen_jax.types import Batch, Player
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from gen_jax.networks.generators import SMALL, XAVIER
 from gen_jax.networks.layers import Conv
-from gen_jax.networks.normalisation import BatchNorm, SpectralConv, SpectralDense
+from gen_jax.networks.normalization import BatchNorm, SpectralConv, SpectralDense
 
 
 def leaky(x: jax.Array) -> jax.Array:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from gen_jax.networks.layers import Conv, ConvTranspose, ResizeConv
-from gen_jax.networks.normalisation import BatchNorm
+from gen_jax.networks.normalization import BatchNorm
 
 SMALL = nn.initializers.normal(0.02)  # Radford et al. (2016)
 XAVIER = nn.initializers.variance_scaling(2.0, 'fan_avg', 'uniform')  # gain sqrt 2 (Miyato et al., 2018)

@@ -14,8 +14,7 @@ import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 from orbax.checkpoint import checkpoint_managers as retention
 
-from gen_jax.errors import UserError
-from gen_jax.settings import nearest, show
+from gen_jax.errors import UserError, nearest, show
 from gen_jax.training import parallel
 from gen_jax.training.state import TrainState
 

@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from gen_jax.settings import show
-from gen_jax.stopwatch import Stopwatch
+from gen_jax.errors import show
 from gen_jax.training import parallel
 from gen_jax.training.state import TrainState
+from gen_jax.training.stopwatch import Stopwatch
 
 SMALL = 2**16  # numbers in the largest parameter; at 128 x 128 a step takes .77 of the time, at 784 x 512 as long
 

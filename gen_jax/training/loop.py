@@ -16,19 +16,18 @@ from ml_collections import ConfigDict
 from gen_jax import build, randomness
 from gen_jax.data import stream
 from gen_jax.data.dataset import Dataset
-from gen_jax.errors import UserError
-from gen_jax.settings import show
-from gen_jax.stopwatch import Stopwatch
+from gen_jax.errors import UserError, show
+from gen_jax.evaluation.bound import Verbs
+from gen_jax.evaluation.evaluate import evaluate
+from gen_jax.files import write_bytes
 from gen_jax.training import dispatch, parallel
 from gen_jax.training.checkpoint import Checkpoints
 from gen_jax.training.compiled import Compiled
-from gen_jax.training.evaluate import evaluate
 from gen_jax.training.metrics import Recorder
 from gen_jax.training.state import TrainState, create_state
 from gen_jax.training.step import train_step, updates_per_step
+from gen_jax.training.stopwatch import Stopwatch
 from gen_jax.types import Batch, Model
-from gen_jax.verbs import Verbs
-from gen_jax.visualise.figures import write_bytes
 
 
 def next_stop(step: int, config: ConfigDict) -> int:

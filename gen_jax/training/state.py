@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gen_jax.settings import show
+from gen_jax.errors import show
 from gen_jax.types import Batch, Model
 
 

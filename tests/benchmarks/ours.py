@@ -11,17 +11,19 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from benchmarks import serve
-from experiments import beta_vae, common
-from gen_jax import build, memory, models, networks
-from gen_jax.data import digits
+from experiments import beta_vae
+from gen_jax import build, models, networks
+from gen_jax.app import memory
+from gen_jax.app.benchmark import processor
+from gen_jax.config import common, update
 from gen_jax.data.dataset import Dataset, from_arrays
 from gen_jax.data.preprocess import resize
-from gen_jax.stopwatch import Stopwatch
+from gen_jax.data.sets import digits
 from gen_jax.training import loop, parallel
-from gen_jax.training.benchmark import processor
 from gen_jax.training.compiled import Compiled
 from gen_jax.training.metrics import check_finite
 from gen_jax.training.step import updates_per_step
+from gen_jax.training.stopwatch import Stopwatch
 from gen_jax.types import Model
 
 EXPORTED = 8_192  # images at most that PyTorch trains on
@@ -38,9 +40,9 @@ class Row(NamedTuple):
 
 def config_with(changes: Mapping[str, Any], config: ConfigDict | None = None) -> ConfigDict:
   """The common config, or the given one, changed."""
-  config = config or common.common()
+  config = config or common()
   with config.unlocked():
-    common.update(config, changes)
+    update(config, changes)
   return config
 
 

@@ -4,8 +4,8 @@ import types
 import numpy as np
 import pytest
 
-from gen_jax.data import digits
 from gen_jax.data.preprocess import resize
+from gen_jax.data.sets import digits
 from gen_jax.errors import UserError
 from gen_jax.evaluation import agreement, extractors
 

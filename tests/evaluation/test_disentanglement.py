@@ -12,10 +12,10 @@ import scipy.stats
 from sklearn.metrics import mutual_info_score
 from sklearn.svm import LinearSVC
 
-from gen_jax.data import sprites
+from gen_jax.data.sets import sprites
 from gen_jax.errors import UserError
 from gen_jax.evaluation import disentanglement
-from gen_jax.evaluation.disentanglement import explicitness, importances, information, information_gap, points
+from gen_jax.evaluation.disentanglement import explicitness, importances, information, information_gap, subsets
 
 GRID = sprites.factors_of(np.arange(sprites.NUM_IMAGES))
 STANDARD = ((GRID - GRID.mean(0)) / GRID.std(0)).astype(np.float32)
@@ -91,7 +91,7 @@ def small(seed=0, rows=600):
 
 def test_bins_and_information_are_numpys_and_scikit_learns():
   codes, factors = small()
-  z = points.binned(codes, 7)
+  z = subsets.binned(codes, 7)
   for j in range(3):
     edges = np.histogram(codes[:, j], 7)[1][:-1]
     np.testing.assert_array_equal(z[:, j], np.digitize(codes[:, j], edges) - 1)
@@ -103,7 +103,7 @@ def test_bins_and_information_are_numpys_and_scikit_learns():
 
 def test_the_information_gap_and_modularity_by_hand():
   codes, factors = small()
-  z = points.binned(codes, 20)
+  z = subsets.binned(codes, 20)
   matrix = np.array([[mutual_info_score(a, b) for b in factors.T] for a in z.T])
   gaps = [(sorted(c)[-1] - sorted(c)[-2]) / mutual_info_score(v, v) for c, v in zip(matrix.T, factors.T, strict=True)]
   found = disentanglement.mig(codes, factors)
@@ -179,7 +179,7 @@ def test_trees_find_the_latents_of_factors(metric):
 def test_predictability_is_a_classifier_of_one_latent():
   codes, factors = small()
   found = disentanglement.sap(codes, factors, train=400, test=200)
-  known, new = points.drawn(points.checked(codes, factors), (400, 200), (10_000, 5_000), 0)
+  known, new = subsets.drawn(subsets.checked(codes, factors), (400, 200), (10_000, 5_000), 0)
   for k in range(2):
     accuracies = []
     for j in range(3):

@@ -4,7 +4,7 @@ import itertools
 import numpy as np
 import pytest
 
-from gen_jax.data.grid_of_factors import every_combination
+from gen_jax.data.sets.grid_of_factors import every_combination
 from gen_jax.distributions import Normal
 from gen_jax.errors import UserError
 from gen_jax.evaluation import boosted_dci

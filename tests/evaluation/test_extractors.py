@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from gen_jax import build, randomness
-from gen_jax.data import digits, tfds_sets
 from gen_jax.data.dataset import from_arrays
 from gen_jax.data.preprocess import bernoulli, resize
+from gen_jax.data.sets import digits, tfds
 from gen_jax.errors import UserError
 from gen_jax.evaluation import extractors
 from gen_jax.evaluation.extractors import __main__ as command
@@ -241,7 +241,7 @@ def test_only_good_weights_are_kept_and_the_shipped_ones_stay(cache, capsys, tmp
 )
 def test_accuracy_on_the_test_images(name, kind, grey, binary):
   try:
-    test = tfds_sets.load(name, 'test', None, 2**30).arrays
+    test = tfds.load(name, 'test', None, 2**30).arrays
   except UserError as error:
     pytest.skip(str(error))
   found = command.accuracies(extractors.load(kind, name), test['image'].astype(np.float32) / 255, test['label'])

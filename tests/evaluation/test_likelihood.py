@@ -9,9 +9,9 @@ import scipy.stats
 from gen_jax import models, networks, randomness
 from gen_jax.distributions import Normal
 from gen_jax.evaluation import elbo_decomposition, likelihood
+from gen_jax.evaluation.bound import Verbs
 from gen_jax.evaluation.likelihood import CHUNK, importance_weighted
 from gen_jax.training.state import TrainState
-from gen_jax.verbs import Verbs
 
 
 class Verbal:

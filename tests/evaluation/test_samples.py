@@ -3,8 +3,8 @@ import functools
 import numpy as np
 import pytest
 
-from gen_jax.data import digits, tfds_sets
 from gen_jax.data.preprocess import resize
+from gen_jax.data.sets import digits, tfds
 from gen_jax.errors import UserError
 from gen_jax.evaluation import extractors, frechet, memorisation, sample_distances, samples
 from gen_jax.evaluation.distances import kernel_distance
@@ -269,7 +269,7 @@ def test_nearest_neighbours_of_whole_numbers_far_from_zero_are_exact():
 def mnist():
   """Train and test images in [0, 1], and their labels."""
   try:
-    arrays = [tfds_sets.load('mnist', split, None, 2**30).arrays for split in ('train', 'test')]
+    arrays = [tfds.load('mnist', split, None, 2**30).arrays for split in ('train', 'test')]
   except UserError as error:
     pytest.skip(str(error))
   return [part for rows in arrays for part in (rows['image'].astype(np.float32) / 255, rows['label'])]

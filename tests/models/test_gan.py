@@ -10,10 +10,10 @@ import pytest
 
 from gen_jax import adversarial, networks
 from gen_jax.augmentation import augment
+from gen_jax.evaluation.bound import Verbs
 from gen_jax.models import GAN
 from gen_jax.training.state import create_state
 from gen_jax.training.step import train_step, updates_per_step
-from gen_jax.verbs import Verbs
 
 KEY, ROWS, SHAPE = jax.random.key(0), 8, (8, 8, 1)
 IMAGES = {

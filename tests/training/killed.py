@@ -14,7 +14,7 @@ ROOT, WORKDIR, DATA, WHEN = sys.argv[1:5]
 sys.path[:0] = [ROOT, os.path.join(ROOT, 'tests')]
 from small import small_config  # noqa: E402
 
-from gen_jax import settings  # noqa: E402
+from gen_jax.runs.workdir import claim_workdir  # noqa: E402
 from gen_jax.training import checkpoint, loop  # noqa: E402
 
 
@@ -46,5 +46,5 @@ else:
   checkpoint.Checkpoints.save = dying_save
 
 config = small_config(DATA)
-settings.claim(pathlib.Path(WORKDIR), config)
+claim_workdir(pathlib.Path(WORKDIR), config)
 loop.train(config, pathlib.Path(WORKDIR))

@@ -9,10 +9,10 @@ import pytest
 from small import small_config, write_images
 
 from gen_jax import build
-from gen_jax.stopwatch import Stopwatch
 from gen_jax.training import loop, parallel
 from gen_jax.training.compiled import Compiled, options_for
 from gen_jax.training.step import updates_per_step
+from gen_jax.training.stopwatch import Stopwatch
 
 
 @contextlib.contextmanager

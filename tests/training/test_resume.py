@@ -12,14 +12,14 @@ import chex
 import pytest
 from small import small_config, write_images
 
-from gen_jax import settings
+from gen_jax.runs.workdir import claim_workdir
 from gen_jax.training import loop, metrics
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
 def train(config, workdir):
-  settings.claim(workdir, config)
+  claim_workdir(workdir, config)
   return loop.train(config, workdir)
 
 

@@ -13,7 +13,8 @@ import numpy as np  # noqa: E402
 from small import small_config  # noqa: E402
 
 import gen_jax  # noqa: E402
-from gen_jax import modes, settings  # noqa: E402
+from gen_jax.app import modes  # noqa: E402
+from gen_jax.runs.workdir import claim_workdir  # noqa: E402
 from gen_jax.training import loop, parallel  # noqa: E402
 
 config, workdir = small_config(DATA, steps=20), pathlib.Path(WORKDIR)
@@ -24,7 +25,7 @@ if 'report' in SPEC:  # all that the command does: training, evaluation, figures
   state = gen_jax.load(workdir, 'last').state
 else:
   if parallel.is_main():
-    settings.claim(workdir, config)
+    claim_workdir(workdir, config)
   state, _ = loop.train(config, workdir)
 if parallel.is_main():
   leaves, _ = jax.tree.flatten_with_path(state)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gen_jax.evaluation.disentanglement.information import POINTS, mutual_information
-from gen_jax.evaluation.disentanglement.points import BINS, Points, binned, checked_codes, drawn
+from gen_jax.evaluation.disentanglement.subsets import BINS, Points, binned, checked_codes, drawn
 
 SAME = 1e-12
 

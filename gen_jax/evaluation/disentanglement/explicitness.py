@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from gen_jax.evaluation.disentanglement.information import mutual_information
-from gen_jax.evaluation.disentanglement.points import BINS, TEST, TRAIN, Points, binned, checked, drawn
+from gen_jax.evaluation.disentanglement.subsets import BINS, TEST, TRAIN, Points, binned, checked, drawn
 
 
 def modularity_explicitness(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gen_jax.evaluation.disentanglement.points import TEST, TRAIN, Points, checked, drawn
+from gen_jax.evaluation.disentanglement.subsets import TEST, TRAIN, Points, checked, drawn
 
 
 def dci(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gen_jax.evaluation.disentanglement.points import BINS, binned, checked, drawn
+from gen_jax.evaluation.disentanglement.subsets import BINS, binned, checked, drawn
 
 POINTS = 10_000
 

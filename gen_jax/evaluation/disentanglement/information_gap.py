@@ -7,7 +7,7 @@ import numpy as np
 
 from gen_jax.errors import UserError
 from gen_jax.evaluation.disentanglement.information import gaps, information_matrix
-from gen_jax.evaluation.disentanglement.points import BINS, checked, checked_codes
+from gen_jax.evaluation.disentanglement.subsets import BINS, checked, checked_codes
 
 CHUNK = 2**22  # densities computed at a time
 LEVEL = 0.05  # between values of log sigma that count as different

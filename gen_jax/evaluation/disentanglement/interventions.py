@@ -6,7 +6,7 @@ import numpy as np
 
 from gen_jax.errors import UserError
 from gen_jax.evaluation.disentanglement.information import POINTS
-from gen_jax.evaluation.disentanglement.points import BINS, TEST, TRAIN, binned, checked, checked_codes, drawn
+from gen_jax.evaluation.disentanglement.subsets import BINS, TEST, TRAIN, binned, checked, checked_codes, drawn
 
 Encode = Callable[[np.ndarray], np.ndarray]  # factors int [n,K] -> codes [n,D]
 VOTES = 500  # encoded at a time

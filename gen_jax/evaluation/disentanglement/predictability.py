@@ -3,7 +3,7 @@
 import numpy as np
 
 from gen_jax.evaluation.disentanglement.information import gaps
-from gen_jax.evaluation.disentanglement.points import TEST, TRAIN, Points, checked, drawn
+from gen_jax.evaluation.disentanglement.subsets import TEST, TRAIN, Points, checked, drawn
 
 
 def sap(

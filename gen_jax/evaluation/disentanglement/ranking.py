@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gen_jax.errors import UserError
-from gen_jax.evaluation.disentanglement.points import checked_codes
+from gen_jax.evaluation.disentanglement.subsets import checked_codes
 
 INFORMATIVE = 0.01  # nats of KL(q || p) above which a latent takes part
 POINTS = 1_000

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from gen_jax.data.grid_of_factors import every_combination
+from gen_jax.data.sets.grid_of_factors import every_combination
 from gen_jax.distributions import Normal
 from gen_jax.errors import UserError
 from gen_jax.evaluation.disentanglement.dependence import unsupervised
@@ -18,9 +18,9 @@ from gen_jax.evaluation.disentanglement.importances import by_forests, dci, scor
 from gen_jax.evaluation.disentanglement.information import information_matrix
 from gen_jax.evaluation.disentanglement.information_gap import mig, mig_density
 from gen_jax.evaluation.disentanglement.interventions import beta_vae_score, factor_vae_score, irs
-from gen_jax.evaluation.disentanglement.points import TEST, TRAIN, checked, drawn
 from gen_jax.evaluation.disentanglement.predictability import sap
-from gen_jax.evaluation.terms import Batches
+from gen_jax.evaluation.disentanglement.subsets import TEST, TRAIN, checked, drawn
+from gen_jax.evaluation.means import Batches
 from gen_jax.types import Batch
 
 DEAD = 1e-3  # standard deviation of the latents that a perfect code has no use for

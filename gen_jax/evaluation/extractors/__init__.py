@@ -21,8 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from gen_jax import compilation_cache, randomness
+from gen_jax import randomness
 from gen_jax.errors import UserError
+from gen_jax.files import cache_folder
 from gen_jax.networks.layers import Conv
 
 SHIPPED = {  # accuracy on the test images as they are, and binarised
@@ -132,7 +133,7 @@ def in_batches(images: np.ndarray) -> Iterator[np.ndarray]:
 
 def default_folder() -> pathlib.Path:
   """Where the command writes, $XDG_CACHE_HOME/gen_jax/extractors, by default below ~/.cache."""
-  return compilation_cache.default_folder().with_name('extractors')
+  return cache_folder('extractors')
 
 
 def file_name(data_name: str, kind: str) -> str:

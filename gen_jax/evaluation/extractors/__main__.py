@@ -26,8 +26,8 @@ from gen_jax.data.dataset import Dataset
 from gen_jax.data.preprocess import bernoulli
 from gen_jax.errors import UserError
 from gen_jax.evaluation import extractors
+from gen_jax.files import write_bytes
 from gen_jax.randomness import row_keys
-from gen_jax.visualise.figures import write_bytes
 
 LEAST_ACCURACY = {'mnist': 0.98, 'fashion_mnist': 0.85}  # on 'test', below which weights are not kept
 BATCH, EPOCHS, LEARNING_RATE, MOVE = 128, 8, 2e-3, 2

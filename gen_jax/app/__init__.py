@@ -1,0 +1,1 @@
+"""What launch.py can do: arguments, checks, modes."""

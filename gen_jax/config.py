@@ -1,0 +1,198 @@
+"""Every key of a config, with its default, what it allows, and whether a finished run may be given another value.
+
+An experiment file states only its differences: `get_config = experiment(default={...}, mnist={...})`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from gen_jax.errors import must_be_fraction, must_be_one_of, must_be_positive, must_not_be_negative
+
+
+class Key(NamedTuple):
+  """A key of the config."""
+
+  default: Any
+  problem: Callable[[Any], str | None] = lambda value: None  # what is wrong with a value, if anything
+  # Whether a run that is resumed, or has been finished, may be given another value than it began with: the parameters
+  # that it has after a step do not depend on it.
+  may_differ: bool = False
+
+
+def must_be_seed(value: Any) -> str | None:
+  """An integer that 32 bits hold."""
+  return must_not_be_negative(value) or (None if value < 2**32 else 'must be below 2^32')
+
+
+OPTIMIZER = {  # Adam
+  'learning_rate': Key(1e-3, must_be_positive),
+  'schedule': Key('constant', must_be_one_of('constant', 'cosine', 'linear')),  # the latter two to 0 at the last step
+  'warmup_steps': Key(0, must_not_be_negative),  # linear, from 0
+  'b1': Key(0.9, must_be_fraction),
+  'b2': Key(0.999, must_be_fraction),
+  'eps': Key(1e-8, must_be_positive),
+  'weight_decay': Key(0.0, must_not_be_negative),  # decoupled (AdamW)
+  'clip_norm': Key(0.0, must_not_be_negative),  # of the global gradient norm; 0: none
+  'clip_weights': Key(0.0, must_not_be_negative),  # bound of every parameter, for a Wasserstein critic; 0: none
+}
+
+DATA = {
+  # rendered: 'sprites' (dSprites), 'sprites_coloured', _noisy, _scrambled, 'shapes' (solids in a room); embedded:
+  # 'digits'; points of the plane: 'ring', 'grid', 'swiss_roll', 'moons', 'spirals', a .csv, or a picture as their
+  # density; else a TFDS name, or a folder
+  'name': Key('sprites'),
+  'dir': Key('', may_differ=True),  # where prepared TFDS sets lie; '': TFDS's own default
+  'train_split': Key('train[:90%]'),  # splits of TFDS sets; folders and embedded sets have their own
+  'validation_split': Key('train[90%:]'),
+  'test_split': Key('test'),
+  'label': Key(''),  # the class feature of a TFDS set that is the label; '': the one called label
+  # a larger set is streamed instead of kept on the device
+  'resident_mib': Key(4096, must_not_be_negative, may_differ=True),
+  'workers': Key(8, must_be_positive, may_differ=True),  # threads that read a streamed set
+  'size': Key(0, must_not_be_negative),  # images are brought to size x size; 0: as they are
+  # then cropped to crop x crop, at random in training, centered elsewhere; 0: not
+  'crop': Key(0, must_not_be_negative),
+  'flip': Key(False),  # mirrored at random in training
+  'value_range': Key((0.0, 1.0), must_be_one_of((0.0, 1.0), (-1.0, 1.0))),  # what the model sees
+  # 'dynamic': drawn anew each time from the gray values; 'static': drawn once
+  'binarize': Key('none', must_be_one_of('none', 'dynamic', 'static')),
+  'dequantize': Key(False),  # adds uniform noise within a gray value's bin
+}
+
+KEYS = {
+  'experiment': Key('', may_differ=True),  # its name and variant, for the record; set by the launcher
+  'seed': Key(0, must_be_seed),  # of the parameters, the order of the data and all noise
+  'batch_size': Key(64, must_be_positive),  # global: all devices of all processes together
+  'steps': Key(10_000, must_be_positive),  # training steps; in each, every player makes its updates; may grow later
+  # steps in one compiled call; changes speed, not results
+  'steps_per_dispatch': Key(50, must_be_positive, may_differ=True),
+  'precision': Key('float32', must_be_one_of('float32', 'bfloat16')),  # of the networks; the rest stays float32
+  # 'pmap', or 'shard_map', its twin: how the devices share a batch; changes no result
+  'data_parallel': Key('pmap', must_be_one_of('pmap', 'shard_map'), may_differ=True),
+  'ema_decay': Key(0.0, must_be_fraction),  # of the average of the parameters that evaluation then uses; 0: none
+  # further averages, {NAME: a decay, or a schedule of it by the step}
+  'averages': {},
+  'data': DATA,
+  'model': {},  # 'name' and the fields of that class; modules and schedules likewise
+  'optimizer': OPTIMIZER,  # of each player
+  'player_optimizers': {},  # what differs for a player: {'discriminator': {'b1': 0.5}}
+  'log_every': Key(50, must_be_positive, may_differ=True),  # a line of metrics: means over the dispatch that ends there
+  'eval_every': Key(1_000, must_be_positive, may_differ=True),  # the evaluators on the validation split
+  'save_every': Key(1_000, must_be_positive, may_differ=True),
+  'keep': Key(2, must_be_positive, may_differ=True),  # the last checkpoints to keep, besides the best
+  # the validation metric that the best checkpoint maximizes, e.g. 'elbo'; '': the last is the best
+  'best': Key('', may_differ=True),
+  'best_mode': Key('max', must_be_one_of('max', 'min'), may_differ=True),
+  'evals': Key(('terms', 'active_units'), may_differ=True),  # functions of gen_jax.evaluation
+  # further ones, too expensive for more than the test split at the end
+  'final_evals': Key((), may_differ=True),
+  'importance_samples': Key(5_000, must_be_positive, may_differ=True),  # with which `likelihood` estimates log p(x)
+  # samples that distances of samples from the data are measured with
+  'sample_count': Key(10_000, must_be_positive, may_differ=True),
+  # frozen networks that measure samples: '': of this data set, shipped or in ~/.cache/gen_jax; NAME; or FOLDER/NAME
+  'extractors': Key('', may_differ=True),
+  'inception_weights': Key('', may_differ=True),  # file of InceptionV3's weights, for `inception_distances`
+  # the first of a fixed random order; 0: all
+  'validation_examples': Key(10_000, must_not_be_negative, may_differ=True),
+  'test_examples': Key(0, must_not_be_negative, may_differ=True),
+  'profile': Key(False, may_differ=True),  # writes a JAX trace of some steps to WORKDIR/profile, for TensorBoard
+}
+Keys = Mapping[str, 'Key | Keys']
+
+SMOKE = {  # seconds, for any experiment: every line of it runs, nothing is learned
+  'batch_size': 16,
+  'steps': 20,
+  'steps_per_dispatch': 5,
+  'log_every': 5,
+  'eval_every': 10,
+  'save_every': 10,
+  'validation_examples': 64,
+  'test_examples': 64,
+  'importance_samples': 60,
+  'sample_count': 64,
+}
+
+
+def common() -> ConfigDict:
+  """All keys at their defaults."""
+  return ConfigDict(defaults(KEYS))
+
+
+def defaults(keys: Keys) -> dict[str, Any]:
+  """{key: default}, nested as `keys`."""
+  return {name: key.default if isinstance(key, Key) else defaults(key) for name, key in keys.items()}
+
+
+def problems(config: Mapping[str, Any], keys: Keys = KEYS, path: str = 'config') -> Iterator[str]:
+  """A line for each key whose value it does not allow."""
+  for name, key in keys.items():
+    if not isinstance(key, Key):
+      yield from problems(config[name], key, f'{path}.{name}')
+    elif name in config and (said := key.problem(config[name])):
+      yield f'{path}.{name}={config[name]!r}: {said}'
+
+
+def keys_that_may_differ(keys: Keys = KEYS, prefix: str = '') -> set[str]:
+  """{'log_every', 'data.dir', ...}: see `Key.may_differ`."""
+  found = set()
+  for name, key in keys.items():
+    if not isinstance(key, Key):
+      found |= keys_that_may_differ(key, f'{prefix}{name}.')
+    elif key.may_differ:
+      found.add(prefix + name)
+  return found
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+  """Nested `changes` over `base`."""
+  both = {key: merged(base[key], changes[key]) for key in base.keys() & changes.keys() if isinstance(base[key], dict)}
+  return {**base, **changes, **both}
+
+
+def flatten(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+  """{'model.beta': 4.0, ...}."""
+  flat = {}
+  for key, value in config.items():
+    if isinstance(value, Mapping | ConfigDict):
+      flat |= flatten(value, f'{prefix}{key}.')
+    else:
+      flat[prefix + key] = value
+  return flat
+
+
+def update(config: ConfigDict, changes: Mapping[str, Any], free: bool = False) -> None:
+  """Writes nested `changes` over `config`; only below `averages`, `model` and `player_optimizers` may keys be new.
+
+  There (`free`), a section that names another class replaces the old one, as their fields differ.
+  """
+  for key, value in changes.items():
+    if key not in config and not free:
+      raise KeyError(f'{key} is no key of gen_jax/config.py')
+    inside, section = free or key in ('averages', 'model', 'player_optimizers'), config.get(key)
+    sections = isinstance(value, Mapping) and isinstance(section, ConfigDict)
+    if sections and not (inside and value.get('name', section.get('name')) != section.get('name')):
+      update(section, value, inside)
+      continue
+    if inside and key in config:
+      del config[key]  # or its type would be kept, and a schedule could not take the place of a number
+    config[key] = ConfigDict(value) if isinstance(value, Mapping) else value
+
+
+def experiment(default: Mapping[str, Any], **variants: Mapping[str, Any]) -> Callable[[str], ConfigDict]:
+  """The `get_config` of an experiment file.
+
+  `default` holds the differences from `common`, a variant those from `default`. Variants combine from left to right:
+  'mnist,smoke'. Every experiment has the variant 'smoke', to which it may add smaller networks.
+  """
+  variants = {'default': {}, **variants, 'smoke': {**SMOKE, **variants.get('smoke', {})}}
+
+  def get_config(variant: str = 'default') -> ConfigDict:
+    config = common()
+    for changes in (default, *(variants[name] for name in variant.split(','))):
+      update(config, changes)
+    return config.lock()
+
+  get_config.variants = tuple(variants)
+  return get_config

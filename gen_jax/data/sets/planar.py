@@ -1,0 +1,212 @@
+"""Distributions of points in the plane, on which what a GAN does can be seen, and a user's own as CSV or picture."""
+
+import csv
+import functools
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gen_jax.data.dataset import Dataset, from_arrays
+from gen_jax.data.sets.folder import SUFFIXES, decode
+from gen_jax.data.sets.grid_of_factors import split_rows
+from gen_jax.errors import UserError
+
+SPLITS = {'train': 100_000, 'validation': 10_000, 'test': 10_000}  # points of a split; its place is its seed
+FEWEST = 10  # rows of a CSV
+
+
+class Target(NamedTuple):
+  """A distribution of points, most of them in [-2, 2]^2."""
+
+  sample: Callable[[np.random.Generator, int], np.ndarray]  # (rng, n) -> float32 [n,2]
+  modes: np.ndarray | None = None  # [K,2], the centres of K equally frequent normals, where it is made of such
+  sigma: float = 0.0  # their standard deviation
+
+
+def mixture(modes: np.ndarray, sigma: float) -> Target:
+  """1/K sum_k N(modes[k], sigma^2 I), for modes [K,2]."""
+
+  def sample(rng: np.random.Generator, n: int) -> np.ndarray:
+    centres = modes[rng.integers(len(modes), size=n)]
+    return (centres + sigma * rng.standard_normal((n, 2))).astype(np.float32)
+
+  return Target(sample, modes, sigma)
+
+
+def ring() -> Target:
+  """Eight normals on a circle of radius 2, sigma .02, all by 1.414 (Gulrajani et al., 2017, `gan_toy.py`)."""
+  angle = np.arange(8) * math.pi / 4
+  return mixture(2 / 1.414 * np.stack([np.cos(angle), np.sin(angle)], axis=-1), 0.02 / 1.414)
+
+
+def grid() -> Target:
+  """25 normals at {-4, -2, 0, 2, 4}^2, sigma .05, all by 2.828 (Gulrajani et al., 2017, `gan_toy.py`)."""
+  modes = np.stack(np.meshgrid(np.arange(-2, 3), np.arange(-2, 3)), axis=-1).reshape(-1, 2)
+  return mixture(2 / 2.828 * modes, 0.05 / 2.828)
+
+
+def swiss_roll(rng: np.random.Generator, n: int) -> np.ndarray:
+  """(t (cos t, sin t) + N(0, .25^2 I)) / 7.5, t ~ U(1.5 pi, 4.5 pi): float32 [n,2].
+
+  Axes 0 and 2 of scikit-learn's `make_swiss_roll`, as in `gan_toy.py` of Gulrajani et al. (2017).
+  """
+  t = rng.uniform(1.5 * math.pi, 4.5 * math.pi, n)
+  curve = t[:, None] * np.stack([np.cos(t), np.sin(t)], axis=-1)
+  return ((curve + 0.25 * rng.standard_normal((n, 2))) / 7.5).astype(np.float32)
+
+
+def moons(rng: np.random.Generator, n: int) -> np.ndarray:
+  """Two half circles, one in the other's opening: scikit-learn's `make_moons`, noise .05, centred, by 1.2: [n,2]."""
+  t, upper = rng.uniform(0, math.pi, n), rng.random(n) < 0.5
+  arc = np.stack([np.cos(t), np.sin(t)], axis=-1)
+  curve = np.where(upper[:, None], arc, [1, 0.5] - arc)
+  return (1.2 * (curve - [0.5, 0.25] + 0.05 * rng.standard_normal((n, 2)))).astype(np.float32)
+
+
+def spirals(rng: np.random.Generator, n: int) -> np.ndarray:
+  """Two arms of one and a half turns, each the other turned by pi: (+-t (cos t, sin t) + N(0, .25^2 I)) / 5: [n,2].
+
+  t = 3 pi sqrt(u), u ~ U(0, 1), so that points are about equally dense along an arm.
+  """
+  t, sign = 3 * math.pi * np.sqrt(rng.random(n)), rng.choice([-1, 1], n)
+  curve = (sign * t)[:, None] * np.stack([np.cos(t), np.sin(t)], axis=-1)
+  return ((curve + 0.25 * rng.standard_normal((n, 2))) / 5).astype(np.float32)
+
+
+TARGETS = {
+  'ring': ring(),
+  'grid': grid(),
+  'swiss_roll': Target(swiss_roll),
+  'moons': Target(moons),
+  'spirals': Target(spirals),
+}
+
+
+def known(name: str) -> bool:
+  """Whether `load` takes this name: one of TARGETS, or a path that ends as a CSV or an image does."""
+  return name in TARGETS or Path(name).suffix.lower() in {'.csv', *SUFFIXES}
+
+
+def load(name: str, split: str) -> Dataset:
+  """'train' (100,000 points), 'validation' (10,000) or 'test' (10,000): {'image': float32 [N,1,1,2]}, levels = 0.
+
+  `name` is one of TARGETS or the path of a picture (see `picture`), sampled with a seed for each split; or that of a
+  CSV, whose own rows are divided 8 : 1 : 1 (see `standardised`). Raises UserError for what cannot be read.
+  """
+  if split not in SPLITS:
+    raise UserError(f"there is no split '{split}': use one of {', '.join(SPLITS)}.")
+  if is_csv(name):
+    points = standardised(name, split)
+  else:
+    points = target(name).sample(np.random.default_rng(list(SPLITS).index(split)), SPLITS[split])
+  return from_arrays({'image': points.reshape(-1, 1, 1, 2)}, levels=0)
+
+
+@functools.cache
+def target(name: str) -> Target | None:
+  """The distribution of this name, made once; None where there is none, as for a set of images.
+
+  That of a CSV draws from its training rows, with replacement.
+  """
+  if name in TARGETS or not known(name):
+    return TARGETS.get(name)
+  if not is_csv(name):
+    return picture(name)
+  rows = standardised(name, 'train')
+  return Target(lambda rng, n: rows[rng.integers(len(rows), size=n)])
+
+
+def is_csv(name: str) -> bool:
+  """Whether this is the path of a CSV."""
+  return Path(name).suffix.lower() == '.csv'
+
+
+def picture(path: str | os.PathLike) -> Target:
+  """An image file as a density: where it is bright there are many points, where it is black or transparent none.
+
+  A pixel is drawn with probability proportional to its grey value times its opacity, then a point uniformly within
+  it. The picture is upright (y up) and centred, its longer side from -2 to 2.
+  Raises UserError: no such file, no image, all of it black.
+  """
+  path = existing(path)
+  grey, opacity = np.moveaxis(decode(path, 'LA', 0), -1, 0).astype(np.int64)  # [H,W] each
+  (height, width), cumulative = grey.shape, np.cumsum(grey * opacity)
+  if not cumulative[-1]:
+    raise UserError(f'{path} is all black: brightness is density, so make bright what is to have points')
+
+  def sample(rng: np.random.Generator, n: int) -> np.ndarray:
+    """[n,2]: a pixel by its density, then a place in it."""
+    # 'right' passes over pixels of no weight
+    pixels = np.searchsorted(cumulative, rng.integers(cumulative[-1], size=n), side='right')
+    row, column = np.divmod(pixels, width)
+    right, down = rng.random((2, n))
+    points = np.stack([column + right - width / 2, height / 2 - row - down], axis=-1)
+    return (4 / max(height, width) * points).astype(np.float32)
+
+  return Target(sample)
+
+
+def standardised(path: str | os.PathLike, split: str) -> np.ndarray:
+  """A split of the rows of a CSV, float32 [N,2]: from each column the mean of the training rows, by their deviation.
+
+  So training rows have mean 0 and variance 1. Raises UserError: what `read_csv` does, a column without variance.
+  """
+  points = read_csv(path)
+  train = points[split_rows(len(points), 'train')]
+  if not np.ptp(train, axis=0).all():  # exactly 0 where all are equal, as a deviation is not
+    raise UserError(f'{path} has a column whose values are all equal: points of a plane need two that vary')
+  return ((points[split_rows(len(points), split)] - train.mean(axis=0)) / train.std(axis=0)).astype(np.float32)
+
+
+def read_csv(path: str | os.PathLike) -> np.ndarray:
+  """The numbers of a CSV of two columns, or of those headed x and y where there are more: float64 [N,2].
+
+  The first line is a header where none of its cells is a number; empty lines are passed over. Raises UserError: no
+  such file, no text, columns that are not two, a cell that is no finite number, fewer than 10 rows.
+  """
+  path = existing(path)
+  try:
+    with path.open(newline='', encoding='utf-8-sig') as file:
+      reader = csv.reader(file)
+      lines = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+  except (OSError, UnicodeDecodeError, csv.Error) as error:
+    raise UserError(f'{path} cannot be read as CSV: {error}') from None
+  width = len(lines[0][1]) if lines else 2
+  header = [cell.strip() for cell in lines[0][1]] if lines and all(map(math.isnan, map(number, lines[0][1]))) else []
+  if width == 2:
+    columns = (0, 1)
+  elif {'x', 'y'} <= set(header):
+    columns = (header.index('x'), header.index('y'))
+  else:
+    names = f' ({", ".join(header)})' if header else ''
+    raise UserError(f'{path} has {width} columns{names}, not two separated by a comma: keep two, or head them x and y')
+  lines = lines[bool(header) :]
+  for line, row in lines:
+    if len(row) != width:
+      raise UserError(f'line {line} of {path} has {len(row)} cells, not {width}: mend or remove it')
+    for column in columns:
+      if not math.isfinite(number(row[column])):
+        raise UserError(f'line {line} of {path}: {row[column]!r} is no finite number: mend or remove it')
+  if len(lines) < FEWEST:
+    raise UserError(f'{path} has {len(lines)} rows of numbers: it needs at least {FEWEST}')
+  return np.array([[number(row[column]) for column in columns] for _, row in lines])
+
+
+def number(cell: str) -> float:
+  """The number that a cell says, NaN where it says none."""
+  try:
+    return float(cell)
+  except ValueError:
+    return math.nan
+
+
+def existing(path: str | os.PathLike) -> Path:
+  """The path of a file, or UserError."""
+  path = Path(path).expanduser()
+  if not path.is_file():
+    raise UserError(f'there is no file {path}')
+  return path

@@ -1,0 +1,148 @@
+"""Any image set of TensorFlow Datasets that lies prepared on disk, read without TensorFlow."""
+import io
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gen_jax.data.dataset import Dataset, from_fetch
+from gen_jax.data.sets.folder import decode
+from gen_jax.errors import UserError, nearest
+
+MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
+SAMPLED = 1000  # examples that decide whether an image is binary
+
+
+def load(name: str, split: str, data_dir: str | os.PathLike | None, budget_bytes: int, *, label: str = '',
+         size: int = 0) -> Dataset:
+  """One split of a prepared set; `split` is a TFDS expression ('train[:55000]', 'test').
+
+  `name` is a TFDS name ('mnist', 'emnist/letters'), the name of any set prepared below `data_dir` (None:
+  TFDS_DATA_DIR or ~/tensorflow_datasets), or a folder that holds a dataset_info.json. The image is the
+  feature 'image', or the only one that is an image. The label is the class feature `label`, or for '' the one
+  named 'label' if there is one. Class features named label_* (dSprites, Shapes3D) are the factors, in
+  alphabetical order. Images without a fixed shape are cropped to their central square and resized to `size`.
+  Raises UserError: unknown name, split or label, not prepared, damaged.
+  """
+  builder = find(name, data_dir)
+  try:
+    features = dict(builder.info.features.items())
+  except Exception as error:
+    raise damaged(name, error) from error
+  classes = {key: feature.num_classes for key, feature in features.items()
+             if type(feature).__name__ == 'ClassLabel'}
+  image_key, (height, width, channels) = image_feature(name, features)
+  if label and label not in classes:
+    raise UserError(f'{name} has no label {label!r}{nearest(label, classes)}')
+  if not (height and width) and not size:
+    raise UserError(f'the images of {name} differ in shape: set data.size')
+  label = label or ('label' if 'label' in classes else '')
+  factors = sorted(key for key in classes if key.startswith('label_'))
+  fixed = height and width
+  source = open_split(name, builder, split, image_key)
+  shape = (height, width, channels) if fixed else (size, size, channels)
+
+  def fetch(indices: np.ndarray) -> dict[str, np.ndarray]:
+    """The rows of these examples."""
+    try:
+      examples = source.__getitems__([int(i) for i in indices])
+      images = [decode(io.BytesIO(example[image_key]), MODES[channels], 0 if fixed else size, f'example {i}')
+                for i, example in zip(indices, examples, strict=True)]
+      rows = {'image': np.stack(images)}
+    except Exception as error:
+      raise damaged(name, error) from error
+    if label:
+      rows['label'] = np.array([example[label] for example in examples], np.int32)
+    if factors:
+      rows['factors'] = np.array([[example[key] for key in factors] for example in examples], np.int32)
+    return rows
+
+  sample = fetch(np.linspace(0, len(source) - 1, min(len(source), SAMPLED)).astype(int))['image']
+  data = from_fetch(fetch, len(source), shape, budget_bytes, levels=2 if sample.max() <= 1 else 256,
+                    num_classes=classes.get(label, 0), factor_sizes=tuple(classes[key] for key in factors))
+  return data._replace(factor_names=tuple(key.removeprefix('label_') for key in factors))
+
+
+def find(name: str, data_dir: str | os.PathLike | None) -> Any:
+  """The TFDS builder of a set that lies prepared on disk."""
+  import tensorflow_datasets as tfds  # slow to import
+
+  logging.getLogger('absl').addFilter(no_chatter)
+  data_dir = data_dir and Path(data_dir).expanduser()
+  folder = Path(name).expanduser()
+  try:
+    if (folder / 'dataset_info.json').is_file():
+      return tfds.builder_from_directory(folder)
+    builder = tfds.builder(name, data_dir=data_dir)
+  except tfds.core.DatasetNotFoundError:
+    root = Path(data_dir or tfds.core.constants.DATA_DIR)
+    prepared = {info.parents[1].name for info in root.glob('*/*/dataset_info.json')}
+    known = {*tfds.list_builders(with_community_datasets=False), *prepared}
+    raise UserError(f'no TFDS set {name!r} is known or prepared below {root}{nearest(name, known)}') from None
+  except Exception as error:  # a malformed name, no such configuration or version, damaged dataset_info.json
+    raise UserError(f'cannot open the TFDS set {name!r}: {one_line(error)}') from error
+  if not (Path(builder.data_path) / 'dataset_info.json').is_file():
+    raise UserError(f'{name} is not prepared in {builder.data_path}: {how_to_prepare(name, data_dir)}')
+  return builder
+
+
+def image_feature(name: str, features: dict[str, Any]) -> tuple[str, tuple[int | None, int | None, int]]:
+  """The key and shape (H, W, C) of the image."""
+  images = {key: feature for key, feature in features.items() if type(feature).__name__ == 'Image'}
+  if 'image' not in images and len(images) != 1:
+    raise UserError(f'{name} has no feature "image": its features are {", ".join(sorted(features))}')
+  key = 'image' if 'image' in images else next(iter(images))
+  shape = images[key].shape
+  if images[key].np_dtype != np.uint8 or shape[-1] not in MODES:
+    kind = f'{images[key].np_dtype.__name__} {shape}'
+    raise UserError(f'the images of {name} are {kind}, not uint8 with 1, 3 or 4 channels')
+  return key, shape
+
+
+def open_split(name: str, builder: Any, split: str, image_key: str) -> Any:
+  """Random access to examples whose image is still encoded (PIL decodes faster than the library does)."""
+  import tensorflow_datasets as tfds
+
+  base = split.split('[')[0].split('+')[0]
+  if not builder.info.splits:
+    raise UserError(f'{builder.data_path} lists no splits: prepare it again')
+  if base != 'all' and base not in builder.info.splits:
+    raise UserError(f'{name} has no split {base!r}{nearest(base, builder.info.splits)}')
+  try:
+    selected = builder.info.splits[split].num_examples
+  except Exception as error:
+    raise UserError(f'{split!r} is no split of {name}: {one_line(error)}') from error
+  if not selected:
+    raise UserError(f'the split {split!r} of {name} is empty')
+  try:
+    return builder.as_data_source(split, decoders={image_key: tfds.decode.SkipDecoding()})
+  except NotImplementedError as error:  # prepared as TFRecord
+    remedy = f'remove it, then {how_to_prepare(name, builder.data_dir)}'
+    raise UserError(f'{builder.data_path} is not stored as ArrayRecord: {remedy}') from error
+  except Exception as error:
+    raise damaged(name, error) from error
+
+
+def how_to_prepare(name: str, data_dir: str | os.PathLike | None) -> str:
+  """The command that downloads a set and lays it out for random access."""
+  where = f", data_dir='{data_dir}'" if data_dir else ''
+  call = f"tfds.builder('{name}', file_format='array_record'{where}).download_and_prepare()"
+  command = f'python -c "import tensorflow_datasets as tfds; {call}"'
+  return f'prepare it once, where tensorflow is installed: {command}'
+
+
+def damaged(name: str, error: Exception) -> UserError:
+  """For whatever a library raises while it reads the files of a set."""
+  return UserError(f'the files of {name} cannot be read, prepare them again: {one_line(error)}')
+
+
+def one_line(error: Exception) -> str:
+  """The message of a library's error, short enough to print."""
+  return ' '.join(str(error).split())[:300]
+
+
+def no_chatter(record: logging.LogRecord) -> bool:
+  """Lets pass what TFDS logs from a warning upwards, and everything of all others."""
+  return record.levelno >= logging.WARNING or 'tensorflow_datasets' not in record.pathname

@@ -1,0 +1,115 @@
+"""How well samples of points follow a distribution in the plane."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from gen_jax.data.sets.planar import Target
+from gen_jax.evaluation.means import Batches
+
+BATCH = 1000
+FRESH = 1_000  # the seed of a real sample that is no split
+
+
+def points(verbs, batches: Batches, *, target: Target) -> Iterator[tuple[str, float]]:
+  """Of as many samples as the split has points; `_real` is what a fresh sample of `target` gets, the least to hope for.
+
+  modes_covered, modes, high_quality: see `modes_covered`; where the target is a mixture.
+  jensen_shannon, wasserstein, sliced_wasserstein, each with `_real`: between the samples and the split. Both
+      Wasserstein distances are NaN where a sample is not finite.
+  """
+  real = np.concatenate([np.asarray(batch['image'])[np.asarray(batch['mask']) > 0] for batch in batches()])
+  real = real.reshape(-1, 2)
+  samples, fresh = draw(verbs, len(real)), target.sample(np.random.default_rng(FRESH), len(real))
+  if target.modes is not None:
+    yield from modes_covered(samples, target.modes, target.sigma).items()
+  for distance in (jensen_shannon, wasserstein, sliced_wasserstein):
+    yield distance.__name__, distance(samples, real)
+    yield f'{distance.__name__}_real', distance(fresh, real)
+
+
+def draw(verbs, n: int) -> np.ndarray:
+  """[n,2] of the model's samples [B,1,1,2]."""
+  rows = np.arange(-(-n // BATCH) * BATCH, dtype=np.int32).reshape(-1, BATCH)  # one shape, compiled once
+  return np.concatenate([np.asarray(verbs.sample({'row': row})).reshape(-1, 2) for row in rows])[:n]
+
+
+def modes_covered(points: np.ndarray, modes: np.ndarray, sigma: float) -> dict[str, float]:
+  """What points [N,2] make of K equal normals at `modes` [K,2], each point counted at its nearest one.
+
+  modes_covered: how many have at least a fifth of their share, N / (5 K) points, within 3 sigma; modes: K;
+  high_quality: the share of points within 3 sigma of a mode, which is 1 - exp(-9/2) = .989 of the mixture itself.
+  """
+  from scipy.spatial.distance import cdist  # slow to import
+
+  distances = cdist(points, modes)  # [N,K]
+  near = distances.argmin(axis=1)[distances.min(axis=1) <= 3 * sigma]
+  counts = np.bincount(near, minlength=len(modes))
+  covered = (counts * 5 * len(modes) >= len(points)).sum()
+  return {
+    'modes_covered': float(covered),
+    'modes': float(len(modes)),
+    'high_quality': len(near) / len(points),
+  }
+
+
+def jensen_shannon(points: np.ndarray, real: np.ndarray, bins: int = 40) -> float:
+  """1/2 KL(p || m) + 1/2 KL(q || m), m = (p + q) / 2, of the histograms of [N,2] and [M,2]: in nats, 0 to log 2.
+
+  Cells are bins x bins equal ones over the box that holds `real`, by a twentieth larger on each side, and one for all
+  that lies outside. Two samples of one distribution over k cells are some (k - 1) (1/N + 1/M) / 8 apart.
+  """
+  from scipy.special import rel_entr  # slow to import
+
+  margin = np.ptp(real, axis=0) / 20
+  low, high = real.min(axis=0) - margin, real.max(axis=0) + margin
+  p, q = (shares(x, low, high, bins) for x in (points, real))
+  m = (p + q) / 2
+  return float((rel_entr(p, m) + rel_entr(q, m)).sum() / 2)
+
+
+def shares(points: np.ndarray, low: np.ndarray, high: np.ndarray, bins: int) -> np.ndarray:
+  """The share of points [N,2] in each of bins x bins cells between `low` and `high`, and outside: [bins^2 + 1]."""
+  inside = ((points >= low) & (points <= high)).all(axis=1)
+  cells = np.minimum((points[inside] - low) / np.maximum(high - low, 1e-12) * bins, bins - 1).astype(int)
+  counts = np.bincount(cells @ [bins, 1], minlength=bins**2)
+  return np.append(counts, len(points) - len(cells)) / len(points)
+
+
+def wasserstein(points: np.ndarray, real: np.ndarray, most: int = 1_000, pairs: int = 5) -> float:
+  """W_1 = min over permutations s of 1/n sum_i |x_i - y_s(i)|, exact, for n points of each; NaN if not all are finite.
+
+  n is the size of the smaller of [N,2] and [M,2], but at most `most`; where there are more, the mean over up to
+  `pairs` disjoint pairs of such subsets, which are random but always the same. Samples of one distribution are apart as
+  well, the less the larger n is, so W_1 means something only beside theirs.
+  """
+  from scipy.optimize import linear_sum_assignment  # slow to import
+  from scipy.spatial.distance import cdist
+
+  x, y = of_one_size(points, real)
+  if not np.isfinite([x, y]).all():
+    return math.nan
+  n, distances = min(len(x), most), []
+  for start in range(0, min(len(x) // n, pairs) * n, n):
+    costs = cdist(x[start : start + n], y[start : start + n])
+    distances.append(costs[linear_sum_assignment(costs)].mean())
+  return float(np.mean(distances))
+
+
+def sliced_wasserstein(points: np.ndarray, real: np.ndarray, directions: int = 128, seed: int = 0) -> float:
+  """The mean over random unit vectors u of W_1 between the points' projections on u (Rabin et al., 2011).
+
+  All points, or as many of the larger of [N,2] and [M,2] as the smaller has. NaN where points are not finite.
+  """
+  x, y = of_one_size(points, real)
+  u = np.random.default_rng(seed).standard_normal((2, directions))
+  u /= np.linalg.norm(u, axis=0)
+  # on a line the best permutation pairs points in order
+  return float(np.abs(np.sort(x @ u, axis=0) - np.sort(y @ u, axis=0)).mean())
+
+
+def of_one_size(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """As many rows of both as the smaller has, float64, in a random order that is always the same."""
+  n, rng = min(len(x), len(y)), np.random.default_rng(0)
+  return tuple(np.asarray(part, np.float64)[rng.permutation(len(part))[:n]] for part in (x, y))

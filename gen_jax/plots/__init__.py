@@ -1,0 +1,1 @@
+"""Arrays in, matplotlib or HTML out; knows no run."""

@@ -1,0 +1,186 @@
+"""Curves: metrics against the training step, and errors against the size of a code."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gen_jax.plots.canvas import COLOURS, FAINT, INK, new_figure, plain_axes, save_figure
+
+if TYPE_CHECKING:
+  from matplotlib.axes import Axes
+  from matplotlib.figure import Figure
+
+SPLITS = ('train', 'validation', 'test')
+PLAYER_METRICS = ('loss', 'grad_norm')  # the train step adds '<player>/<metric>' for each player of the game
+UNITS = {'elbo': 'nats', 'log_likelihood': 'nats', 'kl': 'nats', 'kl_dim': 'nats', 'bits_per_dim': 'bits/dim'}
+MAX_LEGEND = 6  # with more, a legend hides the lines
+
+Curve = tuple[np.ndarray, np.ndarray]  # steps [n], values [n]
+
+
+def panel_and_curve(name: str) -> tuple[str, str]:
+  """'elbo' -> elbo, train; 'validation/elbo' -> elbo, validation; 'model/loss' -> loss, model.
+
+  The numbered entries of a vector share a panel: 'validation/kl_dim_03' -> kl_dim, validation 3.
+  """
+  first, _, rest = name.partition('/')
+  split, rest = (first, rest) if first in SPLITS and rest else ('train', name)
+  player, _, metric = rest.rpartition('/')
+  if player and metric in PLAYER_METRICS:
+    return metric, player if split == 'train' else f'{player}, {split}'
+  vector, _, entry = rest.rpartition('_')
+  return (vector, f'{split} {int(entry)}') if vector and entry.isdigit() else (rest, split)
+
+
+def gather(records: Sequence[Mapping]) -> dict[str, dict[str, Curve]]:
+  """{panel: {curve: (steps, values)}} from records with 'step' and numbers.
+
+  Records may lack any name. A repeated step keeps its last value; what is not a number is passed over, and an
+  infinity becomes NaN.
+  """
+  values: dict[tuple[str, str], dict[int, float]] = {}
+  for record in (record for record in records if 'step' in record):
+    for name, value in record.items():
+      if name != 'step' and isinstance(value, int | float) and not isinstance(value, bool):
+        points = values.setdefault(panel_and_curve(name), {})
+        points[record['step']] = value if math.isfinite(value) else math.nan
+  panels: dict[str, dict[str, Curve]] = {}
+  for (panel, curve), points in values.items():
+    steps = sorted(points)
+    panels.setdefault(panel, {})[curve] = (np.array(steps), np.array([points[step] for step in steps]))
+  return panels
+
+
+def smooth(values: np.ndarray, window: int) -> np.ndarray:
+  """The centred running mean over `window` values, fewer at the ends; NaN is left out."""
+  there, kernel = np.isfinite(values), np.ones(window)
+  total = np.convolve(np.where(there, values, 0), kernel, 'same')
+  count = np.convolve(there, kernel, 'same')
+  return np.where(there, total / np.maximum(count, 1), np.nan)
+
+
+def wants_log(values: np.ndarray) -> bool:
+  """Whether finite values are positive and span two decades, stray ones aside."""
+  if values.size == 0 or values.min() <= 0:
+    return False
+  low, high = np.percentile(values, (2, 98))
+  return high > 100 * low
+
+
+def limits(curves: Sequence[Curve]) -> tuple[float, float] | None:
+  """Limits that leave out the first 3 % of the steps, where their values dwarf all others; else None."""
+  steps, values = (np.concatenate(parts) for parts in zip(*curves, strict=True))
+  late = values[np.isfinite(values) & (steps > steps.min() + 0.03 * np.ptp(steps))]
+  if late.size < 5:
+    return None
+  low, high = late.min(), late.max()
+  margin = 0.08 * (high - low)
+  dwarfed = np.nanmax(values) - np.nanmin(values) > 5 * (high - low) > 0
+  return (low - margin, high + margin) if dwarfed else None
+
+
+def draw_panel(axes: Axes, name: str, curves: Mapping[str, Curve], unit: str) -> None:
+  """One metric: the raw values faint under their running mean where there are many."""
+  finite = np.concatenate([values[np.isfinite(values)] for _, values in curves.values()])
+  notes = []
+  for (curve, (steps, values)), colour in zip(sorted(curves.items(), key=order), COLOURS * 9, strict=False):
+    n = len(steps)
+    label = curve if len(curves) > 1 or curve != 'train' else None
+    if n > 200:
+      axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.3)
+      axes.plot(steps, smooth(values, n // 50), color=colour, linewidth=1.6, label=label)
+    else:
+      axes.plot(
+        steps, values, color=colour, linewidth=1.6, label=label, marker='o' if n <= 40 else None, markersize=3
+      )
+    if not np.isfinite(values).all():
+      notes.append(f'{curve}: not finite at step {steps[~np.isfinite(values)][0]:,}')
+  if wants_log(finite):
+    axes.set_yscale('log')
+  elif finite.size and (bounds := limits(list(curves.values()))):
+    axes.set_ylim(bounds)
+    notes.append('the first steps lie outside')
+  plain_axes(axes)
+  axes.set_title(name.replace('_', ' '), size=10, weight='bold', color=INK, loc='left')
+  axes.set_ylabel(unit, size=8, color=INK)
+  axes.set_xlabel('step', size=8, color=INK)
+  axes.xaxis.set_major_formatter(lambda x, _: f'{x / 1000:g}k' if abs(x) >= 1000 else f'{x:g}')
+  axes.locator_params(axis='x', nbins=5)
+  if len(curves) > MAX_LEGEND:
+    notes.append(f'{len(curves)} lines, one an entry')
+  elif axes.get_legend_handles_labels()[1]:
+    axes.legend(fontsize=7.5, frameon=False, labelcolor=INK)
+  if notes:
+    axes.set_title('; '.join(notes), size=6.5, color=COLOURS[1], loc='right')
+
+
+def units(names: Collection[str]) -> dict[str, str]:
+  """{name: unit} where it is known; next to an ELBO the reconstruction is one of its two terms."""
+  known = UNITS | {'reconstruction': 'nats'} if 'elbo' in names else UNITS
+  return {name: known[name] for name in names if name in known}
+
+
+def order(item: tuple[str, Curve]) -> tuple[int, str]:
+  """Splits in their order, then players by name, so that train is always the first colour."""
+  curve = item[0]
+  return SPLITS.index(curve) if curve in SPLITS else len(SPLITS), curve
+
+
+def curves_figure(records: Sequence[Mapping], title: str = 'Metrics by training step') -> Figure:
+  """Small multiples of all numbers in a run's records: a panel a metric, a line a split or player."""
+  panels = gather(records)
+  columns = min(3, max(1, len(panels)))
+  rows = max(1, math.ceil(len(panels) / columns))
+  figure = new_figure(max(4.0 * columns, 5.0), 0.35 + 2.7 * rows)
+  figure.set_layout_engine('constrained', w_pad=0.1, h_pad=0.1)
+  figure.suptitle(title, size=10.5, weight='bold', color=INK, x=0.1 / figure.get_figwidth(), ha='left')
+  if not panels:
+    figure.text(0.5, 0.5, 'no metrics were recorded', color=FAINT, ha='center')
+    return figure
+  axes = figure.subplots(rows, columns, squeeze=False).ravel()
+  for ax, (name, curves) in zip(axes, sorted(panels.items()), strict=False):
+    draw_panel(ax, name, curves, units(panels).get(name, ''))
+  for ax in axes[len(panels) :]:
+    ax.remove()
+  return figure
+
+
+def curves(records: Sequence[Mapping], path: str | os.PathLike) -> None:
+  """Writes `curves_figure` of the records of metrics.jsonl as a PNG."""
+  save_figure(path, curves_figure(records))
+
+
+def error_curve(
+  lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+  *,
+  x_label: str = 'latent size',
+  y_label: str = 'squared error per pixel',
+  title: str = 'Reconstruction error against the size of the code',
+) -> Figure:
+  """Error y against size x, a line for each {name: (x, y)}, sizes on a logarithmic axis of base 2."""
+  figure = new_figure(6.4, 4.2)
+  figure.set_layout_engine('constrained', w_pad=0.1, h_pad=0.1)
+  axes = figure.subplots()
+  errors = np.concatenate([np.asarray(y, float) for _, y in lines.values()])
+  for (name, (x, y)), colour, marker in zip(lines.items(), COLOURS * 3, 'osD^vP' * 3, strict=False):
+    axes.plot(x, y, color=colour, marker=marker, markersize=5, linewidth=1.8, label=name)
+  sizes = sorted({float(size) for x, _ in lines.values() for size in x})
+  axes.set_xscale('log', base=2)
+  axes.set_xticks(sizes, [f'{size:g}' for size in sizes])
+  axes.set_xticks([], minor=True)
+  if wants_log(errors[np.isfinite(errors)]):
+    axes.set_yscale('log')
+  else:
+    axes.set_ylim(bottom=0)
+  plain_axes(axes)
+  axes.set_xlabel(x_label, size=9, color=INK)
+  axes.set_ylabel(y_label, size=9, color=INK)
+  axes.set_title(title, size=10.5, weight='bold', color=INK, loc='left')
+  if len(lines) > 1:
+    axes.legend(fontsize=8.5, frameon=False, labelcolor=INK)
+  return figure

@@ -1,0 +1,95 @@
+"""The folder of a run: its config.json, which is written once, and its lock."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gen_jax.config import flatten, keys_that_may_differ
+from gen_jax.errors import UserError
+
+WRITTEN = ('checkpoints', 'metrics.jsonl', 'evaluation.json', 'evaluation.npz', 'figures', 'samples.npz')
+WRITTEN += ('samples_mixture.npz', 'report.html', 'tensorboard', 'fixed_noise')
+# keys that the config.json of an older run lacks
+ADDED = {
+  'final_evals': (),
+  'importance_samples': 5_000,
+  'player_optimizers': {},
+  'sample_count': 10_000,
+  'extractors': '',
+  'inception_weights': '',
+}
+ADDED_TO_OPTIMIZER = {'clip_weights': 0.0}
+
+
+def tuples_for_lists(value: Any) -> Any:
+  """JSON's lists as the tuples that they were."""
+  if isinstance(value, dict):
+    return {key: tuples_for_lists(item) for key, item in value.items()}
+  return tuple(tuples_for_lists(item) for item in value) if isinstance(value, list) else value
+
+
+def load_config(workdir: pathlib.Path) -> ConfigDict:
+  """The config that a run wrote to its workdir."""
+  path = workdir / 'config.json'
+  if not path.is_file():
+    raise UserError(f'{workdir} holds no run (no config.json): train one with --config, or name another --workdir')
+  try:
+    content = json.loads(path.read_text())
+    if not isinstance(content, dict):
+      raise ValueError('not an object')
+  except ValueError as error:
+    raise UserError(f'{path} is damaged ({error}): restore it, or name another --workdir') from None
+  config = ADDED | tuples_for_lists(content)
+  return ConfigDict(config | {'optimizer': ADDED_TO_OPTIMIZER | config.get('optimizer', {})}).lock()
+
+
+def claim_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
+  """Writes config.json to a new workdir, or checks that the run there is the same; nothing is written over."""
+  new = json.loads(config.to_json())
+  if (workdir / 'config.json').exists():
+    old = json.loads(load_config(workdir).to_json())
+    check_same(workdir, old, new)
+  elif taken := [name for name in WRITTEN if (workdir / name).exists()]:
+    raise UserError(f'{workdir} holds {taken[0]} but no config.json: name another --workdir')
+  try:
+    workdir.mkdir(parents=True, exist_ok=True)
+    fresh = workdir / 'config.json.tmp'
+    fresh.write_text(json.dumps(new, indent=2) + '\n')
+    os.replace(fresh, workdir / 'config.json')
+  except OSError as error:
+    raise UserError(f'--workdir={workdir} cannot be written: {error.strerror}') from None
+
+
+@contextlib.contextmanager
+def workdir_lock(workdir: pathlib.Path) -> Iterator[None]:
+  """Holds the workdir's lock, so that two runs never write to one; the system frees it whatever ends the process.
+
+  Raises:
+    UserError: another process holds it.
+  """
+  with (workdir / 'lock').open('w') as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      raise UserError(f'{workdir} is being trained by another process: wait, or name another --workdir') from None
+    yield
+
+
+def check_same(workdir: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+  """Raises UserError where the configs differ in more than a resumed run may change."""
+  before, after = flatten(old), flatten(new)
+  differing = [
+    f'{key}: {before.get(key, "absent")} there, {after.get(key, "absent")} here'
+    for key in sorted(before.keys() | after.keys())
+    if before.get(key) != after.get(key)
+    and key not in keys_that_may_differ()
+    and not (key == 'steps' and after['steps'] > before['steps'])
+  ]
+  if differing:
+    raise UserError(f'{workdir} holds a run of another config ({"; ".join(differing)}): name another --workdir')

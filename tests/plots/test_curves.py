@@ -1,0 +1,140 @@
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gen_jax.plots import curves as curves_module
+from gen_jax.plots.canvas import png
+from gen_jax.plots.curves import curves, curves_figure, error_curve, gather, limits, smooth, units, wants_log
+
+RECORDS = [
+  {'step': 10, 'elbo': -200.0, 'model/loss': 200.0, 'model/grad_norm': 5.0, 'note': 'text', 'flag': True},
+  {'step': 20, 'elbo': math.nan, 'model/loss': 150.0},
+  {'step': 20, 'validation/elbo': -160.0, 'validation/model/loss': 160.0},
+  {'step': 30, 'elbo': -140.0, 'model/loss': math.inf, 'epoch_of_data': None},
+  {'elbo': 1.0},
+]
+
+
+def test_gather_groups_splits_and_players():
+  panels = gather(RECORDS)
+  assert {name: set(lines) for name, lines in panels.items()} == {
+    'elbo': {'train', 'validation'},
+    'loss': {'model', 'model, validation'},
+    'grad_norm': {'model'},
+  }
+  steps, values = panels['elbo']['train']
+  np.testing.assert_array_equal(steps, [10, 20, 30])
+  np.testing.assert_array_equal(values, [-200, np.nan, -140])
+  np.testing.assert_array_equal(panels['loss']['model'][1], [200, 150, np.nan])
+
+
+@pytest.mark.parametrize(
+  ('name', 'place'),
+  [
+    ('elbo', ('elbo', 'train')),
+    ('test/mig/gap', ('mig/gap', 'test')),
+    ('generator/grad_norm', ('grad_norm', 'generator')),
+    ('loss', ('loss', 'train')),
+    ('validation', ('validation', 'train')),
+    ('critic/penalty', ('critic/penalty', 'train')),
+  ],
+)
+def test_names_find_their_panel(name, place):
+  assert curves_module.panel_and_curve(name) == place
+
+
+def test_a_resumed_run_overwrites_its_steps():
+  records = [{'step': s, 'kl': float(s)} for s in (1, 2, 3)] + [
+    {'step': s, 'kl': 10.0 * s} for s in (2, 3, 4)
+  ]
+  steps, values = gather(records)['kl']['train']
+  np.testing.assert_array_equal(steps, [1, 2, 3, 4])
+  np.testing.assert_array_equal(values, [1, 20, 30, 40])
+
+
+def test_smooth_is_the_mean_of_neighbours():
+  rng = np.random.default_rng(0)
+  values = rng.normal(size=50)
+  values[20] = np.nan
+  expected = [np.nanmean(values[max(0, i - 2) : i + 3]) for i in range(50)]
+  expected[20] = np.nan
+  np.testing.assert_allclose(smooth(values, 5), expected)
+
+
+def test_log_axis_only_over_decades_of_positive_values():
+  assert wants_log(np.geomspace(1, 1e4, 50))
+  assert not wants_log(np.linspace(1, 50, 50))
+  assert not wants_log(np.geomspace(1, 1e4, 50) - 1)
+  assert not wants_log(np.array([]))
+  assert not wants_log(np.r_[np.ones(99), 1e6])  # one stray value
+
+
+def test_limits_leave_out_a_start_that_dwarfs_the_rest():
+  steps = np.arange(200)
+  level = np.where(steps < 4, -1e5, -100 + np.sin(steps))
+  low, high = limits([(steps, level)])
+  assert -103 < low < -101
+  assert -99 < high < -97
+  assert limits([(steps, np.where(steps < 4, -120, level))]) is not None
+  assert limits([(steps, np.where(steps < 4, -104, level))]) is None  # in view, it does no harm
+  assert limits([(steps, -100 + 0.1 * steps)]) is None
+  assert limits([(steps[:3], level[:3])]) is None
+  assert limits([(steps, np.full(200, np.nan))]) is None
+  assert limits([(steps, np.full(200, 1.0))]) is None
+
+
+def panel(figure, name):
+  return next(axes for axes in figure.axes if axes.get_title(loc='left') == name)
+
+
+def test_figure_draws_every_finite_value_and_names_what_is_not():
+  figure = curves_figure(RECORDS)
+  assert [axes.get_title(loc='left') for axes in figure.axes] == ['elbo', 'grad norm', 'loss']
+  elbo = panel(figure, 'elbo')
+  assert [line.get_label() for line in elbo.lines] == ['train', 'validation']
+  np.testing.assert_array_equal(elbo.lines[0].get_ydata(), [-200, np.nan, -140])
+  assert elbo.get_ylabel() == 'nats'
+  assert elbo.get_xlabel() == 'step'
+  assert elbo.get_title(loc='right') == 'train: not finite at step 20'
+  png(figure)
+
+
+@pytest.mark.parametrize(
+  'records',
+  [
+    [],
+    [{'step': 1}],
+    [{'step': 1, 'loss': math.nan}],
+    [{'step': 1, 'loss': 1}],
+    [{'step': s, 'a': s} for s in range(300)],
+  ],
+)
+def test_few_or_odd_records_still_draw(tmp_path, records):
+  curves(records, tmp_path / 'curves.png')
+  with Image.open(tmp_path / 'curves.png') as image:
+    image.load()
+    assert image.width >= 600
+
+
+def test_units_know_the_reconstruction_term_only_beside_an_elbo():
+  assert units(['elbo', 'reconstruction', 'x']) == {'elbo': 'nats', 'reconstruction': 'nats'}
+  assert units(['reconstruction', 'bits_per_dim']) == {'bits_per_dim': 'bits/dim'}
+
+
+def test_error_curve_has_a_line_a_data_set_and_a_tick_a_size():
+  figure = error_curve({'MNIST': ([2, 8, 32], [0.04, 0.016, 0.005]), 'other': ([2, 16], [0.03, 0.01])})
+  axes = figure.axes[0]
+  png(figure)
+  assert [line.get_label() for line in axes.lines] == ['MNIST', 'other']
+  np.testing.assert_array_equal(axes.lines[0].get_ydata(), [0.04, 0.016, 0.005])
+  assert [label.get_text() for label in axes.get_xticklabels()] == ['2', '8', '16', '32']
+  assert axes.get_ylim()[0] == 0  # lengths above zero compare
+  assert error_curve({'a': ([1, 2, 4], [1, 0.01, 0.0001])}).axes[0].get_yscale() == 'log'
+
+
+def test_the_entries_of_a_vector_share_a_panel():
+  records = [{'step': 1, 'validation/kl_dim_00': 1.0, 'validation/kl_dim_11': 2.0}]
+  panels = {name: set(curves) for name, curves in gather(records).items()}
+  assert panels == {'kl_dim': {'validation 0', 'validation 11'}}

@@ -1,0 +1,112 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gen_jax.plots import grids
+from gen_jax.plots.canvas import png
+
+
+def random_images(n, height=5, width=4, channels=1, seed=0):
+  return np.random.default_rng(seed).integers(0, 255, (n, height, width, channels), dtype=np.uint8)
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+@pytest.mark.parametrize('padding', [0, 2])
+def test_grid_places_every_pixel(channels, padding):
+  images = random_images(5, channels=channels)
+  out = grids.grid(images, columns=3, padding=padding)
+  assert out.shape == (2 * 5 + padding, 3 * 4 + 2 * padding, channels)
+  assert out.dtype == np.uint8
+  left_over = np.ones(out.shape[:2], bool)
+  for i in range(5):
+    rows = slice((i // 3) * (5 + padding), (i // 3) * (5 + padding) + 5)
+    columns = slice((i % 3) * (4 + padding), (i % 3) * (4 + padding) + 4)
+    np.testing.assert_array_equal(out[rows, columns], images[i])
+    left_over[rows, columns] = False
+  assert (out[left_over] == 255).all()  # images hold 254 at most
+
+
+@pytest.mark.parametrize(
+  'images', [np.zeros((2, 4, 4, 1)), np.zeros((4, 4, 1), np.uint8), np.zeros((1, 4, 4, 2), np.uint8)]
+)
+def test_grid_refuses_what_is_no_image(images):
+  with pytest.raises(ValueError, match='uint8'):
+    grids.grid(images, 2)
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_saved_pixels_are_squares(tmp_path, channels):
+  image = random_images(1, channels=channels)[0]
+  grids.save_png(tmp_path / 'a.png', image, scale=3)
+  with Image.open(tmp_path / 'a.png') as read:
+    pixels = np.asarray(read).reshape(15, 12, channels)
+  for dy in range(3):
+    for dx in range(3):
+      np.testing.assert_array_equal(pixels[dy::3, dx::3], image)
+
+
+def test_tiny_images_are_saved_large(tmp_path):
+  grids.save_png(tmp_path / 'a.png', random_images(1, 28, 28)[0])
+  with Image.open(tmp_path / 'a.png') as read:
+    assert read.size == (616, 616)  # 22 x 28, the first multiple above 600
+
+
+def pixels_of(figure):
+  with Image.open(io.BytesIO(png(figure))) as image:
+    return np.asarray(image.convert('RGB'))
+
+
+@pytest.mark.parametrize(('n', 'scale'), [(3, 20), (20, 5)])  # 160 pixels a cell; some 900 a row of 198
+def test_labelled_rows_hold_every_image_unresampled(n, scale):
+  """In the drawn figure stands the whole image, each pixel a square of whole figure pixels."""
+  images = random_images(n, 8, 8, 3)
+  drawn = pixels_of(grids.labelled_rows({'first': images, 'second': images[:2, ..., :1]}, 'title'))
+  expected = images[2].repeat(scale, axis=0).repeat(scale, axis=1)
+  y, x = np.argwhere((drawn == images[2, 0, 0]).all(-1))[0]
+  np.testing.assert_array_equal(drawn[y : y + 8 * scale, x : x + 8 * scale], expected)
+
+
+def texts(figure):
+  return [text.get_text() for text in figure.texts]
+
+
+def test_labels_stand_beside_their_rows_and_inside_the_figure():
+  figure = grids.labelled_grid(
+    [random_images(4), random_images(2)],
+    ['data', 'a model of a very long name indeed'],
+    'A title of so many words that it cannot stand on one line above a grid of so few and tiny images',
+    column_labels=list('abcd'),
+    column_title='what the columns measure',
+  )
+  png(figure)
+  width, height = figure.bbox.size
+  boxes = {text.get_text(): text.get_window_extent() for text in figure.texts}
+  assert {'data', 'a model of a very long name indeed', 'a', 'd', 'what the columns measure'} <= set(boxes)
+  for box in boxes.values():
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= width
+    assert box.y1 <= height
+  for box in (a := list(boxes.values())):
+    assert not any(box.overlaps(other) for other in a if other is not box)
+  axes = figure.axes[0].get_window_extent()
+  assert boxes['data'].x1 < axes.x0
+  # rows are 5 high with 2 between: their centres are at 2.5 and 9.5 of 12
+  centre = (boxes['data'].y0 + boxes['data'].y1) / 2
+  assert (axes.y1 - centre) / axes.height == pytest.approx(2.5 / 12, abs=0.03)
+
+
+def test_reconstructions_stand_below_their_originals():
+  originals, copies = random_images(5), random_images(5, seed=1)
+  figure = grids.reconstructions(originals, copies, columns=3)
+  assert texts(figure)[1:5] == ['original', 'reconstruction'] * 2
+  canvas = figure.axes[0].images[0].get_array()
+  np.testing.assert_array_equal(canvas[:5, 6:10, :1], originals[1])
+  np.testing.assert_array_equal(canvas[7:12, 6:10, :1], copies[1])
+  second = 2 * 7 + 8  # the second pair, behind a gap of eight
+  np.testing.assert_array_equal(canvas[second : second + 5, :4, :1], originals[3])
+  np.testing.assert_array_equal(canvas[second + 7 : second + 12, 6:10, :1], copies[4])
+  with pytest.raises(ValueError, match='5 originals but 4'):
+    grids.reconstructions(originals, copies[:4])
