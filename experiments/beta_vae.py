@@ -26,7 +26,7 @@ get_config = experiment(
   faces={  # UTKFace at 64x64, or any faces by --config.data.name
     'data': {'name': 'utkface64'},
     'model': {'likelihood': {'name': 'Gaussian', 'sigma': 0.1}, 'latent_dim': 32, 'beta': 250.0},
-    'evals': ('terms', 'active_units'),
+    'evals': ('means', 'active_units'),
     'test_examples': 0,
   },
   paper=merged(LOCATELLO, {'model': {'beta': 4.0}}),

@@ -30,7 +30,7 @@ get_config = experiment(
       },
     },
     'optimizer': {'schedule': 'cosine'},
-    'evals': ('terms',),
+    'evals': ('means',),
     'best': 'elbo',
     'final_evals': ('likelihood',),
   },

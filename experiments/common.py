@@ -27,7 +27,7 @@ SPRITES = {  # the networks of Burgess et al. (2018), a schedule of minutes
     },
   },
   'optimizer': {'schedule': 'cosine'},
-  'evals': ('terms', 'active_units', 'spearman'),
+  'evals': ('means', 'active_units', 'spearman'),
   'validation_examples': 2_000,
   'test_examples': 20_000,
 }
@@ -44,7 +44,7 @@ GAN_IMAGES = {  # GANs of embedded digits; MNIST and Fashion-MNIST are as large
   },
   'ema_decay': 0.999,
   'optimizer': {'learning_rate': 1e-3, 'schedule': 'linear', 'b1': 0.0, 'b2': 0.99},
-  'evals': ('game', 'fixed_noise'),
+  'evals': ('discriminator', 'fixed_noise'),
   'log_every': 100,
   'eval_every': 1_000,
   'save_every': 1_000,
@@ -52,11 +52,11 @@ GAN_IMAGES = {  # GANs of embedded digits; MNIST and Fashion-MNIST are as large
 }
 UNPENALIZED = {'penalty': 'none', 'penalty_weight': 0.0, 'penalty_every': 1}
 MEASURED = {  # samples of a set whose extractors there are; the best by the Frechet distance
-  'evals': ('frechet', 'game', 'fixed_noise'),
+  'evals': ('frechet', 'discriminator', 'fixed_noise'),
   'best': 'frechet_over_trace_cnn',
   'best_mode': 'min',
   'sample_count': 10_000,
-  'final_evals': ('sample_distances', 'memorisation'),
+  'final_evals': ('sample_distances', 'memorization'),
 }
 LOCATELLO = {  # the encoder and the schedule of Locatello et al. (2019), for SPRITES
   'steps': 300_000,

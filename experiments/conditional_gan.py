@@ -1,4 +1,4 @@
-"""A conditional GAN: a digit of any class, by conditional batch normalisation and a projection discriminator.
+"""A conditional GAN: a digit of any class, by conditional batch normalization and a projection discriminator.
 
     python launch.py --config=experiments/conditional_gan.py[:mnist]
     python launch.py --config=experiments/conditional_gan.py:auxiliary    # AC-GAN: a head that names classes; not run
@@ -29,7 +29,7 @@ get_config = experiment(
     'steps': 20_000,
     'data': MNIST,
     **MEASURED,
-    'final_evals': ('sample_distances', 'memorisation', 'class_agreement'),
+    'final_evals': ('sample_distances', 'memorization', 'class_agreement'),
   },
   auxiliary={'model': {'head': {'name': 'ClassifierHead'}, 'generator': {'condition': 'embedding'}}},
   paper={  # cGAN-PD: the networks and the schedule of Miyato & Koyama (2018) for images of 32x32; not run

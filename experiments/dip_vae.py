@@ -10,7 +10,7 @@ from experiments.common import LOCATELLO, SPRITES
 from gen_jax.config import experiment, merged
 
 get_config = experiment(
-  default=merged(SPRITES, {'model': {'penalty': {'name': 'Moments', 'off_diagonal': 10.0, 'diagonal': 100.0}}}),
+  default=merged(SPRITES, {'model': {'penalty': {'name': 'DIPPenalty', 'off_diagonal': 10.0, 'diagonal': 100.0}}}),
   second={'model': {'penalty': {'diagonal': 10.0, 'of_samples': True}}},
   paper=LOCATELLO,
 )

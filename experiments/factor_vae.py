@@ -20,7 +20,7 @@ get_config = experiment(
   default=merged(
     SPRITES,
     {
-      'model': {'penalty': {'name': 'DensityRatio', 'weight': 35.0, 'hidden': (1_000,) * 6}},
+      'model': {'penalty': {'name': 'FactorVAEPenalty', 'weight': 35.0, 'hidden': (1_000,) * 6}},
       'player_optimizers': {'discriminator': DISCRIMINATOR},
     },
   ),

@@ -1,4 +1,4 @@
-"""A GAN of images: the convolutions of DCGAN, a discriminator that a penalty holds in place of batch normalisation.
+"""A GAN of images: the convolutions of DCGAN, a discriminator that a penalty holds in place of batch normalization.
 
     python launch.py --config=experiments/gan.py[:mnist|fashion_mnist]
     python launch.py --config=experiments/gan.py:plain --config.model.loss=minimax    # as first written, log(1 - D)
@@ -16,10 +16,10 @@ RADFORD = {'learning_rate': 2e-4, 'schedule': 'constant', 'b1': 0.5, 'b2': 0.999
 get_config = experiment(
   default=merged(GAN_IMAGES, {'model': {'penalty': 'r1', 'penalty_weight': 0.3, 'penalty_every': 4}}),
   # after 5,000 steps precision by the CNN is .82 with ten components and .73 with one, recall .70 and .82
-  mnist={'steps': 10_000, 'model': {'components': 10}, 'data': MNIST, **MEASURED},
+  mnist={'steps': 10_000, 'model': {'latent_modes': 10}, 'data': MNIST, **MEASURED},
   fashion_mnist={'steps': 10_000, 'data': {**MNIST, 'name': 'fashion_mnist'}, **MEASURED},
-  # the game alone, mnist,plain
-  plain={'model': {'latent_dim': 100, 'components': 1, **UNPENALIZED}, 'optimizer': RADFORD},
+  # without a penalty: mnist,plain
+  plain={'model': {'latent_dim': 100, 'latent_modes': 1, **UNPENALIZED}, 'optimizer': RADFORD},
   paper={  # DCGAN (Radford et al., 2016), whose noise is uniform where this one is normal; not run
     'batch_size': 128,
     'steps': 100_000,

@@ -1,4 +1,4 @@
-"""A GAN in the plane: Gaussian noise becomes any distribution of points, with the game in view.
+"""A GAN in the plane: Gaussian noise becomes any distribution of points, with both players in view.
 
     python launch.py --config=experiments/gan_2d.py[:grid|swiss_roll|moons|spirals]
     python launch.py --config=experiments/gan_2d.py --config.data.name=points.csv       # or a picture, as a density
@@ -31,7 +31,7 @@ get_config = experiment(
     'log_every': 500,
     'eval_every': 1_000,
     'save_every': 5_000,
-    'evals': ('points', 'game', 'fixed_noise'),
+    'evals': ('points', 'discriminator', 'fixed_noise'),
   },
   grid={'data': {'name': 'grid'}},
   swiss_roll={'data': {'name': 'swiss_roll'}},

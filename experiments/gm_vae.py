@@ -32,7 +32,7 @@ get_config = experiment(
       'clusters': 10,
     },
     'optimizer': {'schedule': 'cosine'},
-    'evals': ('terms', 'clustering'),
+    'evals': ('means', 'clustering'),
     'best': 'elbo',
     'final_evals': ('likelihood',),
   },

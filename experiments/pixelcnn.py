@@ -1,13 +1,13 @@
-"""A gated PixelCNN, binarised anew at every step; dilated, so that a pixel sees the whole image above it.
+"""A gated PixelCNN, binarized anew at every step; dilated, so that a pixel sees the whole image above it.
 
     python launch.py --config=experiments/pixelcnn.py[:mnist|paper]
 
-MNIST, dynamic binarisation: -log p(x) of the 10,000 test images, exact, 80.71 +- .20 nats (van den Oord et al., 2016a:
+MNIST, dynamic binarization: -log p(x) of the 10,000 test images, exact, 80.71 +- .20 nats (van den Oord et al., 2016a:
 81.30). 7,000 steps at 2.3 a second, 51 minutes of two CPU cores beside another run; samples and completions are
 `experiments/pictures/pixelcnn_*.png`.
 
 `paper` has the size of van den Oord et al. (2016b, section 3) and the likelihood of Salimans et al. (2017), in which
-the colours of a pixel depend on each other. It needs GPUs, and has not been run.
+the colors of a pixel depend on each other. It needs GPUs, and has not been run.
 """
 
 from gen_jax.config import experiment
@@ -33,7 +33,7 @@ get_config = experiment(
     'optimizer': {'learning_rate': 3e-3, 'schedule': 'cosine'},
     'best': 'nll',
     'best_mode': 'min',
-    'evals': ('terms',),
+    'evals': ('means',),
     'final_evals': ('likelihood',),
   },
   mnist={

@@ -1,9 +1,9 @@
-"""A VAE with dense networks, binarised anew at every step.
+"""A VAE with dense networks, binarized anew at every step.
 
     python launch.py --config=experiments/vae.py[:mnist]
 
 Two CPU cores, test split, one sample of the posterior: digits 2 min 16 s, -ELBO 276.5 nats (strokes brought up from
-8x8 are grey, and binarising grey costs its entropy); MNIST 1 min 16 s, -ELBO 97.64 nats (97.60, 27.3 of them KL,
+8x8 are gray, and binarizing gray costs its entropy); MNIST 1 min 16 s, -ELBO 97.64 nats (97.60, 27.3 of them KL,
 20 active units, in an earlier run).
 """
 

@@ -1,7 +1,7 @@
 """The losses of a GAN and the penalties on its discriminator, alike in form, so that a diff between two is the idea.
 
 `r` and `f` [B] are the discriminator's logits of real and fake examples, D = sigmoid(logit). Losses are to be
-minimised, one value an example [B].
+minimized, one value an example [B].
 """
 
 from collections.abc import Callable
@@ -16,8 +16,8 @@ Logits = jax.Array
 EPSILON = 1e-12  # under the root of a gradient's norm, whose own gradient at 0 is not a number
 
 
-class Game(NamedTuple):
-  """What either side minimises."""
+class AdversarialLoss(NamedTuple):
+  """What the discriminator and what the generator minimizes."""
 
   discriminator: Callable[[Logits, Logits], jax.Array]  # (r, f) -> [B]
   generator: Callable[[Logits], jax.Array]  # f -> [B]
@@ -25,32 +25,32 @@ class Game(NamedTuple):
 
 # log D = -softplus(-logit), log(1 - D) = -softplus(logit)
 
-minimax = Game(  # min_G max_D E[log D(x)] + E[log(1 - D(G(z)))] (Goodfellow et al., 2014, eq. 1)
+minimax = AdversarialLoss(  # min_G max_D E[log D(x)] + E[log(1 - D(G(z)))] (Goodfellow et al., 2014, eq. 1)
   discriminator=lambda r, f: softplus(-r) + softplus(f),
   generator=lambda f: -softplus(f),
 )
 
-non_saturating = Game(  # the generator maximises log D(G(z)) instead (Goodfellow et al., 2014, section 3)
+non_saturating = AdversarialLoss(  # the generator maximizes log D(G(z)) instead (Goodfellow et al., 2014, section 3)
   discriminator=lambda r, f: softplus(-r) + softplus(f),
   generator=lambda f: softplus(-f),
 )
 
-least_squares = Game(  # a = 0, b = c = 1 (Mao et al., 2017, eq. 9), without their factor 1/2
+least_squares = AdversarialLoss(  # a = 0, b = c = 1 (Mao et al., 2017, eq. 9), without their factor 1/2
   discriminator=lambda r, f: (r - 1) ** 2 + f**2,
   generator=lambda f: (f - 1) ** 2,
 )
 
-hinge = Game(  # Lim & Ye (2017); Miyato et al. (2018), eq. 16 and 17
+hinge = AdversarialLoss(  # Lim & Ye (2017); Miyato et al. (2018), eq. 16 and 17
   discriminator=lambda r, f: jax.nn.relu(1 - r) + jax.nn.relu(1 + f),
   generator=lambda f: -f,
 )
 
-wasserstein = Game(  # Arjovsky et al. (2017); D must be held to a bounded slope, or it has no best logit
+wasserstein = AdversarialLoss(  # Arjovsky et al. (2017); D must be held to a bounded slope, or it has no best logit
   discriminator=lambda r, f: f - r,
   generator=lambda f: -f,
 )
 
-GAMES = {
+LOSSES = {
   'minimax': minimax,
   'non_saturating': non_saturating,
   'least_squares': least_squares,
@@ -59,27 +59,27 @@ GAMES = {
 }
 
 
-def squared_gradient_norm(logit: Callable[[jax.Array], Logits], x: jax.Array) -> jax.Array:
-  """||grad_x logit(x)||^2 of each example, over all its axes, [B]; `logit` [B,...] -> [B] takes examples one by one."""
-  gradient = jax.grad(lambda x: logit(x).sum())(x)
+def squared_gradient_norm(logits: Callable[[jax.Array], Logits], x: jax.Array) -> jax.Array:
+  """||grad_x logits(x)||^2 of each example, over all its axes, [B]; `logits` [B,...] -> [B] sees each by itself."""
+  gradient = jax.grad(lambda x: logits(x).sum())(x)
   return (gradient**2).reshape(len(x), -1).sum(-1)
 
 
-def wgan_gp(logit: Callable, real: jax.Array, fake: jax.Array, mix: jax.Array) -> jax.Array:
+def wgan_gp(logits: Callable, real: jax.Array, fake: jax.Array, mix: jax.Array) -> jax.Array:
   """(||grad D(x)|| - 1)^2 at x = mix real + (1 - mix) fake, mix ~ U(0, 1) [B] (Gulrajani et al., 2017, eq. 3), [B]."""
   mix = mix.reshape(-1, *[1] * (real.ndim - 1))
-  norm = jnp.sqrt(squared_gradient_norm(logit, mix * real + (1 - mix) * fake) + EPSILON)
+  norm = jnp.sqrt(squared_gradient_norm(logits, mix * real + (1 - mix) * fake) + EPSILON)
   return (norm - 1) ** 2
 
 
-def r1(logit: Callable, real: jax.Array, fake: jax.Array, mix: jax.Array) -> jax.Array:
+def r1(logits: Callable, real: jax.Array, fake: jax.Array, mix: jax.Array) -> jax.Array:
   """1/2 ||grad D(x)||^2 at real x (Mescheder et al., 2018, eq. 9), [B]."""
-  return 0.5 * squared_gradient_norm(logit, real)
+  return 0.5 * squared_gradient_norm(logits, real)
 
 
-def r2(logit: Callable, real: jax.Array, fake: jax.Array, mix: jax.Array) -> jax.Array:
+def r2(logits: Callable, real: jax.Array, fake: jax.Array, mix: jax.Array) -> jax.Array:
   """1/2 ||grad D(x)||^2 at fake x (Mescheder et al., 2018, eq. 10), [B]."""
-  return 0.5 * squared_gradient_norm(logit, fake)
+  return 0.5 * squared_gradient_norm(logits, fake)
 
 
 PENALTIES = {'wgan_gp': wgan_gp, 'r1': r1, 'r2': r2}

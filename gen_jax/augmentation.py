@@ -17,7 +17,7 @@ def brightness(image: jax.Array, key: jax.Array) -> jax.Array:
 
 
 def saturation(image: jax.Array, key: jax.Array) -> jax.Array:
-  """Distances of the channels from their mean, times u ~ U(0, 2); grey images stay as they are."""
+  """Distances of the channels from their mean, times u ~ U(0, 2); gray images stay as they are."""
   mean = image.mean(-1, keepdims=True)
   return mean + (image - mean) * jax.random.uniform(key, (), minval=0.0, maxval=2.0)
 

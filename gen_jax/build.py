@@ -2,90 +2,97 @@
 
 import dataclasses
 import functools
-import inspect
-import pathlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from ml_collections import ConfigDict, FrozenConfigDict
+from ml_collections import ConfigDict
 
-from gen_jax import evaluation, models, networks, randomness
+from gen_jax import files, models, networks, randomness
 from gen_jax import optimizers as optimizers_lib
-from gen_jax.data import preprocess
+from gen_jax.data import preprocess as preprocess_lib
+from gen_jax.data import sources
 from gen_jax.data.dataset import Dataset
-from gen_jax.data.sets import digits, folder, planar, shapes, sprites, tfds
 from gen_jax.errors import UserError, nearest
-from gen_jax.types import Batch, Model
+from gen_jax.models import penalties
+from gen_jax.types import Batch, Facts, Model
+
+Preprocess = Callable[[Batch, jax.Array], Batch]
+NAMESPACES = (models, penalties, networks)
 
 
-def evaluators(config: ConfigDict, final: bool = False) -> dict[str, Callable]:
-  """The functions of `gen_jax.evaluation` that `config.evals` names, and at the end of a run `config.final_evals`.
+class Task(NamedTuple):
+  """What a run does from a step on, until the step at which its next stage begins: a value of (config, step)."""
 
-  UserError for a name that is none; whether the data and the model are such as it needs, `checks` says.
-  """
-  names = [name for key in ('evals', 'final_evals')[: 1 + final] for name in as_tuple(config[key])]
-  every = {name: getattr(evaluation, name) for name in dir(evaluation)}
-  every = {name: getattr(x, 'evaluator', x) for name, x in every.items()}  # of a package, the one that it names
-  there = {name: x for name, x in every.items() if inspect.isfunction(x)}
-  for name in map(str, names):
-    if name not in there:
-      raise UserError(f'config.evals: {name!r} is unknown{nearest(name, there)}')
-  return {name: there[name] for name in names}
+  config: ConfigDict
+  data: Dataset  # the training split
+  model: Model
+  optimizers: Mapping[str, optax.GradientTransformation]  # one for each player
+  averages: Mapping[str, Callable[[jax.Array], jax.Array | float]]  # {name: its decay at a step}
+  preprocess: Preprocess  # as in training
+  until: int  # the step at which this stage ends
 
 
-def as_tuple(names: str | Sequence[str]) -> tuple[str, ...]:
-  """One name on a command line is a string."""
-  return (names,) if isinstance(names, str) else tuple(names)
+def task(config: ConfigDict, step: int = 0) -> Task:
+  """The task that the run of `config` has at `step`; there is one stage."""
+  del step
+  data = dataset(config, 'train')
+  made = model(config, data)
+  return Task(
+    config, data, made, optimizers(config, made), averages(config), preprocessor(config, data, train=True), config.steps
+  )
+
+
+# Data
 
 
 def dataset(config: ConfigDict, split: str) -> Dataset:
   """The 'train', 'validation' or 'test' split of `config.data`, opened once."""
-  return opened(FrozenConfigDict(config.data), split)
+  return sources.open_split(config.data, split)
 
 
 @functools.cache
-def opened(data: FrozenConfigDict, split: str) -> Dataset:
-  """The split that the section `config.data` describes."""
-  if not data.name:
-    raise UserError('config.data.name is empty: name a data set')
-  if data.name in ('digits', 'shapes'):
-    return {'digits': digits, 'shapes': shapes}[data.name].load(split)
-  if planar.known(data.name):
-    return planar.load(data.name, split)
-  if data.name in sprites.VARIANTS:
-    return sprites.load(split, data.name)
-  path, budget = pathlib.Path(data.name).expanduser(), data.resident_mib * 2**20
-  if path.is_dir() and not (path / 'dataset_info.json').exists():
-    return folder.load(path, split, data.size, budget)
-  return tfds.load(
-    data.name, data[f'{split}_split'], data.dir or None, budget, label=data.label, size=data.size
-  )
-
-
-@functools.cache
-def preprocess_with(**options: Any) -> Callable[[Batch, jax.Array], Batch]:
+def preprocess_with(**options: Any) -> Preprocess:
   """The same function for the same options, so that what is compiled for it is compiled once."""
-  return functools.partial(preprocess.preprocess, **options)
+  return functools.partial(preprocess_lib.preprocess, **options | {'features': dict(options['features'])})
 
 
-def preprocessor(
-  config: ConfigDict, data: Dataset, train: bool, **changes: Any
-) -> Callable[[Batch, jax.Array], Batch]:
+def preprocessor(config: ConfigDict, data: Dataset, train: bool, **changes: Any) -> Preprocess:
   """(raw batch, key) -> the batch as the model sees it; `changes` of config.data."""
   names = ('size', 'crop', 'flip', 'value_range', 'binarize', 'dequantize')
   options = {name: config.data[name] for name in names} | changes
-  return preprocess_with(**options, levels=data.levels, train=train)
+  return preprocess_with(**options, features=tuple(data.features.items()), train=train)
 
 
-def facts(config: ConfigDict, data: Dataset) -> dict[str, Any]:
+def example_batch(data: Dataset, process: Preprocess, rows: int) -> Batch:
+  """A preprocessed batch of the first examples, for initialization."""
+  index = np.arange(rows, dtype=np.int32) % data.size
+  raw = data.finish({**data.fetch(index), 'index': index}) | {'row': np.arange(rows, dtype=np.int32)}
+  return process(raw, randomness.key(0))
+
+
+# Facts, which the data and the config fix
+
+
+def shape_of_images(config: ConfigDict, data: Dataset) -> tuple[int, int, int]:
+  """(H, W, C) as the model sees them."""
+  return preprocess_lib.shape_after(data.main_feature, config.data.size, config.data.crop)
+
+
+def levels_of_images(config: ConfigDict, data: Dataset) -> int:
+  """The number of gray values as the model sees them; 0 where the data are no images."""
+  return 2 if config.data.binarize != 'none' and data.levels else data.levels
+
+
+def known_fields(config: ConfigDict, data: Dataset) -> dict[str, Any]:
   """What the data and the precision fix for whichever class has a field of that name."""
-  low, high = config.data.value_range
-  levels = 2 if config.data.binarize != 'none' else data.levels
-  image_shape = preprocess.shape_after(data.image_shape, size=config.data.size, crop=config.data.crop)
+  (low, high), levels = config.data.value_range, levels_of_images(config, data)
+  image_shape = shape_of_images(config, data)
   return {
     'image_shape': image_shape,
     'channels': image_shape[-1],
@@ -99,20 +106,92 @@ def facts(config: ConfigDict, data: Dataset) -> dict[str, Any]:
   }
 
 
-def instance(spec: ConfigDict, known: Mapping[str, Any], path: str) -> Any:
+def facts(config: ConfigDict, data: Dataset, players: Mapping[str, Any]) -> Facts:
+  """What the classes of a model may ask when they state their problems; `data` is the training split."""
+  return Facts(
+    data_name=config.data.name,
+    kind=data.kind,
+    image_shape=shape_of_images(config, data),
+    levels=levels_of_images(config, data),
+    value_range=config.data.value_range,
+    binarize=config.data.binarize,
+    dequantize=config.data.dequantize,
+    num_classes=data.num_classes,
+    num_examples=data.size,
+    batch_size=config.batch_size,
+    shared_optimizer=config.optimizer.to_dict(),
+    optimizers={name: optimizer_of(config, name).to_dict() for name in players},
+  )
+
+
+def problems(config: ConfigDict, data: Dataset, model: Model) -> Iterator[str]:
+  """A line for whatever the classes of the model refuse, those of the model first, then those of its parts."""
+  of_model = facts(config, data, model.players)
+  for path, module in modules_of(model, 'config.model'):
+    for line in module.problems(of_model) if hasattr(module, 'problems') else ():
+      yield line if line.startswith('config.') else f'{path}.{line}'
+
+
+def modules_of(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
+  """(path in the config, module) of a module and of those in its fields."""
+  yield path, module
+  for field in dataclasses.fields(module):
+    value = getattr(module, field.name)
+    if isinstance(value, nn.Module) and field.name != 'parent':
+      yield from modules_of(value, f'{path}.{field.name}')
+
+
+# Classes, by name
+
+
+def find_class(name: str, path: str) -> Any:
+  """The model, penalty, network or Optax schedule of this name; or a class of the user's own.
+
+  That is named MODULE:CLASS, by its import path, or FILE.py:CLASS, where FILE is the experiment that is being run.
+  Raises UserError, with `path` in front, where there is none.
+  """
+  where, colon, own = name.rpartition(':')
+  if colon:
+    return own_class(where, own, f'{path}.name={name!r}')
+  for namespace in (*NAMESPACES, optax):
+    if name in dir(namespace):
+      return getattr(namespace, name)
+  every = classes()
+  for known in every.values():
+    if name == getattr(known, 'formerly', ''):
+      return known
+  raise UserError(f'{path}.name={name!r} is unknown{nearest(name, every)}')
+
+
+def classes() -> dict[str, type]:
+  """{name: class} of all models, penalties and networks."""
+  return {name: getattr(namespace, name) for namespace in NAMESPACES for name in dir(namespace) if name[0].isupper()}
+
+
+def own_class(where: str, name: str, given: str) -> Any:
+  """The class `name` of an importable module or of the file of an experiment."""
+  try:
+    module = files.opened_module(where) if where.endswith('.py') else importlib.import_module(where)
+  except ImportError as error:
+    raise UserError(f'{given}: {error}; a class of your own is named MODULE:CLASS') from None
+  if module is None:
+    raise UserError(f'{given} is a class of an experiment file: name the file too, --config={where}')
+  if not hasattr(module, name):
+    raise UserError(f'{given}: {where} has no {name!r}{nearest(name, vars(module))}')
+  return getattr(module, name)
+
+
+def instantiate(spec: ConfigDict, known: Mapping[str, Any], path: str) -> Any:
   """The module, model or Optax schedule that `spec` names, its fields from `spec`, the rest from `known`."""
   name = spec.get('name', '')
-  found = [getattr(namespace, name) for namespace in (models, networks, optax) if name in dir(namespace)]
-  if not found:
-    classes = [n for namespace in (models, networks) for n in dir(namespace) if n[0].isupper()]
-    raise UserError(f'{path}.name={name!r} is unknown{nearest(name, classes)}')
+  made_of = find_class(name, path)
   arguments = {
-    key: instance(value, known, f'{path}.{key}') if isinstance(value, ConfigDict) else value
+    key: instantiate(value, known, f'{path}.{key}') if isinstance(value, ConfigDict) else value
     for key, value in spec.items()
     if key != 'name'
   }
-  if dataclasses.is_dataclass(found[0]):
-    fields = {field.name for field in dataclasses.fields(found[0])} - {'parent', 'name'}
+  if dataclasses.is_dataclass(made_of):
+    fields = {field.name for field in dataclasses.fields(made_of)} - {'parent', 'name'}
     if unknown := set(arguments) - fields:
       word = min(unknown)
       raise UserError(f'{path}.{word} is no field of {name}{nearest(word, fields)}')
@@ -121,15 +200,18 @@ def instance(spec: ConfigDict, known: Mapping[str, Any], path: str) -> Any:
       raise UserError(f'{path}.{key}={arguments[key]!r}: the data make it {known[key]!r}; leave it out')
     arguments = {key: value for key, value in known.items() if key in fields} | arguments
   try:
-    return found[0](**arguments)
+    return made_of(**arguments)
   except TypeError as error:
     raise UserError(f'{path}: {error}') from None
 
 
 def fields_of(spec: Mapping[str, Any]) -> dict[str, Any]:
-  """{field: default} of the class that `spec` names."""
-  found = [getattr(namespace, spec['name']) for namespace in (models, networks) if spec['name'] in dir(namespace)]
-  fields = dataclasses.fields(found[0]) if found and dataclasses.is_dataclass(found[0]) else ()
+  """{field: default} of the class that `spec` names; {} where that is none."""
+  try:
+    named = find_class(spec['name'], '')
+  except UserError:  # it is said when it is built
+    return {}
+  fields = dataclasses.fields(named) if dataclasses.is_dataclass(named) else ()
   return {field.name: field.default for field in fields if field.name not in ('name', 'parent')}
 
 
@@ -138,16 +220,59 @@ def default_fields(spec: Mapping[str, Any]) -> dict[str, Any]:
   return {name: default for name, default in fields_of(spec).items() if isinstance(default, int | float | str | tuple)}
 
 
+def former_fields(section: Mapping[str, Any]) -> Mapping[str, str]:
+  """{old name: today's} of the fields of the class that a section names; {} where that is none."""
+  try:
+    return getattr(find_class(section.get('name', ''), ''), 'former_fields', {})
+  except UserError:
+    return {}
+
+
+def upgraded(section: Mapping[str, Any]) -> dict[str, Any]:
+  """A section of an old config with the names of today, by what its class says of its former ones."""
+  section = {key: upgraded(value) if isinstance(value, Mapping) else value for key, value in section.items()}
+  if 'name' not in section:
+    return section
+  try:
+    named = find_class(section['name'], '')
+  except UserError:
+    return section
+  if section['name'] == getattr(named, 'formerly', ''):
+    section['name'] = named.__name__
+  former = former_fields(section)
+  section = {former.get(key, key): value for key, value in section.items()}
+  return named.upgrade(section) if hasattr(named, 'upgrade') else section
+
+
+def fields_that_may_differ(section: Mapping[str, Any], prefix: str = 'model') -> set[str]:
+  """{'model.sampler.steps', ...}: fields that the classes of a model let a finished run be given other values of."""
+  fields = set()
+  if 'name' in section:
+    fields |= {f'{prefix}.{name}' for name in getattr(find_class(section['name'], prefix), 'may_differ', ())}
+  for key, value in section.items():
+    if isinstance(value, Mapping | ConfigDict):
+      fields |= fields_that_may_differ(value, f'{prefix}.{key}')
+  return fields
+
+
+# The model and what trains it
+
+
 def model(config: ConfigDict, data: Dataset) -> Model:
-  """The game that `config.model` names, sized by the data."""
-  return instance(config.model, facts(config, data), 'config.model')
+  """The model that `config.model` names, sized by the data."""
+  return instantiate(config.model, known_fields(config, data), 'config.model')
 
 
-def optimizers(config: ConfigDict, game: Model) -> dict[str, optax.GradientTransformation]:
+def optimizer_of(config: ConfigDict, player: str) -> ConfigDict:
+  """`config.optimizer` with what differs for a player."""
+  return ConfigDict({**config.optimizer, **config.player_optimizers.get(player, {})})
+
+
+def optimizers(config: ConfigDict, model: Model) -> dict[str, optax.GradientTransformation]:
   """One optimizer for each player; schedules count the player's own updates."""
   made = {}
-  for name, player in game.players.items():
-    c = ConfigDict({**config.optimizer, **config.player_optimizers.get(name, {})})
+  for name, player in model.players.items():
+    c = optimizer_of(config, name)
     schedule = optimizers_lib.learning_rate_schedule(
       c.learning_rate, c.schedule, c.warmup_steps * player.steps, config.steps * player.steps
     )
@@ -155,8 +280,13 @@ def optimizers(config: ConfigDict, game: Model) -> dict[str, optax.GradientTrans
   return made
 
 
-def example_batch(data: Dataset, process: Callable[[Batch, jax.Array], Batch], rows: int) -> Batch:
-  """A preprocessed batch of the first examples, for initialisation."""
-  index = np.arange(rows, dtype=np.int32) % data.size
-  raw = data.finish({**data.fetch(index), 'index': index}) | {'row': np.arange(rows, dtype=np.int32)}
-  return process(raw, randomness.key(0))
+def averages(config: ConfigDict) -> dict[str, Callable[[jax.Array], jax.Array | float]]:
+  """{name: its decay at a step} of the averages of the parameters; 'ema' is that of `config.ema_decay`."""
+  named = {'ema': config.ema_decay} if config.ema_decay else {}
+  rules = {**named, **config.averages}
+  return {name: decay_rule(rule, f'config.averages.{name}') for name, rule in rules.items()}
+
+
+def decay_rule(rule: float | ConfigDict, path: str) -> Callable[[jax.Array], jax.Array | float]:
+  """A number, or a schedule of the step that Optax has."""
+  return instantiate(rule, {}, path) if isinstance(rule, ConfigDict) else lambda step: rule

@@ -3,6 +3,7 @@
 An experiment file states only its differences: `get_config = experiment(default={...}, mnist={...})`.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -85,7 +86,7 @@ KEYS = {
   # the validation metric that the best checkpoint maximizes, e.g. 'elbo'; '': the last is the best
   'best': Key('', may_differ=True),
   'best_mode': Key('max', must_be_one_of('max', 'min'), may_differ=True),
-  'evals': Key(('terms', 'active_units'), may_differ=True),  # functions of gen_jax.evaluation
+  'evals': Key(('means', 'active_units'), may_differ=True),  # functions of gen_jax.evaluation
   # further ones, too expensive for more than the test split at the end
   'final_evals': Key((), may_differ=True),
   'importance_samples': Key(5_000, must_be_positive, may_differ=True),  # with which `likelihood` estimates log p(x)
@@ -162,12 +163,29 @@ def flatten(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
   return flat
 
 
+def with_names(section: Mapping[str, Any]) -> dict[str, Any]:
+  """The section with the name of each class that it holds in its place, at any depth."""
+  return {
+    key: with_names(value) if isinstance(value, Mapping) else name_of_class(value) if isinstance(value, type) else value
+    for key, value in section.items()
+  }
+
+
+def name_of_class(named: type) -> str:
+  """What `build.find_class` finds a class by: its name, or for one of the user's own MODULE:NAME or FILE.py:NAME."""
+  module = named.__module__
+  if module.startswith('gen_jax.'):
+    return named.__name__
+  of_file = module == '__main__' or module.startswith('program ')  # see files.open_module
+  return f'{sys.modules[module].__file__ if of_file else module}:{named.__name__}'
+
+
 def update(config: ConfigDict, changes: Mapping[str, Any], free: bool = False) -> None:
   """Writes nested `changes` over `config`; only below `averages`, `model` and `player_optimizers` may keys be new.
 
   There (`free`), a section that names another class replaces the old one, as their fields differ.
   """
-  for key, value in changes.items():
+  for key, value in with_names(changes).items():
     if key not in config and not free:
       raise KeyError(f'{key} is no key of gen_jax/config.py')
     inside, section = free or key in ('averages', 'model', 'player_optimizers'), config.get(key)

@@ -30,7 +30,7 @@ def log_normal(eps: jax.Array) -> jax.Array:
 
 @struct.dataclass
 class Normal:
-  """N(mu, sigma^2), parametrised by log sigma."""
+  """N(mu, sigma^2), parametrized by log sigma."""
 
   mu: jax.Array
   log_sigma: jax.Array
@@ -45,10 +45,10 @@ class Normal:
     return log_normal((x - self.mu) * jnp.exp(-self.log_sigma)) - self.log_sigma
 
   def sample(self, key: jax.Array) -> jax.Array:
-    """mu + sigma * eps, eps ~ N(0, 1): reparameterised (Kingma & Welling, 2014, section 2.4)."""
+    """mu + sigma * eps, eps ~ N(0, 1): reparameterized (Kingma & Welling, 2014, section 2.4)."""
     return self.mu + jnp.exp(self.log_sigma) * jax.random.normal(key, self.mu.shape, self.mu.dtype)
 
-  def draw(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
+  def reparameterize(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
     """(z, log q(z) [B]) of noise eps ~ N(0, 1), all [B,D]."""
     return self.mu + jnp.exp(self.log_sigma) * eps, sum_dims(log_normal(eps) - self.log_sigma)
 
@@ -74,7 +74,7 @@ class MultivariateNormal:
     eps = jax.lax.linalg.triangular_solve(self.scale_tril, (z - self.mu)[..., None], left_side=True, lower=True)
     return log_normal(eps[..., 0]).sum(-1) - self._log_determinant
 
-  def draw(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
+  def reparameterize(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
     """(z, log q(z) [B]) of noise eps ~ N(0, 1), both [B,D]."""
     z = self.mu + jnp.einsum('bij,bj->bi', self.scale_tril, eps)
     return z, log_normal(eps).sum(-1) - self._log_determinant
@@ -140,7 +140,7 @@ class OneHotCategorical:
     return jax.nn.one_hot(jax.random.categorical(key, self.logits), self.logits.shape[-1])
 
   def relaxed(self, key: jax.Array, temperature: jax.Array | float) -> jax.Array:
-    """softmax((log p + Gumbel noise) / temperature), reparameterised (Jang et al., 2017, eq. 2)."""
+    """softmax((log p + Gumbel noise) / temperature), reparameterized (Jang et al., 2017, eq. 2)."""
     noise = jax.random.gumbel(key, self.logits.shape, self.logits.dtype)
     return jax.nn.softmax((jax.nn.log_softmax(self.logits) + noise) / temperature)
 
@@ -169,7 +169,7 @@ class DiscretizedLogistic:
 
   @property
   def half_bin(self) -> float:
-    """Half the distance of neighbouring values."""
+    """Half the distance of neighboring values."""
     return 0.5 * (1.0 - self.low) / (self.levels - 1)
 
   def log_prob(self, x: jax.Array) -> jax.Array:
@@ -272,8 +272,8 @@ class DiscretizedLogisticMixture:
 def kl_divergence(q: Normal, p: Normal) -> jax.Array:
   """KL(q || p) = log(sigma_p / sigma_q) + (sigma_q^2 + (mu_q - mu_p)^2) / (2 sigma_p^2) - 1/2, nats an element."""
   log_ratio = q.log_sigma - p.log_sigma
-  standardised = (q.mu - p.mu) * jnp.exp(-p.log_sigma)
-  return 0.5 * (jnp.exp(2 * log_ratio) + standardised**2 - 1) - log_ratio
+  standardized = (q.mu - p.mu) * jnp.exp(-p.log_sigma)
+  return 0.5 * (jnp.exp(2 * log_ratio) + standardized**2 - 1) - log_ratio
 
 
 def standard_normal(shape: tuple[int, ...]) -> Normal:

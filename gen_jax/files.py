@@ -1,9 +1,12 @@
-"""Files that are written whole or not at all, and the folder of what may be made again."""
+"""Files that are written whole or not at all, the folder of what may be made again, and programs in files."""
 
+import importlib.util
 import io
 import os
 import pathlib
+import sys
 import tempfile
+import types
 from collections.abc import Mapping
 
 import numpy as np
@@ -35,3 +38,30 @@ def cache_folder(name: str) -> pathlib.Path:
   """$XDG_CACHE_HOME/gen_jax/NAME, by default below ~/.cache; RuntimeError where there is no home."""
   home = pathlib.Path(os.environ.get('XDG_CACHE_HOME', ''))
   return (home if home.is_absolute() else pathlib.Path.home() / '.cache') / 'gen_jax' / name
+
+
+def open_module(path: str | os.PathLike) -> types.ModuleType:
+  """Runs a Python file anew, and keeps the module for `opened_module`; raises whatever the program raises."""
+  path = pathlib.Path(path).resolve()
+  spec = importlib.util.spec_from_file_location(module_name(path), path)
+  module = importlib.util.module_from_spec(spec)
+  sys.modules[spec.name] = module  # as dataclasses, of which Flax modules are some, look for their module there
+  try:
+    spec.loader.exec_module(module)
+  except BaseException:
+    del sys.modules[spec.name]
+    raise
+  return module
+
+
+def opened_module(path: str | os.PathLike) -> types.ModuleType | None:
+  """The module that `open_module` made of a file, or the program itself; None where that has not been run."""
+  path, program = pathlib.Path(path).resolve(), sys.modules.get('__main__')
+  if program is not None and pathlib.Path(getattr(program, '__file__', None) or '').resolve() == path:
+    return program
+  return sys.modules.get(module_name(path))
+
+
+def module_name(path: pathlib.Path) -> str:
+  """Under which a program in a file stands among the modules."""
+  return f'program {path}'

@@ -53,8 +53,11 @@ THREEFRY = define_prng_impl(
 )
 
 
-def key(seed: int) -> jax.Array:
-  """A key with the words of `jax.random.key(seed, impl='threefry2x32')` in all that is drawn from it."""
+def key(seed: jax.Array | int) -> jax.Array:
+  """A key with the words of `jax.random.key(seed, impl='threefry2x32')` in all that is drawn from it.
+
+  A seed in [0, 2^32) gives the same key as a Python int and as a traced uint32.
+  """
   return jax.random.key(seed, impl=THREEFRY)
 
 

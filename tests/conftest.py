@@ -6,6 +6,7 @@ import shutil
 import tempfile
 
 os.environ['JAX_PLATFORMS'] = 'cpu'
+os.environ['OMP_NUM_THREADS'] = os.environ['OPENBLAS_NUM_THREADS'] = '1'  # there is a worker for each core
 # most programs run once: compiling takes longer, with XLA's newer emitters of fusions twice as long
 os.environ['XLA_FLAGS'] = (
   '--xla_force_host_platform_device_count=4 --xla_cpu_parallel_codegen_split_count=1 '

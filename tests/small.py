@@ -36,7 +36,7 @@ def random_variables(init, *arguments, scale=0.6):
 
 
 def write_images(folder: pathlib.Path, number: int = 60) -> pathlib.Path:
-  """A folder of grey 8x8 images."""
+  """A folder of gray 8x8 images."""
   folder.mkdir(parents=True)
   pixels = np.random.default_rng(0).integers(0, 256, (number, 8, 8), np.uint8)
   for i, image in enumerate(pixels):
@@ -46,7 +46,7 @@ def write_images(folder: pathlib.Path, number: int = 60) -> pathlib.Path:
 
 def small_config(kind: str = 'digits', **changes):
   """A run of 200 steps with an average, 5 steps a dispatch, checkpoints every 20."""
-  name = {'rendered': 'sprites', 'resident': 'digits', 'game': 'digits'}.get(kind, kind)
+  name = {'rendered': 'sprites', 'resident': 'digits', 'gan': 'digits'}.get(kind, kind)
   default = {
     'batch_size': 8,
     'steps': 200,
@@ -62,9 +62,9 @@ def small_config(kind: str = 'digits', **changes):
     'test_examples': 32,
     'best': 'elbo',
   }
-  if kind == 'game':
-    game = {'data': {'value_range': (-1.0, 1.0)}, 'best': '', 'evals': ('game', 'fixed_noise')}
-    default |= {'model': GAN, 'data': default['data'] | game.pop('data'), **game}
+  if kind == 'gan':
+    changes_of_gan = {'data': {'value_range': (-1.0, 1.0)}, 'best': '', 'evals': ('discriminator', 'fixed_noise')}
+    default |= {'model': GAN, 'data': default['data'] | changes_of_gan.pop('data'), **changes_of_gan}
   config = experiment(default, changed=changes)('changed')
   config.experiment = 'small'
   return config
@@ -74,4 +74,4 @@ def pixelcnn(likelihood='Categorical', data=None, **fields):
   """Changes of a small config that make it a PixelCNN."""
   network = {'name': 'GatedPixelCNN', 'features': 4, 'layers': 2, 'kernel': 3, 'hidden': 4}
   model = {'name': 'PixelCNN', 'network': network, 'likelihood': {'name': likelihood}, **fields}
-  return {'data': data or {}, 'model': model, 'evals': ('terms',), 'best': '', 'batch_size': 8}
+  return {'data': data or {}, 'model': model, 'evals': ('means',), 'best': '', 'batch_size': 8}

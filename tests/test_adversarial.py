@@ -13,8 +13,8 @@ R, F = np.array([-2.0, 0.3, 4.0]), np.array([1.5, -0.7, -3.0])
 
 
 def test_losses_are_those_of_their_papers():
-  d = {name: np.asarray(game.discriminator(jnp.array(R), jnp.array(F))) for name, game in adversarial.GAMES.items()}
-  g = {name: np.asarray(game.generator(jnp.array(F))) for name, game in adversarial.GAMES.items()}
+  d = {name: np.asarray(loss.discriminator(jnp.array(R), jnp.array(F))) for name, loss in adversarial.LOSSES.items()}
+  g = {name: np.asarray(loss.generator(jnp.array(F))) for name, loss in adversarial.LOSSES.items()}
   value = np.log(expit(R)) + np.log(1 - expit(F))  # of which D ascends the mean
   for name in ('minimax', 'non_saturating'):
     np.testing.assert_allclose(d[name], -value, rtol=1e-5)
@@ -39,14 +39,14 @@ BEST = {  # the logit that is best where p(x) real and q(x) fake examples are
 @pytest.mark.parametrize('name', BEST)
 @pytest.mark.parametrize(('p', 'q'), [(0.7, 0.3), (0.1, 0.5)])
 def test_the_best_discriminator(name, p, q):
-  loss = lambda x, y: float(adversarial.GAMES[name].discriminator(jnp.float32(x), jnp.float32(y)))
+  loss = lambda x, y: float(adversarial.LOSSES[name].discriminator(jnp.float32(x), jnp.float32(y)))
   weighted = lambda x: p * (loss(x, 0) - loss(0, 0)) + q * loss(0, x)  # the two terms apart
   found = minimize_scalar(weighted, bounds=(-3, 3), method='bounded').x
   np.testing.assert_allclose(found, BEST[name](p, q), atol=2e-2)
 
 
 def test_both_losses_have_one_gradient_where_nothing_is_known_and_only_one_where_all_is():
-  slopes = {name: jax.grad(lambda f, name=name: adversarial.GAMES[name].generator(f)) for name in adversarial.GAMES}
+  slopes = {name: jax.grad(lambda f, name=name: adversarial.LOSSES[name].generator(f)) for name in adversarial.LOSSES}
   for f, minimax, non_saturating in ((0.0, -0.5, -0.5), (-10.0, -expit(-10), -expit(10)), (10.0, -1, -expit(-10))):
     np.testing.assert_allclose(slopes['minimax'](f), minimax, rtol=1e-3)
     np.testing.assert_allclose(slopes['non_saturating'](f), non_saturating, rtol=1e-3)

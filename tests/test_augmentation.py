@@ -54,7 +54,7 @@ def test_cutout_takes_a_square_of_half_the_side():
     rows, columns = np.flatnonzero(out.any(1)), np.flatnonzero(out.any(0))
     assert out[np.ix_(rows, columns)].all() and max(len(rows), len(columns)) <= 8
     areas.append(out.sum())
-  assert max(areas) == 64 and min(areas) == 16  # a quarter of it is inside where its centre is a corner
+  assert max(areas) == 64 and min(areas) == 16  # a quarter of it is inside where its center is a corner
 
 
 def test_noise_is_that_of_the_row_and_gradients_pass():

@@ -66,10 +66,10 @@ def test_warm_up_and_cosine():
 
 def test_a_player_may_have_an_optimizer_of_its_own():
   config = small_config(model={'penalty': {'name': 'DensityRatio'}}, player_optimizers={'discriminator': {'b1': 0.5}})
-  game = build.model(config, build.dataset(config, 'train'))
+  model = build.model(config, build.dataset(config, 'train'))
   params = {'w': jnp.array([3.0])}
   first, second = {'w': jnp.array([1.0])}, {'w': jnp.array([-3.0])}
-  made = build.optimizers(config, game)
+  made = build.optimizers(config, model)
   for name, b1 in (('model', 0.9), ('discriminator', 0.5)):
     rate = learning_rate_schedule(config.optimizer.learning_rate, 'cosine', 0, config.steps)
     expected = adam(rate, b1, 0.999, 1e-8, 0.0, 0.0)

@@ -56,7 +56,7 @@ def test_kl_divergence_is_its_monte_carlo_estimate():
   assert (np.abs(ratios.mean(0) - np.asarray(kl_divergence(q, p))) < 4 * error).all()
 
 
-def test_reparameterised_gradients_are_those_of_the_expectation():
+def test_reparameterized_gradients_are_those_of_the_expectation():
   # d/dmu E[x^3] = 3 (mu^2 + sigma^2) and d/dlog sigma E[x^3] = 6 mu sigma^2
   mu, log_sigma = jnp.float32(0.7), jnp.float32(-0.5)
   keys = jax.random.split(KEY, 400_000)
@@ -134,7 +134,7 @@ def test_categorical_is_scipys():
 
 
 @pytest.mark.parametrize('low', [0.0, -1.0])
-def test_every_grey_value_has_a_category_of_its_own(low):
+def test_every_gray_value_has_a_category_of_its_own(low):
   q = Categorical(jnp.broadcast_to(jnp.arange(256.0), (256, 256)), low)
   values = low + (1 - low) * np.arange(256) / 255
   expected = np.arange(256) - scipy.special.logsumexp(np.arange(256))
@@ -251,9 +251,9 @@ def test_what_is_drawn_has_the_density_that_is_said_of_it(diagonal):
   q = multivariate()
   q = Normal(q.mu, q.mu - 0.5) if diagonal else q
   eps = jax.random.normal(KEY, (5, 3))
-  z, log_q = q.draw(eps)
+  z, log_q = q.reparameterize(eps)
   np.testing.assert_allclose(log_q, sum_dims(q.log_prob(z)), rtol=1e-4)
-  jacobian = jax.jacobian(lambda eps: q.draw(eps)[0])(eps)[jnp.arange(5), :, jnp.arange(5)]
+  jacobian = jax.jacobian(lambda eps: q.reparameterize(eps)[0])(eps)[jnp.arange(5), :, jnp.arange(5)]
   change = np.linalg.slogdet(np.asarray(jacobian))[1]
   np.testing.assert_allclose(log_q, scipy.stats.norm.logpdf(eps).sum(-1) - change, rtol=1e-4)
 
@@ -273,7 +273,7 @@ def test_a_mixture_of_normals_is_the_weighted_sum_and_is_sampled_as_such():
 
 def test_one_hot_categories():
   p = np.array([0.1, 0.6, 0.3])
-  q = OneHotCategorical(jnp.log(p) + 2.0)  # logits need not be normalised
+  q = OneHotCategorical(jnp.log(p) + 2.0)  # logits need not be normalized
   np.testing.assert_allclose(jax.vmap(q.log_prob)(jnp.eye(3)), np.log(p), rtol=1e-5)
   np.testing.assert_allclose(q.kl_to_uniform(), scipy.stats.entropy(p, np.full(3, 1 / 3)), rtol=1e-5)
   keys = jax.random.split(KEY, 20_000)

@@ -20,8 +20,8 @@ OURS, JAX = randomness.key(7), jax.random.key(7, impl='threefry2x32')
   ],
 )
 def test_threefry_gives_the_known_answers(counter, key, words):
-  found = randomness.threefry(jnp.array(key, jnp.uint32), tuple(jnp.array(counter, jnp.uint32)))
-  assert tuple(map(int, found)) == words
+  result = randomness.threefry(jnp.array(key, jnp.uint32), tuple(jnp.array(counter, jnp.uint32)))
+  assert tuple(map(int, result)) == words
 
 
 @pytest.mark.parametrize('dtype', [jnp.uint8, jnp.uint16, jnp.uint32])
@@ -41,6 +41,14 @@ def test_keys_made_of_keys_are_those_of_jax():
     return jax.random.key_data(jax.vmap(lambda row: jax.random.split(row, (2, 3)))(rows))
 
   np.testing.assert_array_equal(derived(OURS), derived(JAX))
+
+
+@pytest.mark.parametrize('seed', [0, 1, 2**31, 2**32 - 1])
+def test_a_traced_seed_gives_the_key_of_the_number(seed):
+  words = lambda seed: jax.random.key_data(randomness.key(seed))
+  np.testing.assert_array_equal(words(seed), [0, seed])
+  np.testing.assert_array_equal(jax.jit(words)(np.uint32(seed)), [0, seed])
+  np.testing.assert_array_equal(jax.vmap(words)(np.array([7, seed], np.uint32)), [[0, 7], [0, seed]])
 
 
 @pytest.mark.parametrize('seed', [0, 1, -1, 2**31 - 1])

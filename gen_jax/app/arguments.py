@@ -1,18 +1,20 @@
 """From the command line to one locked config."""
 
 import dataclasses
-import importlib.util
 import os
 import pathlib
 import re
+from collections.abc import Callable, Mapping
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from gen_jax import build
+from gen_jax import build, files
+from gen_jax.app.modes import flags_of
 from gen_jax.config import flatten
 from gen_jax.errors import UserError, nearest
-from gen_jax.runs.workdir import load_config
+from gen_jax.figures.figure import CHECKPOINT, Flag, by_all_names
+from gen_jax.runs.workdir import load_config, with_current_names
 
 
 def load_experiment(spec: str) -> ConfigDict:
@@ -28,10 +30,7 @@ def load_experiment(spec: str) -> ConfigDict:
   if file.suffix != '.py':
     raise UserError(f'--config: {path} is neither an experiment (.py) nor the config.json of a run')
   try:
-    module_spec = importlib.util.spec_from_file_location(f'experiment_{file.stem}', file)
-    module = importlib.util.module_from_spec(module_spec)
-    module_spec.loader.exec_module(module)
-    get_config = module.get_config
+    get_config = files.open_module(file).get_config
     variants = getattr(get_config, 'variants', ('default',))
     for name in variant.split(',') if variant else ():
       if name not in variants:
@@ -42,7 +41,7 @@ def load_experiment(spec: str) -> ConfigDict:
   except Exception as error:  # the file is the user's own program
     raise UserError(f'--config: {path} gives no config: {type(error).__name__}: {error}') from None
   config.experiment = file.stem + (f':{variant}' if variant else '')
-  return config
+  return with_current_names(config)
 
 
 def option(arguments: list[str], name: str) -> str | None:
@@ -139,10 +138,10 @@ def check_overrides(arguments: list[str], config: ConfigDict) -> None:
         keys = ', '.join(name for name in flat if name.startswith(f'{key}.'))
         raise UserError(f'--{word} is a section: set one of its keys {keys}')
       if key not in flat:
-        raise UserError(f'--{word}: there is no such key{nearest(key, [*flat, *unsaid(key, config)])}')
+        raise UserError(f'--{word}: there is no such key{nearest(key, [*flat, *possible_keys(key, config)])}')
 
 
-def unsaid(key: str, config: ConfigDict) -> list[str]:
+def possible_keys(key: str, config: ConfigDict) -> list[str]:
   """The keys that could stand in the section of `key` and do not yet: fields of its class, or of an optimizer."""
   prefix, section = key.rpartition('.')[0], config
   if re.fullmatch(r'player_optimizers\.\w+', prefix):
@@ -153,8 +152,100 @@ def unsaid(key: str, config: ConfigDict) -> list[str]:
   return [f'{prefix}.{name}' for name in build.default_fields(section)] if there else []
 
 
-def parse(argv: list[str], values: flags.FlagValues) -> ConfigDict:
-  """Parses the command line into `values` -> the config with its overrides, locked.
+def find_mode(argv: list[str], every: Mapping[str, Callable]) -> Callable:
+  """The mode that --mode names, `train` by default. UserError where there is none."""
+  name, by_name = option(argv[1:], 'mode') or 'train', by_all_names(every)
+  if name not in by_name:
+    raise UserError(f'--mode={name} is unknown{nearest(name, every)}')
+  return by_name[name]
+
+
+def define_flags(function: Callable) -> flags.FlagValues:
+  """The flags that a mode takes, but for --config, which is added when the config is known."""
+  values = flags.FlagValues()
+  flags.DEFINE_string('workdir', None, 'folder of the run; runs/NAME[-VARIANT] by default', flag_values=values)
+  flags.DEFINE_string('mode', 'train', 'what to do', flag_values=values)
+  flags.DEFINE_boolean(
+    'compilation_cache', True, 'keep compiled programs in ~/.cache/gen_jax, for the next run', flag_values=values
+  )
+  flags.DEFINE_string('distributed', '', "'auto' on a cluster, or ADDRESS:PORT,PROCESSES,ID", flag_values=values)
+  for name, flag in flags_of(function).items():
+    define_flag(name, flag, values)
+  return values
+
+
+def define_flag(name: str, flag: Flag, values: flags.FlagValues) -> None:
+  """Adds a flag of a mode."""
+  if flag.value_type is bool:
+    flags.DEFINE_boolean(name, flag.default, flag.help, flag_values=values)
+  elif flag.value_type is int:
+    flags.DEFINE_integer(name, flag.default, flag.help, lower_bound=flag.lower_bound, flag_values=values)
+  elif flag.value_type is float:
+    flags.DEFINE_float(name, flag.default, flag.help, lower_bound=flag.lower_bound, flag_values=values)
+  elif flag.value_type is tuple:
+    flags.DEFINE_list(name, list(flag.default), flag.help, flag_values=values)
+  else:
+    flags.DEFINE_string(name, flag.default, flag.help, flag_values=values)
+
+
+def usage(introduction: str, every: Mapping[str, Callable]) -> str:
+  """What --help prints: the modes, each with its flags."""
+  config = '--config: experiments/NAME.py[:VARIANT], keys in gen_jax/config.py; --config.KEY=VALUE changes one'
+  lines = []
+  for name, function in every.items():
+    lines.append(f'  {name:12} {function.help}')
+    lines += [f'    --{flag}={default_of(each)}  {each.help}' for flag, each in own_flags(function).items()]
+  shared = define_flags(every['train']).module_help(__name__).partition('\n')[2]
+  of_runs = f'  --checkpoint={CHECKPOINT.default}  {CHECKPOINT.help}; in every mode on a run'
+  return '\n'.join([introduction, config, '', 'modes:', *lines, '', 'flags of all modes:', shared, of_runs])
+
+
+def own_flags(function: Callable) -> dict[str, Flag]:
+  """{name: flag} of those that not every mode on a run takes."""
+  return {name: flag for name, flag in function.flags.items() if flag is not CHECKPOINT}
+
+
+def default_of(flag: Flag) -> str:
+  """The default of a flag as a command line says it."""
+  if flag.default is None:
+    return flag.value_type.__name__.upper()
+  return ','.join(flag.default) if isinstance(flag.default, tuple) else str(flag.default)
+
+
+def with_current_flags(arguments: list[str], function: Callable) -> list[str]:
+  """The arguments with today's names of the mode's flags in place of former ones."""
+  former = {old: name for name, flag in function.flags.items() for old in flag.formerly}
+  renamed = []
+  for argument in arguments:
+    word, equals, value = argument.lstrip('-').partition('=')
+    known = argument.startswith('-') and word in former
+    renamed.append(f'--{former[word]}{equals}{value}' if known else argument)
+  return renamed
+
+
+def check_flags(arguments: list[str], function: Callable, every: Mapping[str, Callable]) -> None:
+  """Raises UserError where a flag is one of other modes only, as it would have no effect."""
+  for argument in arguments:
+    word = argument.lstrip('-').partition('=')[0]
+    takers = [name for name, other in every.items() if takes(other, word)]
+    if argument.startswith('-') and takers and not takes(function, word):
+      raise UserError(f'--{argument.lstrip("-")}: --mode={function.__name__} takes no such flag; {joined(takers)}')
+
+
+def takes(function: Callable, word: str) -> bool:
+  """Whether a mode has a flag of this name, or had one."""
+  return any(word in (name, *flag.formerly) for name, flag in flags_of(function).items())
+
+
+def joined(modes: list[str]) -> str:
+  """'sample does', 'modes on a run do'."""
+  if len(modes) > 4:
+    return 'modes on a finished run do'
+  return f'{", ".join(modes)} {"does" if len(modes) == 1 else "do"}'
+
+
+def parse(argv: list[str], function: Callable, every: Mapping[str, Callable]) -> tuple[flags.FlagValues, ConfigDict]:
+  """Parses the command line of a mode -> (its flags, the config with its overrides, locked).
 
   The config is the experiment's if --config names one, else that of the workdir. Without --workdir, it is
   runs/NAME, or runs/NAME-VARIANT.
@@ -162,7 +253,7 @@ def parse(argv: list[str], values: flags.FlagValues) -> ConfigDict:
   Raises:
     UserError: for whatever the user mistyped.
   """
-  arguments = list(argv)
+  arguments, values = list(argv), define_flags(function)
   spec, workdir = option(arguments, 'config'), option(arguments, 'workdir')
   if workdir == '':
     raise UserError('--workdir is empty: name a folder')
@@ -173,6 +264,8 @@ def parse(argv: list[str], values: flags.FlagValues) -> ConfigDict:
   else:
     raise UserError('name an experiment, --config=experiments/NAME.py, or a run, --workdir=FOLDER')
   arguments = without(arguments, 'config')
+  check_flags(arguments[1:], function, every)
+  arguments = with_current_fields(with_current_flags(arguments, function), config)
   make_room(arguments, config)
   make_room_for_players(arguments, config)
   check_overrides(arguments, config)
@@ -185,7 +278,24 @@ def parse(argv: list[str], values: flags.FlagValues) -> ConfigDict:
     raise UserError(f'{rest[1]!r} is no flag: flags are --NAME=VALUE')
   if values.workdir is None:
     values.workdir = os.path.join('runs', config.experiment.replace(':', '-').replace(',', '-'))
-  return values.config
+  return values, with_current_names(values.config)
+
+
+def with_current_fields(arguments: list[str], config: ConfigDict) -> list[str]:
+  """The arguments with today's names of the fields below `model` in place of former ones."""
+  renamed = []
+  for argument in arguments:
+    word, equals, value = argument.lstrip('-').partition('=')
+    if argument.startswith('-') and word.startswith('config.model.'):
+      path, section = word.split('.'), config.model
+      for i, field in enumerate(path[2:], start=2):
+        if not isinstance(section, ConfigDict) or 'name' not in section:
+          break
+        path[i] = build.former_fields(section).get(field, field)
+        section = section.get(path[i])
+      argument = f'--{".".join(path)}{equals}{value}'
+    renamed.append(argument)
+  return renamed
 
 
 def is_help(argv: list[str]) -> bool:

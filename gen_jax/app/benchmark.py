@@ -1,7 +1,6 @@
 """Times the training step of a config, on the data that it would use."""
 
 import functools
-import itertools
 import os
 import pathlib
 import platform
@@ -18,9 +17,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gen_jax import build
-from gen_jax.data.dataset import Dataset
+from gen_jax.build import Task
 from gen_jax.training import dispatch, loop, parallel
-from gen_jax.training.compiled import Compiled
 from gen_jax.training.state import TrainState
 from gen_jax.training.step import updates_per_step
 from gen_jax.training.stopwatch import Stopwatch
@@ -78,14 +76,14 @@ class Timing(NamedTuple):
 
   def table(self) -> str:
     """What a person reads."""
-    times, found, (waited, made) = self.milliseconds(), self.summary(), self.shares()
+    times, summary, (waited, made) = self.milliseconds(), self.summary(), self.shares()
     return '\n'.join(
       f'{name:16}  {value}'
       for name, value in {
         'device': self.device,
         'timed': f'{sum(self.steps)} steps in {len(self.steps)} dispatches of {span(self.steps)}',
-        'step': f'{found["milliseconds_per_step"]:.3f} ms, the median; {min(times):.3f} to {max(times):.3f}',
-        'examples': f'{found["examples_per_second"]:.1f} a second, {self.examples} a step',
+        'step': f'{summary["milliseconds_per_step"]:.3f} ms, the median; {min(times):.3f} to {max(times):.3f}',
+        'examples': f'{summary["examples_per_second"]:.1f} a second, {self.examples} a step',
         'compilation': f'{self.compilation:.2f} s, {"from the cache" if self.cached else "cold"}: '
         f'tracing {self.phases["tracing"]:.2f}, compiling {self.phases["compilation"]:.2f}',
         'input': f'{100 * (waited + made):.1f} % of the time: {100 * waited:.1f} waiting for it, '
@@ -101,70 +99,66 @@ def span(numbers: list[int]) -> str:
   return str(least) if least == most else f'{least} to {most}'
 
 
-def windows(config: ConfigDict, steps: int) -> list[tuple[int, int]]:
+def timed_windows(config: ConfigDict, steps: int) -> list[tuple[int, int]]:
   """The first dispatches of training: those untimed, then at least `steps` steps in at least `LEAST` of them.
 
   They end where those of training do, but for `config.steps`, which may be fewer.
   """
-  endless = config.copy_and_resolve_references()
-  endless.steps = 2**31 - 1
-  ends = [0]
-  while len(ends) <= UNTIMED + LEAST or ends[-1] - ends[UNTIMED] < steps:
-    ends.append(loop.next_stop(ends[-1], endless))
-  return list(itertools.pairwise(ends))
+  windows = []
+  for start, stop in loop.windows_from(0, config, until=2**31 - 1):
+    windows.append((start, stop))
+    if len(windows) >= UNTIMED + LEAST and stop - windows[UNTIMED - 1][1] >= steps:
+      break
+  return windows
 
 
 def measure(config: ConfigDict, steps: int, watch: Stopwatch) -> Timing:
-  """Trains from the start as `loop.train` does, but saves, evaluates and writes nothing."""
-  rows, data = parallel.local_rows(config.batch_size), build.dataset(config, 'train')
-  game = build.model(config, data)
-  optimizers, updates = build.optimizers(config, game), updates_per_step(game)
-  play = Compiled(loop.compiled_steps(config, data, game, optimizers), rows, data.arrays is None, watch)
-  state, spans = loop.initial_state(config, data, game, optimizers), windows(config, steps)
+  """Trains from the start as `loop.run` does, but saves, evaluates and writes nothing."""
+  windows = timed_windows(config, steps)
+  task = build.task(config)._replace(until=windows[-1][1])
+  run_steps, inputs = loop.open_stage(task, 0, watch)
+  state = loop.initial_state(task)
   watch.lap('model and state')
-  longer = config.copy_and_resolve_references()
-  longer.steps = spans[-1][1]
-  inputs = loop.inputs_of_windows(longer, data, updates, rows, 0)
   try:
     first = next(inputs)
     called = time.perf_counter()
-    state, history = play(state, first, spans[0][1])
+    state, history = run_steps(state, first, windows[0][1])
     jax.block_until_ready(history)
     called = time.perf_counter() - called
-    asked, ends = timed(play, state, inputs, spans[1:])
+    waits, ends = run_timed(run_steps, state, inputs, windows[1:])
   finally:
     inputs.close()
-  lengths = [stop - start for start, stop in spans[UNTIMED:]]
+  lengths = [stop - start for start, stop in windows[UNTIMED:]]
   seconds = [float(x) for x in np.diff(ends)]
   step = statistics.median(x / n for x, n in zip(seconds, lengths, strict=True))
   return Timing(
-    examples=config.batch_size * updates,
+    examples=config.batch_size * updates_per_step(task.model),
     steps=lengths,
     seconds=seconds,
-    compilation=max(called - spans[0][1] * step, 0.0),
+    compilation=max(called - windows[0][1] * step, 0.0),
     phases=dict(watch.phases),
-    cached=play.cached,
-    waited=idle(asked[1:], ends),
+    cached=run_steps.cached,
+    waited=idle_seconds(waits[1:], ends),
     peak_bytes=max(device_peaks(), default=process_peak()),
-    batch=time_of_batches(config, data, updates, first, rows),
+    batch=time_of_batches(task, first),
     device=describe_devices(),
   )
 
 
-def timed(
-  play: Callable, state: TrainState, inputs: Iterator[Mapping[str, Any]], spans: list[tuple[int, int]]
+def run_timed(
+  run_steps: Callable, state: TrainState, inputs: Iterator[Mapping[str, Any]], windows: list[tuple[int, int]]
 ) -> tuple[list[tuple[float, float]], list[float]]:
-  """Plays the windows as training does.
+  """Trains over the windows as training does.
 
-  Returns, by window, when its inputs were asked for and when they were there; and when the devices had played it.
+  Returns, by window, when its inputs were requested and when they arrived; and when the devices had finished it.
   """
-  asked, ended, pending = [], [], None
+  waits, ended, pending = [], [], None
   with ThreadPoolExecutor(1) as watcher:  # as the loop itself sees an end only when it next asks for a result
-    for start, stop in spans:
+    for start, stop in windows:
       before = time.perf_counter()
       window = next(inputs)
-      asked.append((before, time.perf_counter()))
-      state, history = play(state, window, stop - start)
+      waits.append((before, time.perf_counter()))
+      state, history = run_steps(state, window, stop - start)
       ended.append(watcher.submit(end_of, history))
       if parallel.wait_between_dispatches():
         jax.block_until_ready(history)
@@ -172,7 +166,7 @@ def timed(
         np.asarray(values)
       pending = history
       parallel.any_process(False)
-    return asked, [end.result() for end in ended]
+    return waits, [end.result() for end in ended]
 
 
 def end_of(history: Mapping[str, jax.Array]) -> float:
@@ -181,39 +175,40 @@ def end_of(history: Mapping[str, jax.Array]) -> float:
   return time.perf_counter()
 
 
-def idle(asked: list[tuple[float, float]], ends: list[float]) -> float:
-  """Seconds in which inputs were waited for after the window before, of which `ends` has one more, had been played."""
-  return sum(max(0.0, there - max(before, end)) for (before, there), end in zip(asked, ends, strict=False))
+def idle_seconds(waits: list[tuple[float, float]], ends: list[float]) -> float:
+  """Seconds spent waiting for inputs after the window before, of which `ends` has one more, had been finished."""
+  return sum(max(0.0, arrived - max(before, end)) for (before, arrived), end in zip(waits, ends, strict=False))
 
 
-def time_of_batches(
-  config: ConfigDict, data: Dataset, updates: int, inputs: Mapping[str, Any], rows: np.ndarray
-) -> float:
+def time_of_batches(task: Task, inputs: Mapping[str, Any]) -> float:
   """Seconds that a step's batches take when nothing is done with them: no preprocessing, no training."""
-  most, streamed = max(config.steps_per_dispatch, BATCHES), data.arrays is None
-  batch_of = loop.batches_of(config, data, updates)
-  make = parallel.data_parallel(dispatch.several_steps(only_kept, batch_of, most), streamed)
+  config, streamed = task.config, task.data.arrays is None
+  most, seed = max(config.steps_per_dispatch, BATCHES), np.uint32(config.seed)
+  rows = parallel.local_rows(config.batch_size)
+  batch_of = loop.batches_of(task)
+  make = parallel.data_parallel(dispatch.repeat_step(keep_batch, batch_of, most), streamed, config.data_parallel)
   of_a_device = {name: values[0] for name, values in inputs.items()} if streamed else inputs
-  shapes = jax.eval_shape(batch_of, of_a_device, np.int32(0), np.int32(0), rows[0])
-  kept = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
-  state, times = TrainState(np.int32(0), {}, {}, {}, {}, kept), []
+  state, times = TrainState(np.int32(0), {}, {}, {}, {}, task.data.initial_state), []
+  shapes = jax.eval_shape(batch_of, of_a_device, state, seed, np.int32(0), rows[0])
+  state = state._replace(variables=jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), dict(shapes)))
   for _ in range(1 + LEAST):  # the first one compiles
     begun = time.perf_counter()
-    state, _ = make(state, inputs, np.int32(most), rows)
+    state, _ = make(state, inputs, seed, np.int32(most), rows)
     jax.block_until_ready(state)
     times.append((time.perf_counter() - begun) / most)
   return statistics.median(times[1:])
 
 
-def only_kept(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
+def keep_batch(state: TrainState, batch: Batch, seed: jax.Array) -> tuple[TrainState, dict[str, jax.Array]]:
   """In place of a training step: keeps the batch, so that all of it is made."""
-  return state._replace(step=state.step + 1, data={name: batch[name] for name in state.data}), {}
+  del seed
+  return state._replace(step=state.step + 1, variables={name: batch[name] for name in state.variables}), {}
 
 
 def device_peaks() -> list[int]:
   """Peak bytes in use, of each device of this process that counts them."""
-  statistics_of = [device.memory_stats() or {} for device in jax.local_devices()]
-  return [found['peak_bytes_in_use'] for found in statistics_of if 'peak_bytes_in_use' in found]
+  of_devices = [device.memory_stats() or {} for device in jax.local_devices()]
+  return [counts['peak_bytes_in_use'] for counts in of_devices if 'peak_bytes_in_use' in counts]
 
 
 def process_peak() -> int:

@@ -1,181 +1,178 @@
-"""What launch.py can do with a config and a workdir."""
+"""What launch.py can do with a config or with a run: its modes, beside every figure of `gen_jax.figures`."""
 
 import json
 import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import jax
 import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from gen_jax import runs
-from gen_jax.app import check, compilation_cache, memory
+from gen_jax import build, figures, runs
+from gen_jax.app import check, cluster, compilation_cache, memory
 from gen_jax.app.benchmark import measure
-from gen_jax.errors import UserError, show
-from gen_jax.evaluation.evaluate import evaluate as evaluators
-from gen_jax.figures import comparison, drawing, drawing_games
+from gen_jax.errors import show
+from gen_jax.evaluation import evaluate as evaluation
+from gen_jax.figures import write
+from gen_jax.figures.figure import CHECKPOINT, Flag, mode
 from gen_jax.files import save_arrays, write_bytes
-from gen_jax.plots import curves, report
+from gen_jax.plots import canvas, curves
+from gen_jax.plots import report as report_lib
 from gen_jax.runs.run import Run, read_evaluation
 from gen_jax.runs.workdir import check_same, claim_workdir, load_config, workdir_lock
-from gen_jax.training import parallel
-from gen_jax.training.loop import train as training_loop
+from gen_jax.training import loop, parallel
 from gen_jax.training.metrics import read_metrics
+from gen_jax.training.state import evaluated_variables
 from gen_jax.training.stopwatch import Stopwatch
 
-CAPTIONS = {  # in the order of the report; by the pattern of the file's name
-  'reconstructions': 'Test images and their reconstructions',
-  'samples': 'Samples from the prior',
-  'completions': 'Test images completed from their upper halves',
-  'samples_mixture': 'Samples from a mixture of Gaussians fitted to the codes of training images',
-  'samplers': 'Codes from N(0, I) beside those from the mixture, decoded',
-  'traversals_*': 'One latent at a time',
-  'interpolations': 'Walks between the codes of two test images, straight and along the sphere',
-  'plane': 'The latent plane: codes of the test set, and what the plane decodes to',
-  'factors': 'How much each latent tells of each factor',
-  'responses': 'How each latent responds to each factor',
-  'points': 'Samples over their target',
-  'surface': 'What the discriminator says of every place, under real and generated points',
-  'transform': 'The plane of the noise, and where the generator sends it',
-  'progress': 'What the same noise becomes over training',
-  'animation': 'The same, as an animation',
-  'neighbours': 'Samples, and the training images nearest to each',
-  'vanishing': "The generator's gradient while only the discriminator learns",
-  'comparison_*': 'Beside other runs',
-}
 
+@mode('trains or resumes; then evaluation, figures, report', of_run=False)
+def train(config: ConfigDict, workdir: str | pathlib.Path, watch: Stopwatch | None = None) -> Run | None:
+  """Trains or resumes; then evaluates, makes every figure that the model has methods for, and writes the report.
 
-def join_processes(spec: str) -> None:
-  """Makes this process one of several: 'auto' where the cluster says which, else ADDRESS:PORT,PROCESSES,ID."""
-  try:
-    if spec == 'auto':
-      jax.distributed.initialize()
-    else:
-      address, processes, index = spec.split(',')
-      jax.distributed.initialize(address, int(processes), int(index))
-  except (ValueError, RuntimeError) as error:
-    reason = str(error).splitlines()[0]
-    raise UserError(f"--distributed={spec}: {reason}; write 'auto' or ADDRESS:PORT,PROCESSES,ID") from None
+  Args:
+    config: what an experiment's `get_config()` gives.
+    workdir: a new folder, or that of a run of the same config, which goes on.
+    watch: times what comes before the first step.
 
+  Returns:
+    The finished run; None where a signal stopped it.
 
-def train(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch | None = None) -> None:
-  """Trains or resumes; then evaluates, draws every figure that the model has verbs for, and writes the report.
-
-  `watch` times what comes before the first step.
+  Raises:
+    UserError: the config cannot work; the folder holds something else; a metric is not finite.
   """
-  watch = watch or Stopwatch()
+  watch, workdir = watch or Stopwatch(), pathlib.Path(workdir)
   check.check(config)
   watch.lap('data')
   if not parallel.is_main():
-    train_and_show(config, workdir, watch)
-    return
+    return train_and_show(config, workdir, watch)
   claim_workdir(workdir, config)
   with workdir_lock(workdir):
-    train_and_show(config, workdir, watch)
+    return train_and_show(config, workdir, watch)
 
 
-def train_and_show(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch) -> None:
+def train_and_show(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch) -> Run | None:
   """What every process does of `train`; only the main one shows and writes."""
-  state, done = training_loop(config, workdir, watch)
-  if not done:
+  state, finished = loop.run(lambda step: build.task(config, step), workdir, watch)
+  if not finished:
     if parallel.is_main():
       show(f'stopped and saved at step {state.step}: the same command resumes')
-    return
-  run = runs.load(workdir, 'best', config)  # on every process, as opening checkpoints synchronises them
-  if not parallel.is_main():
-    return
-  evaluate(run)
-  for draw in drawing.possible(run) + drawing_games.possible(run):
-    draw(run)
-  write_report(run)
+    return None
+  run = runs.load(workdir, 'best', config)  # on every process, as opening checkpoints synchronizes them
+  if parallel.is_main():
+    evaluate(run)
+    write.write_automatic_figures(figures.all_figures().values(), run)
+    report(run)
+  return run
 
 
-def benchmark(config: ConfigDict, steps: int, watch: Stopwatch) -> None:
-  """Times at least `steps` training steps -> a table, and one line of JSON after it; writes no file."""
+@mode(
+  'times the training step of --config, or of a run: a table, and one line of JSON',
+  of_run=False,
+  flags={'benchmark_steps': Flag(200, 'how many steps are timed, rounded up to dispatches', lower_bound=1)},
+)
+def benchmark(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch, benchmark_steps: int = 200) -> None:
+  """Times at least `benchmark_steps` training steps -> a table, and one line of JSON after it; writes no file."""
+  del workdir
   check.check(config)
   watch.lap('data')
-  timing = measure(config, steps, watch)
+  timing = measure(config, benchmark_steps, watch)
   if parallel.is_main():
     print(timing.table())
     print(json.dumps(timing.summary()))
 
 
+@mode('evaluates on the test split: evaluation.json')
 def evaluate(run: Run) -> None:
-  """The evaluators on the test split -> evaluation.json, and a table; arrays -> evaluation.npz."""
-  check.check_evaluators(run.config, run.test, run.model)
-  found = evaluators(run.config, run.verbs(), run.test, run.config.test_examples, final=True)
-  each = {name: found.pop(name) for name in list(found) if isinstance(found[name], np.ndarray)}
+  """The evaluators on the test split -> evaluation.json, and a table; arrays -> evaluation.npz, and their figures."""
+  config = run.config
+  check.check_evaluators(config, run.module)
+  names = evaluation.as_tuple(config.evals) + evaluation.as_tuple(config.final_evals)
+  results = evaluation.run(names, run.model, run.source)
+  arrays = {name: results.pop(name) for name in list(results) if isinstance(results[name], np.ndarray)}
   path, step = run.workdir / 'evaluation.json', int(run.state.step)
   known = read_evaluation(path)
-  examples = min(run.config.test_examples or run.test.size, run.test.size)
+  examples = min(config.test_examples or run.source.data.size, run.source.data.size)
   kept = known if (known.get('step'), known.get('examples')) == (step, examples) else {}
-  table = kept | {'step': step, 'split': 'test', 'examples': examples, 'binarize': run.config.data.binarize} | found
+  table = kept | {'step': step, 'split': 'test', 'examples': examples, 'binarize': config.data.binarize} | results
   write_bytes(path, (json.dumps(table, indent=2) + '\n').encode())
-  if each:
-    arrays = run.arrays()
-    arrays = arrays if arrays.get('examples') == examples else {}
-    save_arrays(run.workdir / 'evaluation.npz', arrays | {'step': step, 'examples': examples} | each)
-  if 'factor_information' in each:
-    drawing.draw_factors(run)
+  if arrays:
+    known = run.arrays()
+    known = known if known.get('examples') == examples else {}
+    save_arrays(run.workdir / 'evaluation.npz', known | {'step': step, 'examples': examples} | arrays)
+    write.write_figures_of_arrays(figures.all_figures().values(), run, arrays)
   print(f'{run.workdir} at step {step}, {examples} test examples; terms in nats per example')
-  for name, value in found.items():
-    print(f'  {name:{max(map(len, found))}}  {value if isinstance(value, str) else f"{value:10.4f}"}')
+  for name, value in results.items():
+    print(f'  {name:{max(map(len, results))}}  {value if isinstance(value, str) else f"{value:10.4f}"}')
 
 
-def write_report(run: Run) -> None:
+@mode('config, metrics and figures in one file: report.html')
+def report(run: Run) -> None:
   """Training curves, and everything in one file that opens from disk: figures/curves.png, report.html."""
-  folder, records = run.workdir / 'figures', read_metrics(run.workdir / 'metrics.jsonl')
-  curves.curves(records, folder / 'curves.png')
-  report.write_report(
+  records = read_metrics(run.workdir / 'metrics.jsonl')
+  write_bytes(run.workdir / 'figures' / write.CURVES, canvas.png(curves.curves_figure(records)))
+  report_lib.write_report(
     run.workdir / 'report.html',
     title=run.config.experiment,
     command=f'python launch.py --config={run.workdir}/config.json --workdir=NEW',
     config=json.loads(run.config.to_json()),
     evaluation=read_evaluation(run.workdir / 'evaluation.json'),
     records=records,
-    figures=[(text, path) for name, text in CAPTIONS.items() for path in sorted(folder.glob(f'{name}.png'))],
+    figures=write.figures_of(run.workdir),
   )
   print(f'report: {run.workdir / "report.html"}')
 
 
-MODES = {
-  'evaluate': evaluate,
-  'sample': drawing.sample,
-  'reconstruct': drawing.reconstruct,
-  'complete': drawing.complete,
-  'traverse': drawing.traverse,
-  'interpolate': drawing.interpolate,
-  'plane': drawing.draw_plane,
-  'compare': comparison.compare,
-  'points': drawing_games.draw_plane_of_points,
-  'progress': drawing_games.draw_progress,
-  'neighbours': drawing_games.draw_neighbours,
-  'vanish': drawing_games.draw_vanishing,
-  'report': write_report,
-}
+@mode('the parameters that evaluation uses, as safetensors with flat names: parameters.safetensors')
+def export(run: Run) -> None:
+  """{'params/encoder/Dense_0/kernel': array, 'batch_stats/...': array} -> WORKDIR/parameters.safetensors.
+
+  Of the averaged parameters where there are any; the step and the name of the average stand in the file's metadata.
+  """
+  from flax.traverse_util import flatten_dict
+  from safetensors.numpy import save
+
+  tensors = {name: np.asarray(array) for name, array in flatten_dict(evaluated_variables(run.state), sep='/').items()}
+  average = next(iter(run.state.ema), 'none')
+  path = run.workdir / 'parameters.safetensors'
+  write_bytes(path, save(tensors, {'step': str(int(run.state.step)), 'average': average}))
+  print(f'{path}: {len(tensors)} arrays, {sum(x.size for x in tensors.values()):,} numbers; average: {average}')
 
 
-def run(arguments: flags.FlagValues, config: ConfigDict, watch: Stopwatch) -> None:
-  """Runs --mode with the flags that it takes; `watch` times the start-up."""
+def all_modes() -> dict[str, Callable]:
+  """{name: function} of what stands here, then of every figure."""
+  here = {name: value for name, value in globals().items() if hasattr(value, 'of_run')}
+  return {**here, **figures.all_figures()}
+
+
+def flags_of(function: Callable) -> dict[str, Flag]:
+  """{name: flag} of all that a mode takes."""
+  return {**function.flags, **({'checkpoint': CHECKPOINT} if function.of_run else {})}
+
+
+def run_mode(function: Callable, arguments: flags.FlagValues, config: ConfigDict, watch: Stopwatch) -> None:
+  """Runs a mode with the flags that it takes; `watch` times the start-up."""
   workdir = pathlib.Path(arguments.workdir)
+  options = {name: arguments[name].value for name in function.flags}
   memory.keep_freed()
   if arguments.compilation_cache:
     compilation_cache.turn_on()
   else:
     compilation_cache.turn_off()
   if arguments.distributed:
-    join_processes(arguments.distributed)
-  if arguments.mode == 'train':
-    train(config, workdir, watch)
-    return
-  if arguments.mode == 'benchmark':
-    benchmark(config, arguments.benchmark_steps, watch)
+    cluster.join_processes(arguments.distributed)
+  if not function.of_run:
+    function(config, workdir, watch, **options)
     return
   check_same(workdir, load_config(workdir), config)
-  check.check_values(config)
-  opened = runs.load(workdir, arguments.checkpoint, config)
-  options = {
-    'sample': lambda: {key: arguments[key].value for key in ('number', 'label', 'seed', 'sampler', 'components')},
-    'compare': lambda: {'others': [runs.load(other, arguments.checkpoint) for other in arguments.others]},
-  }
-  MODES[arguments.mode](opened, **options.get(arguments.mode, dict)())
+  check.check_keys(config)
+  run_on(function, runs.load(workdir, arguments.checkpoint, config), options)
+
+
+def run_on(function: Callable, run: Run, options: Mapping[str, Any]) -> None:
+  """Runs a mode on a run: a figure's outputs are written."""
+  if hasattr(function, 'place'):
+    write.write_figure(function, run, **options)
+  else:
+    function(run, **options)

@@ -12,8 +12,8 @@ from gen_jax.types import Batch
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def prepared(finish: Callable, process: Callable, rows, key: jax.Array) -> Batch:
-  """Raw rows -> the batch as the model sees it."""
+def prepare(finish: Callable, process: Callable, rows, key: jax.Array) -> Batch:
+  """Rows as they are read -> the batch as the model sees it."""
   return process(finish(rows), key)
 
 
@@ -30,7 +30,7 @@ def evaluation_batches(
   for start in range(0, len(chosen), batch_size):
     place = start + np.arange(batch_size)
     mask = (place < len(chosen)).astype(np.float32)
-    # from the start again, as what normalises by the batch sees the padding too
+    # from the start again, as what normalizes by the batch sees the padding too
     index = chosen[place % len(chosen)].astype(np.int32)
     rows = {**dataset.fetch(index), 'index': index, 'row': index, 'mask': mask}
-    yield prepared(dataset.finish, process, rows, randomness.key(0))
+    yield prepare(dataset.finish, process, rows, randomness.key(0))

@@ -1,45 +1,50 @@
-"""The verbs of a trained model as plain compiled functions."""
+"""BoundModel: a model together with its parameters, whose methods are plain compiled functions."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import flax.linen as nn
 import jax
 
 from gen_jax import randomness
 from gen_jax.errors import UserError
-from gen_jax.training.state import TrainState
-from gen_jax.types import Model
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def apply(model: Model, verb: str | Callable, variables: Any, key: jax.Array, *arguments: Any) -> Any:
-  """Compiled once for each model and verb, not for each state."""
-  return model.apply(variables, *arguments, rngs=key, method=verb)
+def apply(module: nn.Module, method: str | Callable, variables: Any, key: jax.Array, *arguments: Any) -> Any:
+  """Compiled once for each module and method, not for each set of variables."""
+  return module.apply(variables, *arguments, rngs=key, method=method)
 
 
-class Verbs:
-  """`verbs.decode(z, batch)` is the model's `decode` at a state; the averaged parameters where there are any."""
+class BoundModel:
+  """`BoundModel(module, variables).decode(z, batch)` is `module.decode` applied to the variables, compiled.
 
-  def __init__(self, model: Model, state: TrainState, seed: int = 0):
-    self._model = model
-    variables = {'params': state.params, **state.variables}
-    self._variables = {name: tree | state.ema.get(name, {}) for name, tree in variables.items()}
+  module     a model, see `types.Model`
+  variables  {'params': ..., 'batch_stats': ...}, averaged where they should be
+  seed       of all noise; what is drawn for an example depends on its batch['row'] too
+
+  `'decode' in model` says whether the module has such a method; asking for one that it lacks raises UserError.
+  """
+
+  def __init__(self, module: nn.Module, variables: Mapping[str, Any], seed: int = 0):
+    self.module = module
+    self._variables = variables
     self._key = randomness.key(seed)
 
-  def __contains__(self, verb: str) -> bool:
-    return callable(getattr(type(self._model), verb, None))
+  def __contains__(self, method: str) -> bool:
+    return callable(getattr(type(self.module), method, None))
 
   def compute(self, function: Callable[..., Any], *arguments: Any) -> Any:
-    """`function(model, *arguments)` compiled, with the model at this state."""
-    return apply(self._model, function, self._variables, self._key, *arguments)
+    """`function(module, *arguments)`, compiled, in which the module's methods may be called."""
+    return apply(self.module, function, self._variables, self._key, *arguments)
 
   @property
   def classes(self) -> int:
-    """How many classes the model is conditional on; 0 if it is not conditional."""
-    return self._model.num_classes if getattr(self._model, 'conditional', False) else 0
+    """The number of classes that the model is conditional on; 0 if it is not conditional."""
+    return self.module.num_classes if getattr(self.module, 'conditional', False) else 0
 
-  def __getattr__(self, verb: str) -> Callable[..., Any]:
-    if verb not in self:
-      raise UserError(f'{type(self._model).__name__} has no verb {verb!r}')
-    return functools.partial(apply, self._model, verb, self._variables, self._key)
+  def __getattr__(self, method: str) -> Callable[..., Any]:
+    if method not in self:
+      raise UserError(f'{type(self.module).__name__} has no method {method!r}')
+    return functools.partial(apply, self.module, method, self._variables, self._key)

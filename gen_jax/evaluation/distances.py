@@ -1,4 +1,4 @@
-"""How far two sets of images lie apart, by their features [N,d]."""
+"""FID, KID, precision, recall, density and coverage: distances of two sets of images by their features [N,d]."""
 
 import math
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ CHUNK_BYTES = 2**26  # of a matrix of distances
 SAME = 1e-10
 
 
-def checked(features: np.ndarray, least: int = 2) -> np.ndarray:
+def finite_features(features: np.ndarray, least: int = 2) -> np.ndarray:
   """Features as float64 [N,d]. UserError where they are no matrix, not finite, or of fewer than `least` rows."""
   features = np.asarray(features, np.float64)
   if features.ndim != 2 or not features.shape[1]:
@@ -25,9 +25,9 @@ def checked(features: np.ndarray, least: int = 2) -> np.ndarray:
   return features
 
 
-def checked_pair(a: np.ndarray, b: np.ndarray, least: int = 2) -> tuple[np.ndarray, np.ndarray]:
-  """Both as `checked`, of one width."""
-  a, b = checked(a, least), checked(b, least)
+def finite_pair(a: np.ndarray, b: np.ndarray, least: int = 2) -> tuple[np.ndarray, np.ndarray]:
+  """Both as `finite_features`, of one width."""
+  a, b = finite_features(a, least), finite_features(b, least)
   if a.shape[1] != b.shape[1]:
     raise UserError(f'features must be of one width; these are of {a.shape[1]} and {b.shape[1]}')
   return a, b
@@ -38,18 +38,18 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
 
   Its bias falls with N and M, so that distances compare at the same numbers alone.
   """
-  a, b = checked_pair(a, b)
+  a, b = finite_pair(a, b)
   return frechet_from_moments(*moments(a), *moments(b))
 
 
 def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """The mean [d] and the unbiased covariance [d,d] of features [N,d]; a line says where it is singular, N <= d."""
-  features = checked(features)
+  features = finite_features(features)
   if len(features) <= features.shape[1]:
     show(f'the covariance of {len(features)} rows of {features.shape[1]} features is singular: give more rows')
   mean = features.mean(0)
-  centred = features - mean  # first: the difference of large second moments would lose the digits of the covariance
-  return mean, centred.T @ centred / (len(features) - 1)
+  centered = features - mean  # first: the difference of large second moments would lose the digits of the covariance
+  return mean, centered.T @ centered / (len(features) - 1)
 
 
 def frechet_from_moments(m_a: np.ndarray, s_a: np.ndarray, m_b: np.ndarray, s_b: np.ndarray) -> float:
@@ -75,7 +75,7 @@ def kernel_distance(
   """
   if min(subsets, size) < 2:
     raise UserError(f'subsets={subsets}, size={size}: both must be at least 2')
-  a, b = checked_pair(a, b, least=4)
+  a, b = finite_pair(a, b, least=4)
   rows, width = min(len(a), len(b)), a.shape[1]
   size, noise = min(size, rows // 2), np.random.default_rng(seed)
   norm = np.mean(np.sum(b**2, axis=1))
@@ -84,12 +84,12 @@ def kernel_distance(
   if scaled:
     scale = math.sqrt(width / norm)
     a, b = scale * a, scale * b
-  draw = lambda rows: rows[noise.choice(len(rows), size, replace=False)]
-  found = [mmd2(draw(a), draw(b)) for _ in range(subsets)]
+  random_rows = lambda x: x[noise.choice(len(x), size, replace=False)]
+  estimates = [mmd2(random_rows(a), random_rows(b)) for _ in range(subsets)]
   independent = min(subsets, rows / size)  # of subsets that overlap, no more than are disjoint tell something new
   return {
-    'kernel_distance': float(np.mean(found)),
-    'kernel_distance_stderr': float(np.std(found, ddof=1) / math.sqrt(independent)),
+    'kernel_distance': float(np.mean(estimates)),
+    'kernel_distance_stderr': float(np.std(estimates, ddof=1) / math.sqrt(independent)),
   }
 
 
@@ -110,15 +110,15 @@ def mmd2(x: np.ndarray, y: np.ndarray) -> float:
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> dict[str, float]:
   """How real fakes are, and how much of the real they reach, by balls up to the k-th nearest of one's own set.
 
-  real [N,d], fake [M,d]; B(x) is the ball around a row to its k-th nearest neighbour among the other rows of its set.
+  real [N,d], fake [M,d]; B(x) is the ball around a row to its k-th nearest neighbor among the other rows of its set.
 
   precision: of the fakes in some B(real); recall: of the real in some B(fake) (Kynkaanniemi et al., 2019).
   density: the number of B(real) that a fake lies in, by k; coverage: of B(real) with a fake in (Naeem et al., 2020).
   """
-  real, fake = checked_pair(real, fake, least=k + 1)
+  real, fake = finite_pair(real, fake, least=k + 1)
   real, fake = real - real.mean(0), fake - real.mean(0)  # distances stay, and lose fewer digits
   real_radius, fake_radius = radii(real, k), radii(fake, k)
-  inside = np.zeros(len(fake))  # of how many B(real) each fake is
+  inside = np.zeros(len(fake))  # in how many B(real) each fake lies
   covered, reached = [], []  # [N]: whether B(real) has a fake, whether the real lies in some B(fake)
   for start, distances in squared_distances(real, fake):
     of_real = distances <= real_radius[start : start + len(distances), None]

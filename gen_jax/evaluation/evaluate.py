@@ -1,57 +1,76 @@
-"""Runs the evaluators that a config names."""
+"""Runs evaluators by name, says before what they lack, and reads names that evaluators and metrics once had."""
 
-import functools
-import inspect
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import numpy as np
-from ml_collections import ConfigDict
+import flax.linen as nn
 
-from gen_jax import build
-from gen_jax.data.batches import evaluation_batches
-from gen_jax.data.dataset import Dataset
-from gen_jax.data.sets import planar
-from gen_jax.evaluation.bound import Verbs
-from gen_jax.types import Batch
+from gen_jax.errors import UserError, nearest
+from gen_jax.evaluation import evaluators as namespace
+from gen_jax.evaluation.bound import BoundModel
+from gen_jax.evaluation.needs import first_problem
+from gen_jax.evaluation.source import Source
 
-EVALUATION_BATCH = 256
+Evaluator = Callable[[BoundModel, Source], Iterator[tuple[str, Any]]]
+Names = str | Iterable[str]  # one name on a command line is a string
 
 
-def evaluate(
-  config: ConfigDict, verbs: Verbs, data: Dataset, examples: int, final: bool = False
-) -> dict[str, float | str | np.ndarray]:
-  """{name: value} of `config.evals`, and of `config.final_evals` if `final`, on a split, or on `examples` of it.
+def known() -> dict[str, Evaluator]:
+  """{name: function} of all evaluators."""
+  return {name: x for name, x in vars(namespace).items() if hasattr(x, 'needs')}
 
-  Whether data and model are such as the evaluators need is said before, by `checks.check_evaluators`.
+
+def current_evaluator(name: str) -> str:
+  """The present name of an evaluator that was renamed; any other name as it is."""
+  return next((new for new, x in known().items() if name and getattr(x, 'formerly', '') == name), name)
+
+
+def current_metric(name: str) -> str:
+  """The present name of a metric that was renamed; any other name as it is."""
+  for evaluator in known().values():
+    for old, new in getattr(evaluator, 'renamed_metrics', {}).items():
+      if name == old:
+        return new
+      if old.endswith('*') and name.startswith(old[:-1]):
+        return new[:-1] + name[len(old) - 1 :]
+  return name
+
+
+def as_tuple(names: Names) -> tuple[str, ...]:
+  """Names, old ones as they are now."""
+  return tuple(current_evaluator(str(name)) for name in ([names] if isinstance(names, str) else names))
+
+
+def unknown_names(names: Names) -> Iterator[str]:
+  """A line for each name that is none."""
+  for name in as_tuple(names):
+    if name not in known():
+      yield f'config.evals: {name!r} is unknown{nearest(name, known())}'
+
+
+def evaluators(names: Names) -> dict[str, Evaluator]:
+  """{name: function} of the evaluators named, under their present names. UserError for a name that is none."""
+  for line in unknown_names(names):
+    raise UserError(line)
+  return {name: known()[name] for name in as_tuple(names)}
+
+
+def problems(names: Names, module: nn.Module, source: Source) -> Iterator[str]:
+  """A line for each evaluator that is none, or cannot work or would say something untrue of this model and data."""
+  lines = list(unknown_names(names))
+  yield from lines
+  for name, evaluator in {} if lines else evaluators(names).items():
+    problem = first_problem(evaluator.needs, module, source)
+    if problem:
+      yield f'config.evals: {name} {problem}' if problem.startswith('needs') else problem
+
+
+def run(names: Names, model: BoundModel, source: Source) -> dict[str, Any]:
+  """{metric: value} of the evaluators: numbers, texts, and arrays, such as one number for each example.
+
+  That they can work is for `problems` to say before.
   """
-  batches = functools.partial(split_batches, config, data, examples)
-  found = {}
-  for evaluator in build.evaluators(config, final).values():
-    found.update(evaluator(verbs, batches, **keywords(evaluator, config, data, examples)))
-  return found
-
-
-def keywords(evaluator: Callable, config: ConfigDict, data: Dataset, examples: int) -> dict[str, Any]:
-  """The keyword-only arguments of an evaluator."""
-  given = {
-    'train_batches': lambda examples=0: split_batches(config, build.dataset(config, 'train'), examples),
-    'all_batches': lambda: itertools.chain.from_iterable(
-      split_batches(config, build.dataset(config, split)) for split in ('train', 'validation', 'test')
-    ),
-    'grey_batches': lambda: split_batches(config, data, examples, binarize='none'),
-    'grey_train_batches': lambda: split_batches(config, build.dataset(config, 'train'), binarize='none'),
-    'value_range': config.data.value_range,
-    'data_name': config.data.name,
-    'target': planar.target(config.data.name),
-  }
-  kinds = inspect.signature(evaluator).parameters.values()
-  names = [parameter.name for parameter in kinds if parameter.kind is parameter.KEYWORD_ONLY]
-  return {name: given.get(name) or config[name] for name in names}
-
-
-def split_batches(config: ConfigDict, data: Dataset, examples: int = 0, **changes: Any) -> Iterator[Batch]:
-  """Preprocessed batches of a split, or of `examples` of it, always the same ones; `changes` of config.data."""
-  process = build.preprocessor(config, data, train=False, **changes)
-  return evaluation_batches(data, process, EVALUATION_BATCH, examples)
+  results = {}
+  for evaluator in evaluators(names).values():
+    results.update(evaluator(model, source))
+  return results

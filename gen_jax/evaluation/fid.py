@@ -1,55 +1,84 @@
-"""The standard Frechet distance, by InceptionV3, for those who have its weights."""
+"""FID and KID: the standard Frechet and kernel distances, by InceptionV3, for those who have its weights."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import pathlib
+from collections.abc import Iterator
 
+import flax.linen as nn
 import numpy as np
 
 from gen_jax.data.preprocess import to_uint8
+from gen_jax.errors import UserError
 from gen_jax.evaluation import inception
+from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.distances import kernel_distance, moments
-from gen_jax.evaluation.means import Batches
-from gen_jax.evaluation.samples import KEPT, Reference, cached, draw, frechet_to, images_of, keep, reference_path, some
+from gen_jax.evaluation.needs import images, methods, needs, renamed
+from gen_jax.evaluation.reference import KEPT, Reference, read, reference_path, write
+from gen_jax.evaluation.sample_distances import frechet_to
+from gen_jax.evaluation.samples import draw_images, random_subset, unit_images
+from gen_jax.evaluation.source import Source
 
 
-def inception_distances(
-  verbs,
-  batches: Batches,
-  *,
-  grey_train_batches: Batches,
-  sample_count: int,
-  value_range: Sequence[float],
-  inception_weights: str,
-) -> Iterator[tuple[str, float | str]]:
-  """Distances of `sample_count` samples from as many training images, by the features of pool_3 (Heusel et al., 2017).
+def weights(model: nn.Module, source: Source) -> str | None:
+  """The file of Inception's weights is whole, and there are more images than features, which a covariance needs."""
+  del model
+  path, count = source.settings.inception_weights, source.settings.sample_count
+  if not pathlib.Path(path).is_file():
+    return (
+      f'config.inception_weights={path!r} is no file: inception_distances needs weights, which '
+      'gen_jax/evaluation/inception.py says how to make'
+    )
+  if (fewest := min(count, source.split('train').size)) <= inception.WIDTH:
+    return (
+      f'config.sample_count={count}: {fewest} images have no covariance of {inception.WIDTH} features; use more'
+    )
+  try:
+    inception.load(path)
+  except UserError as error:
+    return str(error)
+  return None
 
-  frechet_inception: the 'FID'; frechet_over_trace_inception: by the trace of the real covariance.
-  kernel_inception, kernel_stderr_inception: the 'KID', its features not scaled (Binkowski et al., 2018).
+
+@renamed(
+  metrics={
+    'frechet_inception': 'fid_inception',
+    'frechet_over_trace_inception': 'fid_over_trace_inception',
+    'kernel_inception': 'kid_inception',
+    'kernel_stderr_inception': 'kid_stderr_inception',
+  }
+)
+@needs(images, weights, methods('sample'))
+def inception_distances(model: BoundModel, source: Source) -> Iterator[tuple[str, float | str]]:
+  """Distances of `settings.sample_count` samples from as many training images, by the features of pool_3.
+
+  fid_inception: the FID (Heusel et al., 2017); fid_over_trace_inception: by the trace of the real covariance.
+  kid_inception, kid_stderr_inception: the KID and its standard error, features not scaled (Binkowski et al., 2018).
   inception_protocol: how many images and which, their size, the hash of the weights. Published numbers are of 50,000
       samples; those of other counts do not compare with them.
   """
-  del batches
-  judge = inception.load(inception_weights)
-  samples = draw(verbs, sample_count, value_range)
-  real = np.asarray(to_uint8(some(images_of(grey_train_batches, value_range), sample_count)))
-  found, reference = judge.features(np.asarray(to_uint8(samples))), reference_of(judge, real)
-  yield from ((f'{name}_inception', value) for name, value in frechet_to(found, reference))
-  kernel = kernel_distance(found, reference.features, scaled=False)
-  yield from ((f'{name.replace("_distance", "")}_inception', value) for name, value in kernel.items())
+  count, value_range = source.settings.sample_count, source.value_range
+  network = inception.load(source.settings.inception_weights)
+  samples = draw_images(model, count, value_range)
+  training = random_subset(unit_images(source.unbinarized().train(), value_range), count)
+  real = np.asarray(to_uint8(training))
+  features, reference = network.features(np.asarray(to_uint8(samples))), reference_of(network, real)
+  yield from ((f'{name}_inception'.replace('frechet', 'fid'), value) for name, value in frechet_to(features, reference))
+  kernel = kernel_distance(features, reference.features, scaled=False)
+  yield from ((f'{name}_inception'.replace('kernel_distance', 'kid'), value) for name, value in kernel.items())
   height, width = real.shape[1:3]
   yield (
     'inception_protocol',
     f'{len(samples)} samples (rows from 0), {len(real)} training images at random, {height}x{width} enlarged to '
     f'{inception.SIZE}x{inception.SIZE}; the kernel distance of {len(reference.features)} of these; seed 0; '
-    f'weights {judge.hash}',
+    f'weights {network.hash}',
   )
 
 
-def reference_of(judge: inception.Inception, real: np.ndarray) -> Reference:
-  """What the network says of uint8 images, from the disk where it has said so before of the same ones."""
-  path = reference_path('inception', judge.hash, hashlib.sha256(str(real.shape).encode() + real.tobytes()).digest())
-  if (found := cached(path)) is None:
-    features = judge.features(real)
-    found = Reference(*moments(features), some([features], KEPT), np.zeros(0), np.array(len(features)))
-    keep(path, found)
-  return found
+def reference_of(network: inception.Inception, real: np.ndarray) -> Reference:
+  """The reference of uint8 images [N,H,W,C]; read from the disk where it is there already."""
+  path = reference_path('inception', network.hash, hashlib.sha256(str(real.shape).encode() + real.tobytes()).digest())
+  if (reference := read(path)) is None:
+    features = network.features(real)
+    reference = Reference(*moments(features), random_subset([features], KEPT), np.zeros(0), np.array(len(features)))
+    write(path, reference)
+  return reference

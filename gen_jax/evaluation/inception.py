@@ -1,4 +1,4 @@
-"""The Inception-v3 of the standard Frechet distance (2015-12-05, pool_3), for those who have its weights.
+"""InceptionV3 (2015-12-05, pool_3), by whose features FID and KID are measured, for those who have its weights.
 
 The package holds no weights. Where PyTorch is, one line makes the file from pytorch-fid's
 pt_inception-2015-12-05-6726825d.pth (torch-fidelity's weights-inception-... is the same):
@@ -56,29 +56,29 @@ class Unit(nn.Module):
     return nn.relu(nn.BatchNorm(use_running_average=True, epsilon=1e-3, name='bn')(x))
 
 
-def chain(x: jax.Array, name: str, *units: tuple) -> jax.Array:
+def unit_chain(x: jax.Array, name: str, *units: tuple) -> jax.Array:
   """Units name_1, name_2 ..., of which each tuple holds the arguments, one after the other."""
   for i, unit in enumerate(units, 1):
     x = Unit(*unit, name=f'{name}_{i}')(x)
   return x
 
 
-def fork(x: jax.Array, name: str) -> jax.Array:
+def unit_fork(x: jax.Array, name: str) -> jax.Array:
   """Units name_a, along rows, and name_b, along columns, side by side: [B,H,W,C] -> [B,H,W,768]."""
   return jnp.concatenate([Unit(384, (1, 3), name=f'{name}a')(x), Unit(384, (3, 1), name=f'{name}b')(x)], -1)
 
 
-def average(x: jax.Array) -> jax.Array:
+def average_pool(x: jax.Array) -> jax.Array:
   """The mean of each 3x3 window, padding left out as TensorFlow does."""
   return nn.avg_pool(x, (3, 3), padding='SAME', count_include_pad=False)
 
 
-def greatest(x: jax.Array) -> jax.Array:
+def max_pool(x: jax.Array) -> jax.Array:
   """The maximum of each 3x3 window."""
   return nn.max_pool(x, (3, 3), padding='SAME')
 
 
-def halved(x: jax.Array) -> jax.Array:
+def max_pool_halving(x: jax.Array) -> jax.Array:
   """The maximum of every second 3x3 window."""
   return nn.max_pool(x, (3, 3), (2, 2))
 
@@ -93,9 +93,9 @@ class InceptionA(nn.Module):
     """[B,H,W,C] -> [B,H,W,224 + pool_features]."""
     branches = [
       Unit(64, name='branch1x1')(x),
-      chain(x, 'branch5x5', (48,), (64, 5)),
-      chain(x, 'branch3x3dbl', (64,), (96, 3), (96, 3)),
-      Unit(self.pool_features, name='branch_pool')(average(x)),
+      unit_chain(x, 'branch5x5', (48,), (64, 5)),
+      unit_chain(x, 'branch3x3dbl', (64,), (96, 3), (96, 3)),
+      Unit(self.pool_features, name='branch_pool')(average_pool(x)),
     ]
     return jnp.concatenate(branches, -1)
 
@@ -108,8 +108,8 @@ class InceptionB(nn.Module):
     """[B,H,W,C] -> [B,H',W',480 + C]."""
     branches = [
       Unit(384, 3, 2, 'VALID', name='branch3x3')(x),
-      chain(x, 'branch3x3dbl', (64,), (96, 3), (96, 3, 2, 'VALID')),
-      halved(x),
+      unit_chain(x, 'branch3x3dbl', (64,), (96, 3), (96, 3, 2, 'VALID')),
+      max_pool_halving(x),
     ]
     return jnp.concatenate(branches, -1)
 
@@ -125,9 +125,9 @@ class InceptionC(nn.Module):
     row, column, width = (1, 7), (7, 1), self.width
     branches = [
       Unit(192, name='branch1x1')(x),
-      chain(x, 'branch7x7', (width,), (width, row), (192, column)),
-      chain(x, 'branch7x7dbl', (width,), (width, column), (width, row), (width, column), (192, row)),
-      Unit(192, name='branch_pool')(average(x)),
+      unit_chain(x, 'branch7x7', (width,), (width, row), (192, column)),
+      unit_chain(x, 'branch7x7dbl', (width,), (width, column), (width, row), (width, column), (192, row)),
+      Unit(192, name='branch_pool')(average_pool(x)),
     ]
     return jnp.concatenate(branches, -1)
 
@@ -139,9 +139,9 @@ class InceptionD(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     """[B,H,W,C] -> [B,H',W',512 + C]."""
     branches = [
-      chain(x, 'branch3x3', (192,), (320, 3, 2, 'VALID')),
-      chain(x, 'branch7x7x3', (192,), (192, (1, 7)), (192, (7, 1)), (192, 3, 2, 'VALID')),
-      halved(x),
+      unit_chain(x, 'branch3x3', (192,), (320, 3, 2, 'VALID')),
+      unit_chain(x, 'branch7x7x3', (192,), (192, (1, 7)), (192, (7, 1)), (192, 3, 2, 'VALID')),
+      max_pool_halving(x),
     ]
     return jnp.concatenate(branches, -1)
 
@@ -156,8 +156,8 @@ class InceptionE(nn.Module):
     """[B,H,W,C] -> [B,H,W,2048]."""
     branches = [
       Unit(320, name='branch1x1')(x),
-      fork(Unit(384, name='branch3x3_1')(x), 'branch3x3_2'),
-      fork(chain(x, 'branch3x3dbl', (448,), (384, 3)), 'branch3x3dbl_3'),
+      unit_fork(Unit(384, name='branch3x3_1')(x), 'branch3x3_2'),
+      unit_fork(unit_chain(x, 'branch3x3dbl', (448,), (384, 3)), 'branch3x3dbl_3'),
       Unit(192, name='branch_pool')(self.pool(x)),
     ]
     return jnp.concatenate(branches, -1)
@@ -171,24 +171,24 @@ class Network(nn.Module):
     """[B,299,299,3] in [-1, 1] -> [B,2048]."""
     x = Unit(32, 3, 2, 'VALID', name='Conv2d_1a_3x3')(x)
     x = Unit(32, 3, 1, 'VALID', name='Conv2d_2a_3x3')(x)
-    x = halved(Unit(64, 3, name='Conv2d_2b_3x3')(x))
+    x = max_pool_halving(Unit(64, 3, name='Conv2d_2b_3x3')(x))
     x = Unit(80, name='Conv2d_3b_1x1')(x)
-    x = halved(Unit(192, 3, 1, 'VALID', name='Conv2d_4a_3x3')(x))
+    x = max_pool_halving(Unit(192, 3, 1, 'VALID', name='Conv2d_4a_3x3')(x))
     for name, features in zip('bcd', (32, 64, 64), strict=True):
       x = InceptionA(features, name=f'Mixed_5{name}')(x)
     x = InceptionB(name='Mixed_6a')(x)
     for name, width in zip('bcde', (128, 160, 160, 192), strict=True):
       x = InceptionC(width, name=f'Mixed_6{name}')(x)
     x = InceptionD(name='Mixed_7a')(x)
-    x = InceptionE(average, name='Mixed_7b')(x)
+    x = InceptionE(average_pool, name='Mixed_7b')(x)
     # the weights of 2015 were trained so, against the paper
-    return InceptionE(greatest, name='Mixed_7c')(x).mean((1, 2))
+    return InceptionE(max_pool, name='Mixed_7c')(x).mean((1, 2))
 
 
 # What it sees
 
 
-def enlarged(x: jax.Array, size: int) -> jax.Array:
+def resize_bilinear(x: jax.Array, size: int) -> jax.Array:
   """[B,H,W,C] -> [B,size,size,C]: TensorFlow's ResizeBilinear, where pixel i is seen at i H / size."""
   for axis in (2, 1):  # the order of TensorFlow
     count = x.shape[axis]
@@ -200,16 +200,16 @@ def enlarged(x: jax.Array, size: int) -> jax.Array:
   return x
 
 
-def prepared(images: jax.Array, size: int) -> jax.Array:
-  """uint8 [B,H,W,1 or 3] -> [B,size,size,3] in [-1, 1]; grey is repeated."""
-  x = (enlarged(images.astype(jnp.float32), size) - 128) / 128
+def prepare(images: jax.Array, size: int) -> jax.Array:
+  """uint8 [B,H,W,1 or 3] -> [B,size,size,3] in [-1, 1]; gray is repeated."""
+  x = (resize_bilinear(images.astype(jnp.float32), size) - 128) / 128
   return jnp.broadcast_to(x, (*x.shape[:3], 3))
 
 
 @functools.partial(jax.jit, static_argnums=2)
 def outputs(variables: Any, images: jax.Array, size: int) -> jax.Array:
   """Features [B,2048] of uint8 [B,H,W,1 or 3], seen at size x size."""
-  return Network().apply(variables, prepared(images, size))
+  return Network().apply(variables, prepare(images, size))
 
 
 class Inception(NamedTuple):
@@ -220,24 +220,24 @@ class Inception(NamedTuple):
 
   def features(self, images: np.ndarray) -> np.ndarray:
     """float32 [N,2048] of uint8 images [N,H,W,1 or 3], `BATCH` at a time; UserError for any others."""
-    images = checked(images)
-    found = np.empty((len(images), WIDTH), np.float32)
+    images = check_images(images)
+    features = np.empty((len(images), WIDTH), np.float32)
     size = min(BATCH, len(images))
     for start in range(0, len(images), BATCH):
       batch = images[start : start + BATCH]
       padded = np.pad(batch, [(0, size - len(batch)), (0, 0), (0, 0), (0, 0)])  # so that one program serves them all
       # left alone, a GPU rounds to ten bits; set here and not within, as `Conv` is lowered after its trace
       with jax.default_matmul_precision('highest'):
-        found[start : start + BATCH] = outputs(self.variables, padded, SIZE)[: len(batch)]
-    return found
+        features[start : start + BATCH] = outputs(self.variables, padded, SIZE)[: len(batch)]
+    return features
 
 
-def checked(images: np.ndarray) -> np.ndarray:
+def check_images(images: np.ndarray) -> np.ndarray:
   """The images, if they are such as the network can see."""
   images = np.asarray(images)
   if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape[1:]:
     shape = 'x'.join(map(str, images.shape[1:]))
-    raise UserError(f'Inception sees images of uint8, grey or RGB (HxWx1 or HxWx3), not {images.dtype} of {shape}')
+    raise UserError(f'Inception sees images of uint8, gray or RGB (HxWx1 or HxWx3), not {images.dtype} of {shape}')
   return images
 
 
@@ -290,10 +290,10 @@ def load(path: str | pathlib.Path, expected: str | None = None) -> Inception:
   tensors = read(path, data)
 
   wanted = {name: as_in_pytorch(shape) for name, (_, shape) in layout().items()}
-  for names, said in ((wanted.keys() - tensors, 'lacks'), (tensors.keys() - wanted, 'should not have')):
+  for names, verb in ((wanted.keys() - tensors, 'lacks'), (tensors.keys() - wanted, 'should not have')):
     if names:
       more = f' and {len(names) - 1} more' if len(names) > 1 else ''
-      raise UserError(f'{path} {said} {min(names)}{more}: {REMEDY}')
+      raise UserError(f'{path} {verb} {min(names)}{more}: {REMEDY}')
   for name, x in tensors.items():
     if x.shape != wanted[name]:
       raise UserError(f'{path}: {name} has the shape {x.shape}, not {wanted[name]}: {REMEDY}')

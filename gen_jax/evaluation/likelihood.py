@@ -1,4 +1,4 @@
-"""log p(x) of a test set, and what the ELBO loses and why."""
+"""Likelihood: log p(x) of a split, exact or by importance sampling; and the KL term of the ELBO in three parts."""
 
 import functools
 import math
@@ -10,7 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen_jax.distributions import Normal, log_normal
-from gen_jax.evaluation.means import Batches
+from gen_jax.evaluation.bound import BoundModel
+from gen_jax.evaluation.needs import methods, needs
+from gen_jax.evaluation.source import Source, collect
+from gen_jax.networks import Bernoulli, DiagonalNormal, StandardNormal
 from gen_jax.types import Batch
 
 CHUNK = 50  # samples of each example at a time
@@ -47,52 +50,64 @@ def estimator(samples: int) -> Callable:
   return functools.partial(log_likelihoods, samples=samples)
 
 
-def likelihood(verbs, batches: Batches, *, importance_samples: int) -> Values:
+def binary_for_bernoulli(model: nn.Module, source: Source) -> str | None:
+  """p(x|z) is a density of the data: a Bernoulli's cross-entropy with gray values is none."""
+  del source
+  p_x = getattr(model, 'likelihood', None)
+  if isinstance(p_x, Bernoulli) and not p_x.binary:
+    return "config.data.binarize='none': Bernoulli is no distribution of gray values; log p(x) needs binary"
+  return None
+
+
+@needs(methods('log_prob', 'log_weights'), binary_for_bernoulli)
+def likelihood(model: BoundModel, source: Source) -> Values:
   """`nll`, the mean of -log p(x) in nats an example, and its standard error over the split, `nll_stderr`.
 
-  Exact where the model has `log_prob`, else by `importance_weighted`; `nll_bits_per_dim` where the data are discrete;
-  `nll_each`: the array [N] of -log p(x), by which two models are compared example by example.
+  Exact where the model has `log_prob`, else by `importance_weighted` of `settings.importance_samples`, which stands
+  beside it; `nll_bits_per_dim` where the data are discrete; `nll_each`: the array [N] of -log p(x), by which two
+  models are compared example by example.
   """
-  samples, nll, bits = 0 if 'log_prob' in verbs else importance_samples, [], []
+  samples = 0 if 'log_prob' in model else source.settings.importance_samples
   if samples:
     yield 'importance_samples', float(samples)
-  estimate = estimator(samples)
-  for batch in batches():
-    there = np.asarray(batch['mask']) > 0
-    log_p, bits_per_dim = verbs.compute(estimate, batch)
-    nll.append(-np.asarray(log_p, np.float64)[there])
-    if bits_per_dim is not None:
-      bits.append(np.asarray(bits_per_dim, np.float64)[there])
-  nll = np.concatenate(nll)
+  rows = collect(source.batches(), estimates=functools.partial(model.compute, estimator(samples)))
+  log_p, bits_per_dim = rows['estimates']
+  nll = -log_p.astype(np.float64)
   yield 'nll', float(nll.mean())
   yield 'nll_stderr', float(nll.std(ddof=1) / math.sqrt(len(nll)))
-  if bits:
-    yield 'nll_bits_per_dim', float(np.concatenate(bits).mean())
+  if bits_per_dim is not None:
+    yield 'nll_bits_per_dim', float(bits_per_dim.astype(np.float64).mean())
   yield 'nll_each', nll
 
 
-def elbo_decomposition(verbs, batches: Batches) -> Values:
+def standard_vae(model: nn.Module, source: Source) -> str | None:
+  """q(z|x) is a diagonal Normal and p(z) is N(0, I)."""
+  del source
+  q, prior = getattr(model, 'family', None), getattr(model, 'prior', None)
+  if isinstance(q, DiagonalNormal) and isinstance(prior, StandardNormal):
+    return None
+  return 'needs a VAE of family DiagonalNormal and prior StandardNormal'
+
+
+@needs(standard_vae)
+def elbo_decomposition(model: BoundModel, source: Source) -> Values:
   """E_x KL(q(z|x) || p(z)) as mutual information + total correlation + dimension-wise KL (Chen et al., 2018, eq. 2).
 
   Nats. One z ~ q(z|x) for each of the N examples; q(z) = 1/N sum_n q(z|x_n) is that of the split, so that the mutual
   information cannot exceed log N. For diagonal Normal posteriors and the prior N(0, I).
   """
-  parts, keep = [], []
-  for batch in batches():
-    parts.append(verbs.posterior(batch))
-    keep.append(np.asarray(batch['mask']) > 0)
-  keep = np.concatenate(keep)
-  mu, log_sigma = (np.concatenate([np.asarray(getattr(q, name)) for q in parts])[keep] for name in ('mu', 'log_sigma'))
-  z = mu + np.exp(log_sigma) * np.random.default_rng(0).standard_normal(mu.shape).astype(np.float32)
-  log_q_given_x, log_q, log_q_dims = (np.asarray(x, np.float64).mean(0) for x in aggregated(z, mu, log_sigma))
+  q = collect(source.batches(), q=model.posterior)['q']
+  z = q.mu + np.exp(q.log_sigma) * np.random.default_rng(0).standard_normal(q.mu.shape).astype(np.float32)
+  log_probs = posterior_log_probs(z, q.mu, q.log_sigma)
+  log_q_given_x, log_q, log_q_dims = (np.asarray(x, np.float64).mean(0) for x in log_probs)
   yield 'mutual_information', float(log_q_given_x - log_q)
   yield 'total_correlation', float(log_q - log_q_dims.sum())
   yield 'dimension_wise_kl', float(log_q_dims.sum() - np.asarray(log_normal(z), np.float64).sum(-1).mean())
 
 
 @jax.jit
-def aggregated(z: jax.Array, mu: jax.Array, log_sigma: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """(log q(z_n|x_n) [N], log q(z_n) [N], log q(z_nd) [N,D]) with q(z) = 1/N sum_m q(z|x_m), all [N,D]."""
+def posterior_log_probs(z: jax.Array, mu: jax.Array, log_sigma: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """(log q(z_n|x_n) [N], log q(z_n) [N], log q(z_nd) [N,D]) with q(z) = 1/N sum_m q(z|x_m); arguments [N,D]."""
   q, log_n = Normal(mu, log_sigma), math.log(len(mu))
 
   def of_one(z: jax.Array) -> tuple[jax.Array, jax.Array]:

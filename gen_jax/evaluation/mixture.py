@@ -38,10 +38,10 @@ def fit(codes: np.ndarray, components: int = 10, seed: int = 0) -> Mixture:
   from sklearn.mixture import GaussianMixture
 
   if not 1 <= components <= len(codes):
-    raise UserError(f'--components={components}: must lie between 1 and the number of codes, {len(codes)}')
+    raise UserError(f'--gmm_components={components}: must lie between 1 and the number of codes, {len(codes)}')
   with warnings.catch_warnings():
     # the bound on the iterations is part of the method; k-means says so where codes coincide
     warnings.simplefilter('ignore', ConvergenceWarning)
-    found = GaussianMixture(components, random_state=seed).fit(np.asarray(codes, np.float64))
-  factors = np.linalg.cholesky(found.covariances_)
-  return Mixture(*(x.astype(np.float32) for x in (found.weights_, found.means_, factors)))
+    fitted = GaussianMixture(components, random_state=seed).fit(np.asarray(codes, np.float64))
+  factors = np.linalg.cholesky(fitted.covariances_)
+  return Mixture(*(x.astype(np.float32) for x in (fitted.weights_, fitted.means_, factors)))

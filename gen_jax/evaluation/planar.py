@@ -1,38 +1,36 @@
-"""How well samples of points follow a distribution in the plane."""
+"""Modes covered, Jensen-Shannon and Wasserstein distances: how well points follow a distribution of the plane."""
 
 import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from gen_jax.data.sets.planar import Target
-from gen_jax.evaluation.means import Batches
+from gen_jax.evaluation.bound import BoundModel
+from gen_jax.evaluation.needs import methods, needs, points_target
+from gen_jax.evaluation.samples import draw_samples
+from gen_jax.evaluation.source import Source, collect
 
 BATCH = 1000
 FRESH = 1_000  # the seed of a real sample that is no split
 
 
-def points(verbs, batches: Batches, *, target: Target) -> Iterator[tuple[str, float]]:
-  """Of as many samples as the split has points; `_real` is what a fresh sample of `target` gets, the least to hope for.
+@needs(points_target, methods('sample'))
+def points(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:
+  """Of as many samples as the split has points; `_real` is what a fresh sample of the target gets, the least to expect.
 
   modes_covered, modes, high_quality: see `modes_covered`; where the target is a mixture.
   jensen_shannon, wasserstein, sliced_wasserstein, each with `_real`: between the samples and the split. Both
       Wasserstein distances are NaN where a sample is not finite.
   """
-  real = np.concatenate([np.asarray(batch['image'])[np.asarray(batch['mask']) > 0] for batch in batches()])
-  real = real.reshape(-1, 2)
-  samples, fresh = draw(verbs, len(real)), target.sample(np.random.default_rng(FRESH), len(real))
+  target = source.data.target
+  real = collect(source.batches(), points='image')['points'].reshape(-1, 2)
+  samples = draw_samples(model, len(real), BATCH).reshape(-1, 2)
+  fresh = target.sample(np.random.default_rng(FRESH), len(real))
   if target.modes is not None:
     yield from modes_covered(samples, target.modes, target.sigma).items()
   for distance in (jensen_shannon, wasserstein, sliced_wasserstein):
     yield distance.__name__, distance(samples, real)
     yield f'{distance.__name__}_real', distance(fresh, real)
-
-
-def draw(verbs, n: int) -> np.ndarray:
-  """[n,2] of the model's samples [B,1,1,2]."""
-  rows = np.arange(-(-n // BATCH) * BATCH, dtype=np.int32).reshape(-1, BATCH)  # one shape, compiled once
-  return np.concatenate([np.asarray(verbs.sample({'row': row})).reshape(-1, 2) for row in rows])[:n]
 
 
 def modes_covered(points: np.ndarray, modes: np.ndarray, sigma: float) -> dict[str, float]:
@@ -64,12 +62,12 @@ def jensen_shannon(points: np.ndarray, real: np.ndarray, bins: int = 40) -> floa
 
   margin = np.ptp(real, axis=0) / 20
   low, high = real.min(axis=0) - margin, real.max(axis=0) + margin
-  p, q = (shares(x, low, high, bins) for x in (points, real))
+  p, q = (cell_shares(x, low, high, bins) for x in (points, real))
   m = (p + q) / 2
   return float((rel_entr(p, m) + rel_entr(q, m)).sum() / 2)
 
 
-def shares(points: np.ndarray, low: np.ndarray, high: np.ndarray, bins: int) -> np.ndarray:
+def cell_shares(points: np.ndarray, low: np.ndarray, high: np.ndarray, bins: int) -> np.ndarray:
   """The share of points [N,2] in each of bins x bins cells between `low` and `high`, and outside: [bins^2 + 1]."""
   inside = ((points >= low) & (points <= high)).all(axis=1)
   cells = np.minimum((points[inside] - low) / np.maximum(high - low, 1e-12) * bins, bins - 1).astype(int)
@@ -87,7 +85,7 @@ def wasserstein(points: np.ndarray, real: np.ndarray, most: int = 1_000, pairs: 
   from scipy.optimize import linear_sum_assignment  # slow to import
   from scipy.spatial.distance import cdist
 
-  x, y = of_one_size(points, real)
+  x, y = equal_size_subsets(points, real)
   if not np.isfinite([x, y]).all():
     return math.nan
   n, distances = min(len(x), most), []
@@ -102,14 +100,14 @@ def sliced_wasserstein(points: np.ndarray, real: np.ndarray, directions: int = 1
 
   All points, or as many of the larger of [N,2] and [M,2] as the smaller has. NaN where points are not finite.
   """
-  x, y = of_one_size(points, real)
+  x, y = equal_size_subsets(points, real)
   u = np.random.default_rng(seed).standard_normal((2, directions))
   u /= np.linalg.norm(u, axis=0)
   # on a line the best permutation pairs points in order
   return float(np.abs(np.sort(x @ u, axis=0) - np.sort(y @ u, axis=0)).mean())
 
 
-def of_one_size(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def equal_size_subsets(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """As many rows of both as the smaller has, float64, in a random order that is always the same."""
   n, rng = min(len(x), len(y)), np.random.default_rng(0)
   return tuple(np.asarray(part, np.float64)[rng.permutation(len(part))[:n]] for part in (x, y))

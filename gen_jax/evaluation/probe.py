@@ -1,46 +1,39 @@
-"""What a code knows of the labels: simple classifiers of it, learned from few and from many labelled examples."""
+"""Linear probe and k-NN: what a code knows of the labels, by classifiers learned from few and many labeled examples."""
 
 import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from gen_jax.evaluation.means import Batches
+from gen_jax.evaluation.bound import BoundModel
+from gen_jax.evaluation.needs import labels, methods, needs, unconditional
+from gen_jax.evaluation.source import Source, collect
 
-EXAMPLES = (10, 100, 1000, None)  # labelled; None: all
-NEIGHBOURS = 5
+EXAMPLES = (10, 100, 1000, None)  # labeled; None: all
+NEIGHBORS = 5
 ITERATIONS = 100  # of L-BFGS
 
 
-def probe(verbs, batches: Batches, *, train_batches: Batches) -> Iterator[tuple[str, float]]:
-  """Accuracies on the split of a linear probe and of nearest neighbours, learned from labels of the training split.
+@needs(labels, methods('encode'), unconditional)
+def probe(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:
+  """Accuracies on the split of a linear probe and of nearest neighbors, learned from labels of the training split.
 
-  `probe_linear_100` is that of the codes with 100 labelled examples; `probe_pixels_*` and `probe_pca_*` those of the
+  `probe_linear_100` is that of the codes with 100 labeled examples; `probe_pixels_*` and `probe_pca_*` those of the
   images as the model sees them, and of as many of their principal components as the code has dimensions. See
   `accuracies`. MNIST's 55,000 training images take 2 minutes of a CPU core.
   """
-  train, test = gather(verbs, train_batches), gather(verbs, batches)
-  labels, test_labels = train['labels'], test['labels']
-  components = min(train['codes'].shape[1], *train['pixels'].shape)
+  rows = {'codes': model.encode, 'images': 'image', 'labels': 'label'}
+  train, test = (collect(batches, **rows) for batches in (source.train(), source.batches()))
+  pixels, test_pixels = (split['images'].reshape(len(split['images']), -1) for split in (train, test))
+  components = min(train['codes'].shape[1], *pixels.shape)
   spaces = {
     '': (train['codes'], test['codes']),
-    'pixels_': (train['pixels'], test['pixels']),
-    'pca_': principal_components(train['pixels'], test['pixels'], components),
+    'pixels_': (pixels, test_pixels),
+    'pca_': principal_components(pixels, test_pixels, components),
   }
   for space, (codes, test_codes) in spaces.items():
-    for name, value in accuracies(codes, labels, test_codes, test_labels):
+    for name, value in accuracies(codes, train['labels'], test_codes, test['labels']):
       yield f'probe_{space}{name}', value
-
-
-def gather(verbs, batches: Batches) -> dict[str, np.ndarray]:
-  """'codes' [N,D], 'pixels' [N,H W C] and 'labels' [N] of a split."""
-  parts = {'codes': [], 'pixels': [], 'labels': []}
-  for batch in batches():
-    there = np.asarray(batch['mask']) > 0
-    parts['codes'].append(np.asarray(verbs.encode(batch))[there])
-    parts['pixels'].append(np.asarray(batch['image'])[there].reshape(there.sum(), -1))
-    parts['labels'].append(np.asarray(batch['label'])[there])
-  return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
 
 def principal_components(train: np.ndarray, test: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -60,12 +53,12 @@ def accuracies(
   seed: int = 0,
   repeats: int = 5,
 ) -> Iterator[tuple[str, float]]:
-  """'linear_N' and 'knn_N' in [0, 1]: the accuracy on test codes after N labelled examples of codes [M,D], or 'all'.
+  """'linear_N' and 'knn_N' in [0, 1]: the accuracy on test codes after N labeled examples of codes [M,D], or 'all'.
 
   The mean over `repeats` stratified draws of the N, and its spread as 'linear_N_sd' and 'knn_N_sd'. An N above M, or
   below the number of classes, is left out.
 
-  linear: logistic regression (L2, C = 1, at most 100 iterations of L-BFGS) on codes that are standardised by the
+  linear: logistic regression (L2, C = 1, at most 100 iterations of L-BFGS) on codes that are standardized by the
       moments of all M, which need no labels; a constant dimension stays 0.
   knn: the majority of the 5 nearest in Euclidean distance, of N / classes where that is fewer; the codes as they are.
   """
@@ -78,17 +71,20 @@ def accuracies(
   for number in examples:
     if number is not None and not classes <= number <= len(labels):
       continue
-    draws = [np.arange(len(labels))] if number is None else [stratified(labels, number, noise) for _ in range(repeats)]
-    name = 'all' if number is None else number
-    for kind, score, x, test_x in (('linear', linear, scaled, test_scaled), ('knn', knn, codes, test_codes)):
-      found = [score(x[rows], labels[rows], test_x, test_labels) for rows in draws]
-      yield f'{kind}_{name}', float(np.mean(found))
-      if len(found) > 1:
-        yield f'{kind}_{name}_sd', float(np.std(found, ddof=1))
+    if number is None:
+      name, draws = 'all', [np.arange(len(labels))]
+    else:
+      name, draws = number, [draw_stratified(labels, number, noise) for _ in range(repeats)]
+    linear, knn = (linear_accuracy, scaled, test_scaled), (knn_accuracy, codes, test_codes)
+    for kind, (accuracy, x, test_x) in {'linear': linear, 'knn': knn}.items():
+      scores = [accuracy(x[rows], labels[rows], test_x, test_labels) for rows in draws]
+      yield f'{kind}_{name}', float(np.mean(scores))
+      if len(scores) > 1:
+        yield f'{kind}_{name}_sd', float(np.std(scores, ddof=1))
 
 
-def stratified(labels: np.ndarray, number: int, noise: np.random.Generator) -> np.ndarray:
-  """`number` rows at random, as nearly as possible the same number of each class."""
+def draw_stratified(labels: np.ndarray, number: int, noise: np.random.Generator) -> np.ndarray:
+  """Places [number] in labels [M], drawn at random, as nearly as possible the same number of each class."""
   shuffled = noise.permutation(len(labels))
   classes = noise.permutation(np.unique(labels))
   place = np.empty(len(labels), int)  # of a row among those of its class, then of its class
@@ -98,8 +94,8 @@ def stratified(labels: np.ndarray, number: int, noise: np.random.Generator) -> n
   return shuffled[np.argsort(place)[:number]]
 
 
-def linear(codes: np.ndarray, labels: np.ndarray, test_codes: np.ndarray, test_labels: np.ndarray) -> float:
-  """The accuracy of logistic regression."""
+def linear_accuracy(codes: np.ndarray, labels: np.ndarray, test_codes: np.ndarray, test_labels: np.ndarray) -> float:
+  """The accuracy in [0, 1] of logistic regression of codes [M,D], on test codes [N,D]."""
   from sklearn.exceptions import ConvergenceWarning
   from sklearn.linear_model import LogisticRegression
 
@@ -108,9 +104,9 @@ def linear(codes: np.ndarray, labels: np.ndarray, test_codes: np.ndarray, test_l
     return LogisticRegression(max_iter=ITERATIONS).fit(codes, labels).score(test_codes, test_labels)
 
 
-def knn(codes: np.ndarray, labels: np.ndarray, test_codes: np.ndarray, test_labels: np.ndarray) -> float:
-  """The accuracy of the nearest neighbours."""
+def knn_accuracy(codes: np.ndarray, labels: np.ndarray, test_codes: np.ndarray, test_labels: np.ndarray) -> float:
+  """The accuracy in [0, 1] of the nearest neighbors among codes [M,D], on test codes [N,D]."""
   from sklearn.neighbors import KNeighborsClassifier
 
-  neighbours = max(1, min(NEIGHBOURS, len(labels) // len(np.unique(labels))))
-  return KNeighborsClassifier(neighbours, algorithm='brute').fit(codes, labels).score(test_codes, test_labels)
+  neighbors = max(1, min(NEIGHBORS, len(labels) // len(np.unique(labels))))
+  return KNeighborsClassifier(neighbors, algorithm='brute').fit(codes, labels).score(test_codes, test_labels)

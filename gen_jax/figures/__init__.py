@@ -1,1 +1,25 @@
-"""What a run can show."""
+"""What a run can show: every figure by its name, which is that of its mode.
+
+A figure is exported here by one line; nothing else need know of it.
+"""
+
+from collections.abc import Callable
+
+from gen_jax.figures.comparison import compare as compare
+from gen_jax.figures.factors import factors as factors
+from gen_jax.figures.latents import interpolate as interpolate
+from gen_jax.figures.latents import plane as plane
+from gen_jax.figures.latents import traverse as traverse
+from gen_jax.figures.neighbors import neighbors as neighbors
+from gen_jax.figures.planar import points as points
+from gen_jax.figures.progress import progress as progress
+from gen_jax.figures.reconstructions import complete as complete
+from gen_jax.figures.reconstructions import reconstruct as reconstruct
+from gen_jax.figures.samples import sample as sample
+from gen_jax.figures.vanishing import vanish as vanish
+
+
+def all_figures() -> dict[str, Callable]:
+  """{name: figure} of all that are exported here, in the order of the report."""
+  figures = {name: value for name, value in globals().items() if hasattr(value, 'place')}
+  return dict(sorted(figures.items(), key=lambda item: item[1].place))

@@ -1,140 +1,171 @@
-"""Several runs side by side: their scores, -log p(x), images, errors and planes."""
+"""Several runs side by side: their scores, -log p(x), images, errors, traversals and planes."""
 
 import functools
 import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from gen_jax.config import flatten, keys_that_may_differ
 from gen_jax.errors import UserError
-from gen_jax.evaluation import means
 from gen_jax.evaluation.disentanglement import udr
-from gen_jax.figures import drawing
-from gen_jax.figures.drawing import decode, has_plain_codes, pixels, test_batch, test_batches
-from gen_jax.plots import canvas, curves, grids, latent_plane, traversals
-from gen_jax.runs.run import Run
+from gen_jax.evaluation.source import collect
+from gen_jax.figures.figure import CHECKPOINT, Flag, Output, Picture, Text, figure, missing
+from gen_jax.figures.inputs import decode_pixels, test_batch, test_batches, to_pixels
+from gen_jax.figures.latents import codes_and_kl, has_kl_of_latents, plain_codes, plane_of
+from gen_jax.plots import curves, grids, latent_plane, traversals
+from gen_jax.runs import Run, load
 
 RANKED = 1_000  # test images whose codes the disentanglement ranking compares
+ERRORS = 10_000  # test images over which the squared error is averaged
+SHOWN = 12  # test images that are shown beside each other
 
 
-def compare(run: Run, others: list[Run]) -> None:
-  """This run beside others -> figures/comparison_*.png: images, errors, traversals, 2-D planes; scores as text.
+class SettingScores(NamedTuple):
+  """The scores of the runs whose configs differ in the seed alone."""
+
+  runs: int
+  scores: dict[str, np.ndarray]  # {name: [runs]}
+  ranking: dict[str, float]  # `udr` and that of each run, where there are several runs with a KL of each latent; or {}
+
+
+class LikelihoodGain(NamedTuple):
+  """How much less -log p(x) is than that of another run, nats an example."""
+
+  mean: float
+  standard_error: float
+
+
+@figure(
+  'this run beside --others: figures/comparison_*.png, and scores as text',
+  place=120,
+  flags={'others': Flag((), 'the workdirs that stand beside --workdir'), 'checkpoint': CHECKPOINT},
+)
+def compare(run: Run, others: Sequence[str | pathlib.Path], checkpoint: str) -> Iterator[Output]:
+  """This run beside others: scores, -log p(x), and of those that reconstruct images, errors, traversals, planes.
 
   Images and traversals are compared where the data are the same, planes where all runs have two latents.
   """
   if not others:
     raise UserError('--mode=compare needs --others=WORKDIR[,WORKDIR]')
-  compare_scores([run, *others])
-  compare_likelihoods(run, others)
-  folder = run.workdir / 'figures'
-  runs = [each for each in (run, *others) if 'reconstruct' in each.verbs()]
-  if not runs:
-    return
+  others = [load(other, checkpoint) for other in others]
+  yield Text(score_table(scores_by_setting([run, *others])))
+  for other in others:
+    yield Text(likelihood_line(run, other, likelihood_gain(run, other)))
+  if runs := [each for each in (run, *others) if 'reconstruct' in each.model]:
+    yield from compare_reconstructions(runs)
 
-  def name(each: Run) -> str:
-    return f'{type(each.model).__name__}, {each.model.latent_dim} latents, {each.workdir.name}'
 
-  rows = {'original': pixels(runs[0], test_batch(runs[0])['image'])[:12]}
-  same = [each for each in runs if each.config.data == runs[0].config.data]
-  rows |= {name(each): pixels(each, each.verbs().reconstruct(test_batch(each)))[:12] for each in same}
-  canvas.save_figure(folder / 'comparison_images.png', grids.labelled_rows(rows, 'The same test images by each run'))
+def compare_reconstructions(runs: Sequence[Run]) -> Iterator[Output]:
+  """Images, errors, planes and traversals of runs that reconstruct images."""
+  same_data = [run for run in runs if run.config.data == runs[0].config.data]
+  rows = [to_pixels(runs[0], test_batch(runs[0])['image'])]
+  rows += [to_pixels(run, run.model.reconstruct(test_batch(run))) for run in same_data]
+  names = ['original', *map(run_name, same_data)]  # not unique: folders may be called alike
+  canvas = grids.labeled_grid([row[:SHOWN] for row in rows], names, 'The same test images by each run')
+  yield Picture('comparison_images', canvas, 'The same test images, reconstructed by each run')
 
   lines = {}
-  for each in sorted(runs, key=lambda each: each.model.latent_dim):
-    error = dict(means.terms(each.verbs(), functools.partial(test_batches, each, 10_000)))['squared_error']
-    sizes, errors = lines.setdefault(f'{type(each.model).__name__} on {each.config.data.name}', ([], []))
-    sizes.append(each.model.latent_dim)
-    errors.append(error / math.prod(each.model.image_shape))
-    print(f'{name(each)}: squared error {error:.4f} an image, {errors[-1]:.5f} a pixel ({each.workdir})')
-  canvas.save_figure(folder / 'comparison_error.png', curves.error_curve(lines))
+  for run in sorted(runs, key=lambda run: run.module.latent_dim):
+    error = squared_error(run)
+    sizes, errors = lines.setdefault(f'{type(run.module).__name__} on {run.config.data.name}', ([], []))
+    sizes.append(run.module.latent_dim)
+    errors.append(error / math.prod(run.module.image_shape))
+    yield Text(f'{run_name(run)}: squared error {error:.4f} an image, {errors[-1]:.5f} a pixel ({run.workdir})')
+  canvas = curves.error_curve(lines)
+  yield Picture('comparison_error', canvas, 'The error of reconstructions by the size of the code, beside other runs')
 
-  if all(each.model.latent_dim == 2 and has_plain_codes(each) for each in runs):
-    planes = latent_plane.planes([drawing.latent_plane_of(each) for each in runs])
-    canvas.save_figure(folder / 'comparison_plane.png', planes)
+  if all(run.module.latent_dim == 2 and missing(run, plain_codes) is None for run in runs):
+    canvas = latent_plane.planes([plane_of(run) for run in runs])
+    yield Picture('comparison_plane', canvas, 'The latent plane beside those of other runs')
+  yield from compare_traversals(same_data)
 
-  compare_traversals(folder / 'comparison_traversals.png', same)
 
-
-def compare_traversals(path: pathlib.Path, runs: Sequence[Run]) -> None:
-  """The most informative latents of the runs on one data set, from the first test image; without a KL there is none."""
-  runs = [run for run in runs if has_kl_of_latents(run) and has_plain_codes(run)]
+def compare_traversals(runs: Sequence[Run]) -> Iterator[Output]:
+  """The most informative latents of runs on one data set, from the first test image; runs without a KL are left out."""
+  runs = [run for run in runs if has_kl_of_latents(run) and missing(run, plain_codes) is None]
   if len(runs) < 2:
     return
   walks = []
   for run, setting in zip(runs, settings_of(runs), strict=True):
-    codes, kl = codes_and_kl(run)
-    walks.append((setting or run.workdir.name, functools.partial(decode, run), codes[0], kl))
-  canvas.save_figure(path, traversals.side_by_side(walks))
+    codes, kl = codes_and_kl(run, test_batches(run, RANKED))
+    walks.append((setting or run.workdir.name, functools.partial(decode_pixels, run), codes[0], kl))
+  yield Picture('comparison_traversals', traversals.side_by_side(walks), 'One latent at a time, beside other runs')
+
+
+def run_name(run: Run) -> str:
+  """What a run is called in a figure."""
+  return f'{type(run.module).__name__}, {run.module.latent_dim} latents, {run.workdir.name}'
+
+
+def squared_error(run: Run) -> float:
+  """The mean squared error of the reconstruction of a test image, summed over its pixels."""
+  error_of = lambda batch: run.model.per_example(batch)['squared_error']
+  return float(collect(test_batches(run, ERRORS), error=error_of)['error'].mean(dtype=np.float64))
 
 
 def settings_of(runs: Sequence[Run]) -> list[str]:
   """What sets the config of each run apart from the others, the seed left out: 'model.beta=4.0'."""
-  flat = [flatten(run.config) for run in runs]
-  keys = {key for config in flat for key in config} - {'seed'} - keys_that_may_differ()
-  differing = sorted(key for key in keys if len({repr(config.get(key)) for config in flat}) > 1)
-  return [', '.join(f'{key}={config[key]}' for key in differing if key in config) for config in flat]
+  configs = [flatten(run.config) for run in runs]
+  keys = {key for config in configs for key in config} - {'seed'} - keys_that_may_differ()
+  differing = sorted(key for key in keys if len({repr(config.get(key)) for config in configs}) > 1)
+  return [', '.join(f'{key}={config[key]}' for key in differing if key in config) for config in configs]
 
 
 def scores_of(run: Run) -> dict[str, float]:
-  """The numbers of evaluation.json, where they are of the opened checkpoint."""
-  found = run.evaluation()
-  return {name: x for name, x in found.items() if name not in ('step', 'examples') and isinstance(x, int | float)}
+  """The numbers of evaluation.json, where they are of the run's checkpoint."""
+  known = run.evaluation()
+  return {name: x for name, x in known.items() if name not in ('step', 'examples') and isinstance(x, int | float)}
 
 
-def compare_scores(runs: Sequence[Run]) -> None:
-  """Prints mean and standard deviation over the seeds of each setting, of every score that all runs have.
-
-  And of settings with several runs, the disentanglement ranking `udr`.
-  """
-  by_setting: dict[str, list[Run]] = {}
-  for run, setting in zip(runs, settings_of(runs), strict=True):
-    by_setting.setdefault(setting, []).append(run)
-  scores = {setting: [scores_of(run) for run in group] for setting, group in by_setting.items()}
-  every = [found for group in scores.values() for found in group]
-  names = [name for name in every[0] if all(name in found for found in every)]
-  width = max(map(len, [*names, 'udr']))
-  for setting, group in by_setting.items():
-    found = {name: np.array([one[name] for one in scores[setting]]) for name in names}
-    print(f'{setting or "the same setting"}: {len(group)} runs, mean and standard deviation')
-    for name, values in found.items():
-      spread = f' +- {values.std(ddof=1):.4f}' if len(values) > 1 else ''
-      print(f'  {name:{width}}  {values.mean():10.4f}{spread}')
+def scores_by_setting(runs: Sequence[Run]) -> dict[str, SettingScores]:
+  """{setting: every score that all runs have, and the disentanglement ranking `udr` of several runs of one setting}."""
+  scores = [scores_of(run) for run in runs]
+  names = [name for name in scores[0] if all(name in others for others in scores)]
+  settings, by_setting = settings_of(runs), {}
+  for setting in dict.fromkeys(settings):
+    places = [i for i, other in enumerate(settings) if other == setting]
+    group, ranking = [runs[i] for i in places], {}
     if len(group) > 1 and all(map(has_kl_of_latents, group)):
-      ranking = udr(*zip(*map(codes_and_kl, group), strict=True), points=min(RANKED, group[0].test.size))
-      print(f'  {"udr":{width}}  {ranking["udr"]:10.4f}; of each run', *(
-        f'{ranking[f"udr_{i}"]:.4f}' for i in range(len(group))
-      ))  # fmt: skip
+      codes = [codes_and_kl(run, test_batches(run, RANKED)) for run in group]
+      ranking = udr(*zip(*codes, strict=True), points=min(RANKED, group[0].source.data.size))
+    values = {name: np.array([scores[i][name] for i in places]) for name in names}
+    by_setting[setting] = SettingScores(len(group), values, ranking)
+  return by_setting
 
 
-def has_kl_of_latents(run: Run) -> bool:
-  """Whether each latent has a KL of its own."""
-  verbs = run.verbs()
-  return 'encode' in verbs and 'evaluate' in verbs and 'kl_dim' in verbs.evaluate(test_batch(run))
+def score_table(by_setting: dict[str, SettingScores]) -> str:
+  """Mean and standard deviation over the seeds of each setting, a line a score."""
+  width, lines = max(len(name) for table in by_setting.values() for name in (*table.scores, 'udr')), []
+  for setting, (runs, scores, ranking) in by_setting.items():
+    lines.append(f'{setting or "the same setting"}: {runs} runs, mean and standard deviation')
+    for name, values in scores.items():
+      deviation = f' +- {values.std(ddof=1):.4f}' if runs > 1 else ''
+      lines.append(f'  {name:{width}}  {values.mean():10.4f}{deviation}')
+    if ranking:
+      of_each = ' '.join(f'{ranking[f"udr_{i}"]:.4f}' for i in range(runs))
+      lines.append(f'  {"udr":{width}}  {ranking["udr"]:10.4f}; of each run {of_each}')
+  return '\n'.join(lines)
 
 
-def codes_and_kl(run: Run) -> tuple[np.ndarray, np.ndarray]:
-  """(codes [n,D], mean KL [D]) of test images, the same for all runs on one data set."""
-  verbs, codes, kl = run.verbs(), [], []
-  for batch in test_batches(run, RANKED):
-    there = np.asarray(batch['mask']) > 0
-    codes.append(np.asarray(verbs.encode(batch))[there])
-    kl.append(np.asarray(verbs.evaluate(batch)['kl_dim'])[there])
-  return np.concatenate(codes), np.concatenate(kl).mean(0)
+def likelihood_gain(run: Run, other: Run) -> LikelihoodGain | None:
+  """How much less -log p(x) is here, example by example, with its standard error; None where that cannot be told.
 
-
-def compare_likelihoods(run: Run, others: list[Run]) -> None:
-  """Prints how much less -log p(x) is here, example by example, with its standard error.
-
-  Of the runs on the same data whose opened checkpoints have been evaluated with `likelihood` on as many test examples.
+  Both runs must be on the same data, and their checkpoints evaluated with `likelihood` on as many test examples.
   """
-  mine = run.arrays().get('nll_each')
-  for other in others:
-    theirs = other.arrays().get('nll_each')
-    if mine is None or theirs is None or mine.shape != theirs.shape or run.config.data != other.config.data:
-      print(f'{other.workdir}: -log p(x) not compared; evaluate both with --config.evals=likelihood on the same data')
-      continue
-    gain = theirs - mine
-    error = gain.std(ddof=1) / math.sqrt(len(gain))
-    print(f'{run.workdir}: -log p(x) is {gain.mean():.3f} +- {error:.3f} nats below that of {other.workdir}')
+  own, theirs = run.arrays().get('nll_each'), other.arrays().get('nll_each')
+  if own is None or theirs is None or own.shape != theirs.shape or run.config.data != other.config.data:
+    return None
+  gain = theirs - own
+  return LikelihoodGain(float(gain.mean()), float(gain.std(ddof=1) / math.sqrt(len(gain))))
+
+
+def likelihood_line(run: Run, other: Run, gain: LikelihoodGain | None) -> str:
+  """The gain in words."""
+  if gain is None:
+    return f'{other.workdir}: -log p(x) not compared; evaluate both with --config.evals=likelihood on the same data'
+  return (
+    f'{run.workdir}: -log p(x) is {gain.mean:.3f} +- {gain.standard_error:.3f} nats below that of {other.workdir}'
+  )

@@ -1,10 +1,13 @@
 """The autoencoder, whose bottleneck is its only constraint."""
 
+from collections.abc import Iterator
+
 import flax.linen as nn
 import jax
 
 from gen_jax.distributions import sum_dims
-from gen_jax.types import Batch, Player
+from gen_jax.errors import positive
+from gen_jax.types import Batch, Facts, Player
 
 
 class Autoencoder(nn.Module):
@@ -21,16 +24,20 @@ class Autoencoder(nn.Module):
 
   players = {'model': Player('loss', ('encoder', 'decoder'))}
 
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """A latent."""
+    yield from positive(self, 'latent_dim')
+
   def __call__(self, batch: Batch) -> jax.Array:
     """The reconstruction [B,H,W,C]."""
     return self.reconstruct(batch)
 
   def loss(self, batch: Batch, step: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The squared error above."""
-    squared_error = self.evaluate(batch)['squared_error'].mean()
+    squared_error = self.per_example(batch)['squared_error'].mean()
     return squared_error, {'squared_error': squared_error}
 
-  def evaluate(self, batch: Batch) -> dict[str, jax.Array]:
+  def per_example(self, batch: Batch) -> dict[str, jax.Array]:
     """The squared error of each image, [B]."""
     return {'squared_error': sum_dims((batch['image'] - self.reconstruct(batch)) ** 2)}
 

@@ -1,13 +1,19 @@
 """The variational autoencoder with categorical latents."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from gen_jax.distributions import OneHotCategorical, log_likelihood, sample_rows, sum_dims
+from gen_jax.errors import positive
+from gen_jax.models.latent_variables import decode_to, log_likelihoods
+from gen_jax.networks.likelihoods import bits_per_dim_terms
 from gen_jax.randomness import row_keys
 from gen_jax.schedules import Schedule, value_at
-from gen_jax.types import Batch, Player
+from gen_jax.types import Batch, Facts, Player
 
 
 class CategoricalVAE(nn.Module):
@@ -29,6 +35,10 @@ class CategoricalVAE(nn.Module):
 
   players = {'model': Player('loss', ('encoder', 'decoder', 'likelihood'))}
 
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """A latent, a category, a temperature above 0."""
+    yield from positive(self, 'latent_dim', 'categories', 'temperature')
+
   def __call__(self, batch: Batch) -> jax.Array:
     """The reconstruction [B,H,W,C]."""
     return self.reconstruct(batch)
@@ -38,11 +48,9 @@ class CategoricalVAE(nn.Module):
     logits = self.encoder(batch['image'], self.latent_dim * self.categories)
     return OneHotCategorical(logits.reshape(-1, self.latent_dim, self.categories))
 
-  def observation(self, z: jax.Array, target: jax.Array | None = None):
+  def p_x_given_z(self, z: jax.Array, target: jax.Array | None = None) -> Any:
     """p(x|z) for z [B,N,K] or [B,N K]; `target` is x in training."""
-    height, width, channels = self.image_shape
-    h = self.decoder(z.reshape(len(z), -1), (height, width, channels * self.likelihood.outputs))
-    return self.likelihood(h, target)
+    return decode_to(self.likelihood, self.decoder, z.reshape(len(z), -1), self.image_shape, target)
 
   def loss(self, batch: Batch, step: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The objective above, averaged over the batch."""
@@ -53,7 +61,7 @@ class CategoricalVAE(nn.Module):
       z += jax.lax.stop_gradient(jax.nn.one_hot(z.argmax(-1), self.categories) - z)
 
     # 1. RECONSTRUCTION  E_q[-log p(x|z)], one relaxed sample
-    reconstruction = -log_likelihood(self.observation(z, target=x), x).mean()
+    reconstruction = -log_likelihood(self.p_x_given_z(z, target=x), x).mean()
 
     # 2. LATENT  KL(q(z|x) || 1 / K^N)
     kl = sum_dims(q.kl_to_uniform()).mean()
@@ -65,27 +73,24 @@ class CategoricalVAE(nn.Module):
     x, q = batch['image'], self.posterior(batch)
     tiled = OneHotCategorical(jnp.broadcast_to(q.logits[:, None], (len(x), samples, *q.logits.shape[1:])))
     z = sample_rows(tiled, key, batch['row']).swapaxes(0, 1)  # [samples,B,N,K]
-    p = self.observation(z.reshape(-1, *z.shape[2:]))
-    p = jax.tree.map(lambda a: a.reshape(samples, -1, *a.shape[1:]), p)
-    log_p = jax.vmap(log_likelihood, (0, None))(p, x)
+    log_p = log_likelihoods(self.p_x_given_z(z.reshape(-1, *z.shape[2:])), x)
     uniform = OneHotCategorical(jnp.zeros_like(q.logits))
     return log_p + jax.vmap(lambda z: sum_dims(uniform.log_prob(z) - q.log_prob(z)))(z)
 
-  def evaluate(self, batch: Batch) -> dict[str, jax.Array]:
+  def per_example(self, batch: Batch) -> dict[str, jax.Array]:
     """Terms of the ELBO for each example [B], one sample of z; `kl_dim` [B,N]; squared error from the likeliest z."""
     x, q = batch['image'], self.posterior(batch)
-    reconstruction = -log_likelihood(self.observation(sample_rows(q, self.make_rng('noise'), batch['row'])), x)
+    reconstruction = -log_likelihood(self.p_x_given_z(sample_rows(q, self.make_rng('noise'), batch['row'])), x)
     kl_dim = q.kl_to_uniform()
     elbo = -reconstruction - kl_dim.sum(-1)
-    terms = {
+    return {
       'elbo': elbo,
       'reconstruction': reconstruction,
       'kl': kl_dim.sum(-1),
       'kl_dim': kl_dim,
       'squared_error': sum_dims((x - self.reconstruct(batch)) ** 2),
+      **bits_per_dim_terms(self.likelihood, elbo, x),
     }
-    bits = self.likelihood.bits_per_dim(elbo, x[0].size)
-    return terms if bits is None else terms | {'bits_per_dim': bits}
 
   def encode(self, batch: Batch) -> jax.Array:
     """The probabilities of all categories, [B,N K]."""
@@ -93,12 +98,12 @@ class CategoricalVAE(nn.Module):
 
   def decode(self, z: jax.Array, batch: Batch) -> jax.Array:
     """E[x|z] for z [B,N K] -> [B,H,W,C] in the model's range."""
-    return self.observation(z).mean
+    return self.p_x_given_z(z).mean
 
   def reconstruct(self, batch: Batch) -> jax.Array:
     """The image decoded from the likeliest z."""
     likeliest = self.posterior(batch).logits.argmax(-1)
-    return self.observation(jax.nn.one_hot(likeliest, self.categories)).mean
+    return self.p_x_given_z(jax.nn.one_hot(likeliest, self.categories)).mean
 
   def latents(self, batch: Batch) -> jax.Array:
     """z ~ p(z), one-hot [B,N K]; what `sample` decodes."""

@@ -1,6 +1,8 @@
 """The Gaussian-mixture variational autoencoder, which clusters without labels."""
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -11,14 +13,16 @@ from gen_jax.distributions import (
   NormalMixture,
   OneHotCategorical,
   kl_divergence,
-  log_likelihood,
   sample_rows,
   sum_dims,
 )
+from gen_jax.errors import positive
+from gen_jax.models.latent_variables import decode_to, log_likelihoods, tile_rows
 from gen_jax.networks.encoders import MLPEncoder
-from gen_jax.networks.priors import Clusters
+from gen_jax.networks.likelihoods import bits_per_dim_terms
+from gen_jax.networks.priors import ClusterPrior
 from gen_jax.randomness import row_keys
-from gen_jax.types import Batch, Player
+from gen_jax.types import Batch, Facts, Player
 
 
 class GMVAE(nn.Module):
@@ -36,9 +40,13 @@ class GMVAE(nn.Module):
   clusters: int = 10  # K
   features: int = 200
   code: nn.Module = MLPEncoder((200,))  # ([features, y], outputs) -> [B, outputs]
-  prior: nn.Module = Clusters()  # (K, latent_dim) -> p(z|y) of all y
+  prior: nn.Module = ClusterPrior()  # (K, latent_dim) -> p(z|y) of all y
 
   players = {'model': Player('loss', ('encoder', 'code', 'decoder', 'likelihood', 'prior'))}
+
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """A latent, a cluster, a feature."""
+    yield from positive(self, 'latent_dim', 'clusters', 'features')
 
   def __call__(self, batch: Batch) -> jax.Array:
     """Log weights, [1,B]."""
@@ -48,32 +56,28 @@ class GMVAE(nn.Module):
     """(q(y|x) [B,K], q(z|x,y) of every y [B,K,D])."""
     h = self.encoder(batch['image'], self.clusters + self.features)
     logits, features = jnp.split(h, (self.clusters,), axis=-1)
-    every = jnp.broadcast_to(jnp.eye(self.clusters), (len(h), self.clusters, self.clusters))
+    one_hot = jnp.broadcast_to(jnp.eye(self.clusters), (len(h), self.clusters, self.clusters))
     features = jnp.broadcast_to(nn.relu(features)[:, None], (len(h), self.clusters, self.features))
-    inputs = jnp.concatenate([features, every], axis=-1).reshape(-1, self.features + self.clusters)
+    inputs = jnp.concatenate([features, one_hot], axis=-1).reshape(-1, self.features + self.clusters)
     codes = self.code(inputs, 2 * self.latent_dim).reshape(len(h), self.clusters, -1)
     mu, log_variance = jnp.split(codes, 2, axis=-1)
     return OneHotCategorical(logits), Normal(mu, 0.5 * log_variance)
 
-  def components(self) -> Normal:
+  def cluster_priors(self) -> Normal:
     """p(z|y) of every y, [K,D]."""
     return self.prior(self.clusters, self.latent_dim)
 
-  def observation(self, z: jax.Array, target: jax.Array | None = None):
+  def p_x_given_z(self, z: jax.Array, target: jax.Array | None = None) -> Any:
     """p(x|z) for z [B,D]; `target` is x in training."""
-    height, width, channels = self.image_shape
-    h = self.decoder(z, (height, width, channels * self.likelihood.outputs))
-    return self.likelihood(h, target)
+    return decode_to(self.likelihood, self.decoder, z, self.image_shape, target)
 
-  def terms(self, batch: Batch, train: bool = False) -> dict[str, jax.Array]:
+  def elbo_terms(self, batch: Batch, train: bool = False) -> dict[str, jax.Array]:
     """Terms of the ELBO for each example [B], one z for every y."""
     x, (q_y, q_z) = batch['image'], self.posterior(batch)
     # in the order of the clusters: all examples of the first, of the second ...
     z = sample_rows(q_z, self.make_rng('noise'), batch['row']).swapaxes(0, 1).reshape(-1, self.latent_dim)
-    p = self.observation(z, target=jnp.tile(x, (self.clusters, 1, 1, 1)) if train else None)
-    p = jax.tree.map(lambda a: a.reshape(self.clusters, -1, *a.shape[1:]), p)
-    log_p = jax.vmap(log_likelihood, (0, None))(p, x).T  # [B,K]
-    kl = jax.vmap(kl_divergence, (0, None))(q_z, self.components()).sum(-1)  # [B,K]
+    log_p = log_likelihoods(self.p_x_given_z(z, target=tile_rows(x, self.clusters) if train else None), x).T  # [B,K]
+    kl = jax.vmap(kl_divergence, (0, None))(q_z, self.cluster_priors()).sum(-1)  # [B,K]
     reconstruction, kl_z = -(q_y.mean * log_p).sum(-1), (q_y.mean * kl).sum(-1)
     kl_y = q_y.kl_to_uniform()
     elbo = -reconstruction - kl_z - kl_y
@@ -81,30 +85,28 @@ class GMVAE(nn.Module):
 
   def loss(self, batch: Batch, step: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The objective above, averaged over the batch."""
-    terms = {name: x.mean() for name, x in self.terms(batch, train=True).items()}
+    terms = {name: x.mean() for name, x in self.elbo_terms(batch, train=True).items()}
     return -terms['elbo'], terms
 
   def log_weights(self, batch: Batch, key: jax.Array, samples: int) -> jax.Array:
     """log p(x, z) - log q(z|x), y summed out of both, at fresh z ~ q(z|x): [samples, B]."""
     x, (q_y, q_z) = batch['image'], self.posterior(batch)
     q = NormalMixture(jax.nn.log_softmax(q_y.logits), q_z)
-    p = NormalMixture(jnp.full(self.clusters, -math.log(self.clusters)), self.components())
+    p = NormalMixture(jnp.full(self.clusters, -math.log(self.clusters)), self.cluster_priors())
 
     def of_example(q: NormalMixture, key: jax.Array) -> tuple[jax.Array, jax.Array]:
       z = jax.vmap(q.sample)(jax.random.split(key, samples))
       return z, jax.vmap(lambda z: p.log_prob(z) - q.log_prob(z))(z)
 
     z, log_ratio = jax.vmap(of_example)(q, row_keys(key, batch['row']))  # [B,samples,D], [B,samples]
-    observed = self.observation(z.swapaxes(0, 1).reshape(-1, self.latent_dim))
-    observed = jax.tree.map(lambda a: a.reshape(samples, -1, *a.shape[1:]), observed)
-    return jax.vmap(log_likelihood, (0, None))(observed, x) + log_ratio.T
+    p_x = self.p_x_given_z(z.swapaxes(0, 1).reshape(-1, self.latent_dim))
+    return log_likelihoods(p_x, x) + log_ratio.T
 
-  def evaluate(self, batch: Batch) -> dict[str, jax.Array]:
+  def per_example(self, batch: Batch) -> dict[str, jax.Array]:
     """Terms of the ELBO for each example [B]; squared error from the mean code of the likeliest cluster."""
-    terms = self.terms(batch)
-    terms['squared_error'] = sum_dims((batch['image'] - self.reconstruct(batch)) ** 2)
-    bits = self.likelihood.bits_per_dim(terms['elbo'], batch['image'][0].size)
-    return terms if bits is None else terms | {'bits_per_dim': bits}
+    terms = self.elbo_terms(batch)
+    squared_error = sum_dims((batch['image'] - self.reconstruct(batch)) ** 2)
+    return terms | {'squared_error': squared_error} | bits_per_dim_terms(self.likelihood, terms['elbo'], batch['image'])
 
   def classify(self, batch: Batch) -> jax.Array:
     """The likeliest cluster argmax_y q(y|x), int32 [B]."""
@@ -117,7 +119,7 @@ class GMVAE(nn.Module):
 
   def decode(self, z: jax.Array, batch: Batch) -> jax.Array:
     """E[x|z] for z [B,D] -> [B,H,W,C] in the model's range."""
-    return self.observation(z).mean
+    return self.p_x_given_z(z).mean
 
   def reconstruct(self, batch: Batch) -> jax.Array:
     """The image decoded from the mean code."""
@@ -125,7 +127,7 @@ class GMVAE(nn.Module):
 
   def latents(self, batch: Batch) -> jax.Array:
     """z ~ p(z|y), [B,D], y the clusters in turn; what `sample` decodes."""
-    p = jax.tree.map(lambda x: jnp.take(x, batch['row'] % self.clusters, axis=0), self.components())
+    p = jax.tree.map(lambda x: jnp.take(x, batch['row'] % self.clusters, axis=0), self.cluster_priors())
     return sample_rows(p, self.make_rng('noise'), batch['row'])
 
   def sample(self, batch: Batch) -> jax.Array:

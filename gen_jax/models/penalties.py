@@ -1,37 +1,36 @@
-"""What a VAE's objective may add to beta KL, alike in form: `(codes, every, rows, step) -> (penalty [], {name: []})`.
+"""Penalties of a VAE on its aggregate posterior q(z): those of beta-TCVAE, FactorVAE and DIP-VAE, alike in form.
 
-All couple the examples of a batch: `codes` are those of this device's `rows` [b] of it, `every` those of all devices. A
-penalty may have players of its own.
+Each is a module `(codes, all_codes, rows, step) -> (penalty [], {metric: []})` that is added to the VAE's objective.
+All couple the examples of a batch: `codes` hold one z ~ q(z|x), q a diagonal Normal, for each of this device's `rows`
+[b] of it, `all_codes` those of all devices [B]. A penalty may have a player of its own.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen_jax.distributions import Normal, softplus
+from gen_jax.distributions import softplus
+from gen_jax.errors import non_negative, positive
+from gen_jax.models.latent_variables import Codes
 from gen_jax.schedules import Schedule, value_at
-from gen_jax.types import Player
+from gen_jax.types import Facts, Player
 
 Penalty = tuple[jax.Array, dict[str, jax.Array]]
 
 
-class Drawn(NamedTuple):
-  """One z ~ q(z|x) for each example."""
-
-  q: Normal  # [B,D]
-  z: jax.Array  # [B,D]
-
-
-def gathered(tree: Any) -> Any:
-  """Arrays [b, ...] of every device as one [B, ...], in the order of the rows."""
-  return jax.tree.map(lambda x: jax.lax.all_gather(x, 'batch', tiled=True), tree)
+def few_examples(penalty: nn.Module, facts: Facts, most: float = math.inf) -> Iterator[str]:
+  """The problem of a batch of one example, or of more than `most`."""
+  if not 2 <= facts.batch_size <= most:
+    allowed = 'at least 2' if most == math.inf else f'2 to {most}'
+    yield f'config.batch_size={facts.batch_size}: {type(penalty).__name__} needs {allowed}'
 
 
 class TotalCorrelation(nn.Module):
-  """weight KL(q(z) || prod_j q(z_j)): with weight = beta - 1 the beta-TCVAE (Chen et al., 2018, eq. 4).
+  """The beta-TCVAE's weight KL(q(z) || prod_j q(z_j)), weight = beta - 1 (Chen et al., 2018, eq. 4).
 
   q(z) is estimated from the minibatch by stratified sampling (appendix C.2), without bias; its logarithm is too low.
   """
@@ -41,15 +40,20 @@ class TotalCorrelation(nn.Module):
 
   players = {}
 
-  def __call__(self, codes: Drawn, every: Drawn, rows: jax.Array, step: jax.Array) -> Penalty:
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """A weight, and a batch of 2 to N."""
+    yield from non_negative(self, 'weight')
+    yield from few_examples(self, facts, most=self.num_examples)
+
+  def __call__(self, codes: Codes, all_codes: Codes, rows: jax.Array, step: jax.Array) -> Penalty:
     """`total_correlation`: the estimate, nats."""
-    q = every.q
+    q = all_codes.q
     log_w = stratified_log_weights(rows, len(q.mu), self.num_examples)[:, :, None]
     log_density = jax.vmap(lambda z: q.log_prob(jnp.broadcast_to(z, q.mu.shape)))(codes.z)  # log q(z_n|x_m), [b,B,D]
     log_q = jax.nn.logsumexp(log_w + log_density.sum(-1, keepdims=True), axis=1).sum(-1)
     log_q_dims = jax.nn.logsumexp(log_w + log_density, axis=1).sum(-1)
-    value = (log_q - log_q_dims).mean()
-    return value_at(self.weight, step) * value, {'total_correlation': value}
+    total_correlation = (log_q - log_q_dims).mean()
+    return value_at(self.weight, step) * total_correlation, {'total_correlation': total_correlation}
 
 
 def stratified_log_weights(rows: jax.Array, batch: int, examples: int) -> jax.Array:
@@ -64,8 +68,8 @@ def stratified_log_weights(rows: jax.Array, batch: int, examples: int) -> jax.Ar
   return jnp.log(jnp.where(m == n, 1 / examples, weights))
 
 
-class Moments(nn.Module):
-  """off_diagonal sum_{i != j} C_ij^2 + diagonal sum_i (C_ii - 1)^2: the DIP-VAE (Kumar et al., 2018, eq. 6 and 7).
+class DIPPenalty(nn.Module):
+  """The DIP-VAE's off_diagonal sum_{i != j} C_ij^2 + diagonal sum_i (C_ii - 1)^2 (Kumar et al., 2018, eq. 6 and 7).
 
   C is the covariance of the posterior's means, DIP-VAE-I; or with `of_samples` of z itself, Cov(mu) + E[diag sigma^2],
   DIP-VAE-II.
@@ -75,23 +79,29 @@ class Moments(nn.Module):
   diagonal: float = 100.0
   of_samples: bool = False
 
+  formerly = 'Moments'
   players = {}
 
-  def __call__(self, codes: Drawn, every: Drawn, rows: jax.Array, step: jax.Array) -> Penalty:
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """Weights, and a batch that has a covariance."""
+    yield from non_negative(self, 'off_diagonal', 'diagonal')
+    yield from few_examples(self, facts)
+
+  def __call__(self, codes: Codes, all_codes: Codes, rows: jax.Array, step: jax.Array) -> Penalty:
     """The two sums: `covariance` and `variance`."""
-    q = every.q
-    centred = q.mu - q.mu.mean(0, keepdims=True)
-    c = centred.T @ centred / len(q.mu)
+    q = all_codes.q
+    centered = q.mu - q.mu.mean(0, keepdims=True)
+    c = centered.T @ centered / len(q.mu)
     if self.of_samples:
       c = c + jnp.diag(jnp.exp(2 * q.log_sigma).mean(0))
     variance = ((jnp.diag(c) - 1) ** 2).sum()
     covariance = (jnp.where(jnp.eye(len(c), dtype=bool), 0.0, c) ** 2).sum()
-    value = self.off_diagonal * covariance + self.diagonal * variance
-    return value, {'covariance': covariance, 'variance': variance}
+    penalty = self.off_diagonal * covariance + self.diagonal * variance
+    return penalty, {'covariance': covariance, 'variance': variance}
 
 
-class DensityRatio(nn.Module):
-  """weight KL(q(z) || prod_j q(z_j)), the ratio by a discriminator: the FactorVAE (Kim & Mnih, 2018, eq. 2 and 3).
+class FactorVAEPenalty(nn.Module):
+  """The FactorVAE's weight KL(q(z) || prod_j q(z_j)), the ratio by a discriminator (Kim & Mnih, 2018, eq. 2 and 3).
 
   D(z) = sigmoid(logit) is the probability that z comes from q(z) and not from prod_j q(z_j), of which codes permuted
   over the batch, each latent by itself, are samples; E_q(z)[logit] estimates the divergence. The codes permuted are
@@ -103,7 +113,14 @@ class DensityRatio(nn.Module):
   slope: float = 0.2
   dtype: Any = jnp.float32
 
+  formerly = 'DensityRatio'
   players = {'discriminator': Player('discriminator_loss', ('penalty',))}
+
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """A weight, widths above 0, and a batch that can be permuted."""
+    yield from non_negative(self, 'weight', 'slope')
+    yield from positive(self, 'hidden')
+    yield from few_examples(self, facts)
 
   @nn.compact
   def logit(self, z: jax.Array) -> jax.Array:
@@ -112,19 +129,19 @@ class DensityRatio(nn.Module):
       z = nn.leaky_relu(nn.Dense(width, dtype=self.dtype)(z), self.slope)
     return nn.Dense(1, dtype=self.dtype)(z)[:, 0].astype(jnp.float32)
 
-  def __call__(self, codes: Drawn, every: Drawn, rows: jax.Array, step: jax.Array) -> Penalty:
+  def __call__(self, codes: Codes, all_codes: Codes, rows: jax.Array, step: jax.Array) -> Penalty:
     """`total_correlation`: the estimate, nats."""
-    value = self.logit(codes.z).mean()
-    return value_at(self.weight, step) * value, {'total_correlation': value}
+    total_correlation = self.logit(codes.z).mean()
+    return value_at(self.weight, step) * total_correlation, {'total_correlation': total_correlation}
 
-  def loss(self, codes: Drawn, every: Drawn, rows: jax.Array, key: jax.Array) -> Penalty:
+  def loss(self, codes: Codes, all_codes: Codes, rows: jax.Array, key: jax.Array) -> Penalty:
     """The cross-entropy of the discriminator, 1/2 E_q(z)[-log D] + 1/2 E_prod q(z_j)[-log(1 - D)], and its accuracy."""
-    z, permuted = codes.z, permuted_latents(every.z, key)[rows]
-    real, product = jnp.split(self.logit(jnp.concatenate([z, permuted])), 2)
-    value = 0.5 * (softplus(-real) + softplus(product)).mean()
-    return value, {'discriminator_accuracy': 0.5 * ((real > 0).mean() + (product <= 0).mean())}
+    z, permuted = codes.z, permute_latents(all_codes.z, key)[rows]
+    joint, product = jnp.split(self.logit(jnp.concatenate([z, permuted])), 2)
+    cross_entropy = 0.5 * (softplus(-joint) + softplus(product)).mean()
+    return cross_entropy, {'discriminator_accuracy': 0.5 * ((joint > 0).mean() + (product <= 0).mean())}
 
 
-def permuted_latents(z: jax.Array, key: jax.Array) -> jax.Array:
+def permute_latents(z: jax.Array, key: jax.Array) -> jax.Array:
   """Each column of z [B,D] in an order of its own."""
   return jax.vmap(jax.random.permutation, (0, 1), 1)(jax.random.split(key, z.shape[1]), z)

@@ -1,11 +1,15 @@
 """The PixelCNN, an autoregressive model of images."""
 
+from collections.abc import Iterator
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from gen_jax.distributions import log_likelihood, sample_rows
-from gen_jax.types import Batch, Player
+from gen_jax.models.labels import labels_of, missing_labels
+from gen_jax.networks.likelihoods import Bernoulli, bits_per_dim_terms
+from gen_jax.types import Batch, Facts, Player
 
 
 class PixelCNN(nn.Module):
@@ -22,14 +26,18 @@ class PixelCNN(nn.Module):
 
   players = {'model': Player('loss', ('network', 'likelihood'))}
 
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """Labels where it is conditional; a distribution of the data."""
+    yield from missing_labels(self, facts)
+    if isinstance(self.likelihood, Bernoulli) and not self.likelihood.binary:
+      yield (
+        "config.data.binarize='none': Bernoulli is no distribution of gray values; binarize, or choose Categorical"
+      )
+
   @property
   def outputs(self) -> int:
     """Numbers that the likelihood needs for a pixel."""
     return self.image_shape[-1] * self.likelihood.outputs
-
-  def label(self, batch: Batch) -> jax.Array | None:
-    """What p(x) is conditioned on: y [B], or nothing."""
-    return batch['label'] if self.conditional else None
 
   def __call__(self, batch: Batch) -> jax.Array:
     """log p(x) [B]."""
@@ -37,22 +45,20 @@ class PixelCNN(nn.Module):
 
   def log_prob(self, batch: Batch) -> jax.Array:
     """log p(x), or log p(x|y), of each image [B]."""
-    h = self.network(batch['image'], self.outputs, self.label(batch))
+    h = self.network(batch['image'], self.outputs, labels_of(self, batch))
     return log_likelihood(self.likelihood(h), batch['image'])
 
   def loss(self, batch: Batch, step: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The objective above, averaged over the batch."""
     x = batch['image']
-    h = self.network(x, self.outputs, self.label(batch))
+    h = self.network(x, self.outputs, labels_of(self, batch))
     nll = -log_likelihood(self.likelihood(h, target=x), x).mean()
     return nll, {'nll': nll}
 
-  def evaluate(self, batch: Batch) -> dict[str, jax.Array]:
+  def per_example(self, batch: Batch) -> dict[str, jax.Array]:
     """-log p(x) of each example [B], and in bits for each dimension."""
     log_prob = self.log_prob(batch)
-    terms = {'nll': -log_prob}
-    bits = self.likelihood.bits_per_dim(log_prob, batch['image'][0].size)
-    return terms if bits is None else terms | {'bits_per_dim': bits}
+    return {'nll': -log_prob, **bits_per_dim_terms(self.likelihood, log_prob, batch['image'])}
 
   def sample(self, batch: Batch) -> jax.Array:
     """x ~ p(x), or p(x|y) [B,H,W,C]."""
@@ -65,7 +71,7 @@ class PixelCNN(nn.Module):
   def fill(self, x: jax.Array, batch: Batch, start: int) -> jax.Array:
     """x [B,H,W,C] with the rows from `start` on drawn pixel by pixel, each given those before it."""
     height, width, _ = self.image_shape
-    label, key = self.label(batch), self.make_rng('noise')
+    label, key = labels_of(self, batch), self.make_rng('noise')
     # all that a row sees: its outputs are those of the whole image, whatever the padding above the window
     rows = min(self.network.rows_above() + 1, height)
 

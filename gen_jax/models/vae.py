@@ -1,57 +1,30 @@
-"""The variational autoencoder: beta, annealed capacity, importance weighting, labels, any prior and posterior."""
+"""The variational autoencoder: beta, annealed capacity, labels, penalties, any posterior and prior."""
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen_jax.distributions import (
-  Normal,
-  kl_divergence,
-  log_likelihood,
-  log_mean_exp,
-  sample_rows,
-  standard_normal,
-  sum_dims,
+from gen_jax.errors import non_negative, positive
+from gen_jax.models.labels import labels_of, missing_labels
+from gen_jax.models.latent_variables import (
+  decode_codes,
+  elbo_terms,
+  encode_to_features,
+  kl_terms,
+  log_weight_terms,
+  map_over_prior,
+  problems_of_prior,
+  sample_codes,
 )
-from gen_jax.models.penalties import Drawn, gathered
 from gen_jax.networks.encoders import LabelMap
 from gen_jax.networks.posteriors import DiagonalNormal
-from gen_jax.networks.priors import ClassMixturePrior, StandardNormal
+from gen_jax.networks.priors import StandardNormal
 from gen_jax.randomness import row_keys
 from gen_jax.schedules import Schedule, value_at
-from gen_jax.types import Batch, Player
-
-
-@jax.custom_vjp
-def scale_gradient(z: jax.Array, scale: jax.Array) -> jax.Array:
-  """z, whose gradient is multiplied by `scale`."""
-  return z
-
-
-scale_gradient.defvjp(lambda z, scale: (z, scale), lambda scale, ct: (ct * scale, jnp.zeros_like(scale)))
-
-
-class Codes(NamedTuple):
-  """k samples of q(z|x) for each example: the first of all examples, then the second ..."""
-
-  q: Any  # the posterior of every row, [k B, ...]
-  z: jax.Array  # [k B, D]
-  log_q: jax.Array  # log q(z|x), [k B]
-
-
-class Terms(NamedTuple):
-  """What an importance weight p(x|z) p(z) / q(z|x) is made of, nats, [k,B]."""
-
-  log_likelihood: jax.Array  # log p(x|z)
-  log_prior: jax.Array  # log p(z)
-  log_posterior: jax.Array  # log q(z|x)
-
-  @property
-  def log_weight(self) -> jax.Array:
-    """log p(x, z) - log q(z|x), [k,B]."""
-    return self.log_likelihood + self.log_prior - self.log_posterior
+from gen_jax.types import Batch, Facts, Player
 
 
 class VAE(nn.Module):
@@ -60,8 +33,6 @@ class VAE(nn.Module):
   beta > 1 is the beta-VAE (Higgins et al., 2017); a capacity C that grows with the step, with a large beta, is
   the annealed VAE (Burgess et al., 2018, eq. 8); C = 0, beta = 1 is the negative ELBO.
 
-  `samples` = k > 1 is the importance weighted autoencoder instead, -log 1/k sum_j w_j with w_j = p(x, z_j) / q(z_j|x)
-  (Burda et al., 2016, eq. 8); `dreg` takes its doubly reparameterised gradient (Tucker et al., 2019, eq. 8).
   `conditional` gives the label y to both networks: p(x|y), q(z|x, y); the prior is the same for all y, or p(z|y) where
   it is a ClassMixturePrior (Sohn et al., 2015).
   """
@@ -73,93 +44,54 @@ class VAE(nn.Module):
   latent_dim: int = 10
   beta: Schedule = 1.0
   capacity: Schedule = 0.0  # C in nats
-  samples: int = 1  # k
-  dreg: bool = False
   family: nn.Module = DiagonalNormal()  # (encoder output, latent_dim) -> q(z|x)
   prior: nn.Module = StandardNormal()  # (latent_dim, posterior of images) -> p(z)
-  penalty: nn.Module | None = None  # TotalCorrelation, DensityRatio or Moments
+  penalty: nn.Module | None = None  # one of `models.penalties`
   conditional: bool = False
   num_classes: int = 0
   label_map: nn.Module = LabelMap()  # (labels, classes, shape) -> one more channel of the encoder's image
 
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """Fields that leave others without effect or meaning."""
+    yield from positive(self, 'latent_dim')
+    yield from non_negative(self, 'beta', 'capacity')
+    yield from missing_labels(self, facts)
+    yield from problems_of_prior(self)
+    if self.penalty and not isinstance(self.family, DiagonalNormal):
+      yield 'penalty: needs a posterior of family DiagonalNormal'
+
   @property
   def players(self) -> dict[str, Player]:
-    """The model, and those of the penalty."""
+    """All groups descend one loss; a penalty with a discriminator brings the discriminator as a second player."""
     groups = ('encoder', 'decoder', 'likelihood', 'family', 'prior', 'label_map')
     return {'model': Player('loss', groups), **(self.penalty.players if self.penalty else {})}
 
+  @staticmethod
+  def upgrade(section: dict[str, Any]) -> dict[str, Any]:
+    """A section written when `samples` above 1 made a VAE the IWAE; what has no effect falls away."""
+    without_effect = {'samples': 1, 'dreg': False}
+    if section.get('samples', 1) > 1:
+      section = section | {'name': 'IWAE'}
+      without_effect = {'beta': 1.0, 'capacity': 0.0, 'penalty': None}
+    return {key: x for key, x in section.items() if key not in without_effect or x != without_effect[key]}
+
   def __call__(self, batch: Batch) -> jax.Array:
     """A log weight of each example, [1,B]."""
-    codes = self.codes(batch, self.make_rng('noise'), 1)
+    codes = sample_codes(self, batch, self.make_rng('noise'), 1)
     if self.penalty and self.penalty.players:
-      self.penalty(drawn := Drawn(codes.q, codes.z), drawn, batch['row'], 0)
-    return self.terms(codes, batch).log_weight
-
-  def encoded(self, batch: Batch) -> jax.Array:
-    """What the encoder says of images, and of their labels where the model is conditional."""
-    x = batch['image']
-    if self.conditional:
-      x = jnp.concatenate([x, self.label_map(batch['label'], self.num_classes, x.shape[1:3])], axis=-1)
-    return self.encoder(x, self.family.outputs(self.latent_dim))
-
-  def posterior(self, batch: Batch):
-    """q(z|x) of each example."""
-    return self.family(self.encoded(batch), self.latent_dim)
-
-  def prior_of_vectors(self, batch: Batch) -> tuple[Any, int | None]:
-    """(p(z) of one z [D], None), or (p(z|y) of every row of `batch`, 0), the axis of rows."""
-    p = self.prior(self.latent_dim, lambda images: self.posterior({'image': images}))
-    if isinstance(self.prior, ClassMixturePrior):
-      return jax.tree.map(lambda x: jnp.take(x, batch['label'], axis=0), p), 0
-    return p, None
-
-  def observation(self, z: jax.Array, batch: Batch, target: jax.Array | None = None):
-    """p(x|z) for z [B,D], with the labels of `batch` where the model is conditional; `target` is x in training."""
-    if self.conditional:
-      z = jnp.concatenate([z, jax.nn.one_hot(batch['label'], self.num_classes)], axis=-1)
-    height, width, channels = self.image_shape
-    h = self.decoder(z, (height, width, channels * self.likelihood.outputs))
-    return self.likelihood(h, target)
-
-  def codes(self, batch: Batch, key: jax.Array, samples: int) -> Codes:
-    """`samples` reparameterised z ~ q(z|x) for each example."""
-    h = self.encoded(batch)
-    q = self.family(jnp.tile(h, (samples, 1)), self.latent_dim)
-    noise = sample_rows(standard_normal((len(h), samples, self.latent_dim)), key, batch['row'])
-    return Codes(q, *q.draw(noise.swapaxes(0, 1).reshape(-1, self.latent_dim)))
-
-  def terms(self, codes: Codes, batch: Batch, train: bool = False) -> Terms:
-    """The terms of the importance weights."""
-    x = batch['image']
-    samples = len(codes.z) // len(x)
-    by_sample = lambda a: a.reshape(samples, -1, *a.shape[1:])
-    rows = {'label': jnp.tile(batch['label'], samples)} if self.conditional else {}
-    p = self.observation(codes.z, rows, target=jnp.tile(x, (samples, 1, 1, 1)) if train else None)
-    # vmap broadcasts x over the k samples instead of storing it k times
-    log_p = jax.vmap(log_likelihood, (0, None))(jax.tree.map(by_sample, p), x)
-    prior, axis = self.prior_of_vectors(rows)
-    log_prior = sum_dims(jax.vmap(lambda prior, z: prior.log_prob(z), (axis, 0))(prior, codes.z))
-    return Terms(log_p, by_sample(log_prior), by_sample(codes.log_q))
-
-  def kl(self, codes: Codes, terms: Terms) -> tuple[jax.Array, bool]:
-    """(KL(q || p) of each latent [B,D] and True where it has a closed form, else its estimate [B,1] and False)."""
-    if isinstance(codes.q, Normal) and isinstance(self.prior, StandardNormal):
-      p = standard_normal(codes.q.mu.shape[1:])
-      return kl_divergence(codes.q, jax.tree.map(lambda x: x[None], p)), True
-    return (terms.log_posterior - terms.log_prior).T, False
+      self.penalty(codes, codes, batch['row'], 0)
+    return log_weight_terms(self, codes, batch).log_weight
 
   def loss(self, batch: Batch, step: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The objective above, averaged over the batch."""
-    if self.samples > 1:
-      return self.importance_weighted_loss(batch)
-    codes = self.codes(batch, self.make_rng('noise'), 1)
-    terms = self.terms(codes, batch, train=True)
+    codes = sample_codes(self, batch, self.make_rng('noise'), 1)
+    terms = log_weight_terms(self, codes, batch, train=True)
 
     # 1. RECONSTRUCTION  E_q[-log p(x|z)], one sample
     reconstruction = -terms.log_likelihood.mean()
 
     # 2. LATENT  KL(q(z|x) || p(z)), held at the capacity C
-    kl = self.kl(codes, terms)[0].sum(-1).mean()
+    kl = kl_terms(self, codes, terms)['kl'].mean()
     capacity = value_at(self.capacity, step)
     # |KL - C| takes the mean of the global batch, as it couples the examples
     loss = reconstruction + value_at(self.beta, step) * jnp.abs(jax.lax.pmean(kl, 'batch') - capacity)
@@ -169,64 +101,26 @@ class VAE(nn.Module):
       return loss, metrics
 
     # 3. AGGREGATE POSTERIOR  what q(z) is held to
-    drawn = Drawn(codes.q, codes.z)
-    penalty, found = self.penalty(drawn, gathered(drawn), batch['row'], step)
-    return loss + penalty, metrics | found
+    penalty, penalty_metrics = self.penalty(codes, gather_over_devices(codes), batch['row'], step)
+    return loss + penalty, metrics | penalty_metrics
 
   def discriminator_loss(self, batch: Batch, step: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """That of a DensityRatio, of codes of a batch of its own."""
-    key, permutation = jax.random.split(self.make_rng('noise'))
-    codes = self.codes(batch, key, 1)
-    drawn = Drawn(codes.q, codes.z)
-    return self.penalty.loss(drawn, gathered(drawn), batch['row'], permutation)
-
-  def importance_weighted_loss(self, batch: Batch) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """-log 1/k sum_j w_j, averaged over the batch."""
-    codes = self.codes(batch, self.make_rng('noise'), self.samples)
-    if self.dreg:
-      codes = self.doubly_reparameterized(codes, batch)
-    log_w = self.terms(codes, batch, train=True).log_weight
-    bound = log_mean_exp(log_w).mean()
-    return -bound, {'bound': bound, 'elbo': log_w.mean()}
-
-  def doubly_reparameterized(self, codes: Codes, batch: Batch) -> Codes:
-    """The same codes, with the encoder's gradient as sum_j w~_j^2 d log w_j / dz_j dz_j / dphi.
-
-    The path of phi to log q(z|x) at a fixed z is cut, and what comes through z_j gets the normalised weight w~_j once
-    more than log sum_j w_j gives it.
-    """
-    fixed = jax.lax.stop_gradient(codes)
-    log_w = self.terms(fixed, batch).log_weight
-    z = scale_gradient(codes.z, jax.nn.softmax(jax.lax.stop_gradient(log_w), axis=0).reshape(-1, 1))
-    return codes._replace(z=z, log_q=sum_dims(fixed.q.log_prob(z)))
+    """The loss of a FactorVAEPenalty's discriminator, which sees codes of a batch of its own."""
+    noise_key, permutation_key = jax.random.split(self.make_rng('noise'))
+    codes = sample_codes(self, batch, noise_key, 1)
+    return self.penalty.loss(codes, gather_over_devices(codes), batch['row'], permutation_key)
 
   def log_weights(self, batch: Batch, key: jax.Array, samples: int) -> jax.Array:
     """log p(x, z) - log q(z|x) at fresh z ~ q(z|x): [samples, B]."""
-    return self.terms(self.codes(batch, key, samples), batch).log_weight
+    return log_weight_terms(self, sample_codes(self, batch, key, samples), batch).log_weight
 
-  def evaluate(self, batch: Batch) -> dict[str, jax.Array]:
-    """Terms of the ELBO for each example [B], one sample of z; squared error from the mean code.
+  def per_example(self, batch: Batch) -> dict[str, jax.Array]:
+    """Terms of the ELBO for each example, see `elbo_terms`."""
+    return elbo_terms(self, batch, self.make_rng('noise'))
 
-    `kl_dim` [B,D] where the KL has a closed form; `bound` of k samples where k > 1.
-    """
-    key = self.make_rng('noise')
-    codes = self.codes(batch, key, 1)
-    terms = self.terms(codes, batch)
-    kl_dim, closed = self.kl(codes, terms)
-    kl, log_p = kl_dim.sum(-1), terms.log_likelihood[0]
-    elbo = log_p - kl
-    found = {
-      'elbo': elbo,
-      'reconstruction': -log_p,
-      'kl': kl,
-      'squared_error': sum_dims((batch['image'] - self.reconstruct(batch)) ** 2),
-    }
-    if closed:
-      found['kl_dim'] = kl_dim
-    if self.samples > 1:
-      found['bound'] = log_mean_exp(self.log_weights(batch, key, self.samples))
-    bits = self.likelihood.bits_per_dim(elbo, batch['image'][0].size)
-    return found if bits is None else found | {'bits_per_dim': bits}
+  def posterior(self, batch: Batch) -> Any:
+    """q(z|x) of each example."""
+    return self.family(encode_to_features(self, batch), self.latent_dim)
 
   def encode(self, batch: Batch) -> jax.Array:
     """The mean code [B,D]."""
@@ -234,7 +128,7 @@ class VAE(nn.Module):
 
   def decode(self, z: jax.Array, batch: Batch) -> jax.Array:
     """E[x|z] for z [B,D] -> [B,H,W,C] in the model's range."""
-    return self.observation(z, batch).mean
+    return decode_codes(self, z, labels_of(self, batch)).mean
 
   def reconstruct(self, batch: Batch) -> jax.Array:
     """The image decoded from the mean code."""
@@ -242,10 +136,14 @@ class VAE(nn.Module):
 
   def latents(self, batch: Batch) -> jax.Array:
     """z ~ p(z), [B,D]; what `sample` decodes."""
-    prior, axis = self.prior_of_vectors(batch)
     keys = row_keys(self.make_rng('noise'), batch['row'])
-    return jax.vmap(lambda prior, key: prior.sample(key), (axis, 0))(prior, keys)
+    return map_over_prior(self, labels_of(self, batch), lambda p, key: p.sample(key), keys)
 
   def sample(self, batch: Batch) -> jax.Array:
     """E[x|z] for z ~ p(z)."""
     return self.decode(self.latents(batch), batch)
+
+
+def gather_over_devices(tree: Any) -> Any:
+  """Arrays [b, ...] of every device as one [B, ...], in the order of the rows."""
+  return jax.tree.map(lambda x: jax.lax.all_gather(x, 'batch', tiled=True), tree)

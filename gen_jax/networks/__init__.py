@@ -26,7 +26,7 @@ from gen_jax.networks.posteriors import DiagonalNormal as DiagonalNormal
 from gen_jax.networks.posteriors import FullNormal as FullNormal
 from gen_jax.networks.posteriors import InverseAutoregressiveFlow as InverseAutoregressiveFlow
 from gen_jax.networks.priors import ClassMixturePrior as ClassMixturePrior
-from gen_jax.networks.priors import Clusters as Clusters
+from gen_jax.networks.priors import ClusterPrior as ClusterPrior
 from gen_jax.networks.priors import MixturePrior as MixturePrior
 from gen_jax.networks.priors import StandardNormal as StandardNormal
 from gen_jax.networks.priors import VampPrior as VampPrior

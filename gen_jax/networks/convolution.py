@@ -29,14 +29,14 @@ FEW = 16  # pixels of y up to which it is faster in `to_input` with strides (mea
 MANY = 64  # pixels of y above which it is faster in `to_kernel` (measured: at 32x32 six times)
 
 
-def spans(window: Sequence[int], dilation: Pair) -> list[int]:
+def window_spans(window: Sequence[int], dilation: Pair) -> list[int]:
   """The pixels from the first tap to the last, both included."""
   return [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
 
 
 def output_size(size: Sequence[int], window: Sequence[int], strides: Pair, pads: Pads, dilation: Pair) -> list[int]:
   """(H', W') of y."""
-  reach = spans(window, dilation)
+  reach = window_spans(window, dilation)
   return [max(0, (n + sum(p) - r) // s + 1) for n, p, r, s in zip(size, pads, reach, strides, strict=True)]
 
 
@@ -73,7 +73,7 @@ def to_kernel(x: jax.Array, y: jax.Array, window: Pair, strides: Pair, pads: Pad
 # On other platforms
 
 
-def native(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
+def convolve_by_xla(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
   """`convolve` by XLA, whose CPU convolution reads beyond x where it shall crop and pad at once."""
   x = lax.pad(
     x, jnp.zeros((), x.dtype), [(0, 0, 0), *((min(low, 0), min(high, 0), 0) for low, high in pads), (0, 0, 0)]
@@ -82,7 +82,7 @@ def native(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads, dilation:
   return lax.conv_general_dilated(x, kernel, strides, pads, rhs_dilation=dilation, dimension_numbers=dims)
 
 
-def transposed_in_x(form: Callable) -> Callable:
+def transpose_in_x(form: Callable) -> Callable:
   """`to_input` as the transpose of a form of `convolve`."""
 
   def function(y, kernel, size, **geometry):
@@ -92,7 +92,7 @@ def transposed_in_x(form: Callable) -> Callable:
   return function
 
 
-def transposed_in_kernel(form: Callable) -> Callable:
+def transpose_in_kernel(form: Callable) -> Callable:
   """`to_kernel` as the transpose of a form of `convolve`."""
 
   def function(x, y, window, **geometry):
@@ -105,7 +105,7 @@ def transposed_in_kernel(form: Callable) -> Callable:
 # On a CPU
 
 
-def by_product(channels: int, features: int, window: Sequence[int], strides: Pair, dtype: Any) -> bool:
+def is_product_faster(channels: int, features: int, window: Sequence[int], strides: Pair, dtype: Any) -> bool:
   """Whether a matrix product is faster than XLA's convolution on a CPU."""
   one_tap = all(k <= s for k, s in zip(window, strides, strict=True))
   return one_tap or min(channels, features) < THIN or dtype != jnp.float32
@@ -113,8 +113,8 @@ def by_product(channels: int, features: int, window: Sequence[int], strides: Pai
 
 def convolve_on_cpu(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
   """XLA's convolution, or a product."""
-  product = by_product(*kernel.shape[2:], kernel.shape[:2], strides, x.dtype)
-  return (product_of_matrices if product else native)(x, kernel, strides, pads, dilation)
+  product = is_product_faster(*kernel.shape[2:], kernel.shape[:2], strides, x.dtype)
+  return (convolve_by_product if product else convolve_by_xla)(x, kernel, strides, pads, dilation)
 
 
 def to_input_on_cpu(
@@ -122,15 +122,15 @@ def to_input_on_cpu(
 ) -> jax.Array:
   """Blocks of s x s pixels of x are channels of a convolution of stride 1, so that no zeros are put into y."""
   few = max(strides) > 1 and y.shape[1] * y.shape[2] <= FEW
-  if few or by_product(*kernel.shape[2:], kernel.shape[:2], strides, y.dtype):
-    return transposed_in_x(product_of_matrices)(y, kernel, size, strides=strides, pads=pads, dilation=dilation)
+  if few or is_product_faster(*kernel.shape[2:], kernel.shape[:2], strides, y.dtype):
+    return transpose_in_x(convolve_by_product)(y, kernel, size, strides=strides, pads=pads, dilation=dilation)
   if max(strides) > 1 and max(dilation) > 1:  # rare: the taps fall anywhere in the blocks
-    kernel, dilation = dilated(kernel, dilation), (1, 1)
+    kernel, dilation = dilate_kernel(kernel, dilation), (1, 1)
   channels = kernel.shape[2]
   taps = [-(-k // s) for k, s in zip(kernel.shape[:2], strides, strict=True)]
-  kernel = blocks_of_kernel(kernel, taps, strides)
+  kernel = split_kernel_into_blocks(kernel, taps, strides)
   around = [((t - 1) * d, (t - 1) * d) for t, d in zip(taps, dilation, strict=True)]
-  x = native(y, jnp.flip(kernel, (0, 1)).swapaxes(2, 3), (1, 1), around, dilation)
+  x = convolve_by_xla(y, jnp.flip(kernel, (0, 1)).swapaxes(2, 3), (1, 1), around, dilation)
   batch, *blocks, _ = x.shape
   x = x.reshape(batch, *blocks, *strides, channels).swapaxes(2, 3)
   x = x.reshape(batch, *(m * s for m, s in zip(blocks, strides, strict=True)), channels)
@@ -141,21 +141,21 @@ def to_input_on_cpu(
 def to_kernel_on_cpu(x: jax.Array, y: jax.Array, window: Pair, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
   """The images of a batch are the channels of a convolution with y, in which stride and dilation change places."""
   many = y.shape[1] * y.shape[2] > MANY
-  if many or by_product(x.shape[3], y.shape[3], window, strides, x.dtype):
-    form = transposed_in_kernel(product_of_matrices)
+  if many or is_product_faster(x.shape[3], y.shape[3], window, strides, x.dtype):
+    form = transpose_in_kernel(convolve_by_product)
     return form(x, y, window, strides=strides, pads=pads, dilation=dilation)
-  reach = zip(spans(window, dilation), spans(y.shape[1:3], strides), x.shape[1:3], pads, strict=True)
+  reach = zip(window_spans(window, dilation), window_spans(y.shape[1:3], strides), x.shape[1:3], pads, strict=True)
   pads = [(p[0], k + m - 1 - n - p[0]) for k, m, n, p in reach]
-  kernel = native(x.transpose(3, 1, 2, 0), y.transpose(1, 2, 0, 3), dilation, pads, strides)
+  kernel = convolve_by_xla(x.transpose(3, 1, 2, 0), y.transpose(1, 2, 0, 3), dilation, pads, strides)
   return kernel.transpose(1, 2, 0, 3)
 
 
-def dilated(kernel: jax.Array, dilation: Pair) -> jax.Array:
+def dilate_kernel(kernel: jax.Array, dilation: Pair) -> jax.Array:
   """The kernel with d - 1 zeros between its taps."""
   return lax.pad(kernel, jnp.zeros((), kernel.dtype), [(0, 0, d - 1) for d in dilation] + [(0, 0, 0)] * 2)
 
 
-def blocks_of_kernel(kernel: jax.Array, taps: Sequence[int], block: Sequence[int]) -> jax.Array:
+def split_kernel_into_blocks(kernel: jax.Array, taps: Sequence[int], block: Sequence[int]) -> jax.Array:
   """[taps, taps, block block C, F] of [kh,kw,C,F]: for blocks of pixels as channels, zeros after the last tap."""
   *window, _, features = kernel.shape
   margins = [(0, t * b - k) for t, b, k in zip(taps, block, window, strict=True)]
@@ -164,14 +164,14 @@ def blocks_of_kernel(kernel: jax.Array, taps: Sequence[int], block: Sequence[int
   return kernel.reshape(*taps, -1, features)
 
 
-def product_of_matrices(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
+def convolve_by_product(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
   """`convolve` by one matrix product.
 
   Blocks of s x s pixels become channels, which leaves a convolution of stride 1 with ceil(k / s)^2 taps. Along each
   axis the taps are either gathered before the product (im2col) or added after it (col2im).
   """
   if max(strides) > 1 and max(dilation) > 1:  # rare: the taps fall anywhere in the blocks
-    kernel, dilation = dilated(kernel, dilation), (1, 1)
+    kernel, dilation = dilate_kernel(kernel, dilation), (1, 1)
   batch, *size, channels = x.shape
   *window, _, features = kernel.shape
   taps = [-(-k // s) for k, s in zip(window, strides, strict=True)]
@@ -183,7 +183,7 @@ def product_of_matrices(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pa
   x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *margins, (0, 0, 0)])
   x = x.reshape(batch, blocks[0], strides[0], blocks[1], strides[1], channels)[:, :, : seen[0], :, : seen[1]]
   x = x.swapaxes(2, 3).reshape(batch, *blocks, seen[0] * seen[1] * channels)
-  kernel = blocks_of_kernel(kernel, taps, seen)
+  kernel = split_kernel_into_blocks(kernel, taps, seen)
 
   def cost(gathered: tuple[int, ...]) -> int:
     """Multiplications for each image, with a number copied at the price of 128 (measured)."""
@@ -197,18 +197,18 @@ def product_of_matrices(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pa
   gathered = min(((), (1,), (0, 1)), key=cost)
   added = [axis for axis in (0, 1) if axis not in gathered]
 
-  def shifted(x: jax.Array, axis: int, tap: int) -> jax.Array:
+  def shift(x: jax.Array, axis: int, tap: int) -> jax.Array:
     start = tap * dilation[axis]
     return lax.slice_in_dim(x, start, start + outputs[axis], axis=axis + 1)
 
   for axis in reversed(gathered):
-    x = jnp.concatenate([shifted(x, axis, i) for i in range(taps[axis])], axis=-1)
+    x = jnp.concatenate([shift(x, axis, i) for i in range(taps[axis])], axis=-1)
   # with two axes only, as XLA copies the operands of the gradients of products with more
   *images, depth = x.shape
   kernel = kernel.transpose(*gathered, 2, *added, 3).reshape(depth, -1)
   y = (x.reshape(math.prod(images), depth) @ kernel).reshape(*images, kernel.shape[1])
   for axis in added:
-    y = sum(shifted(part, axis, i) for i, part in enumerate(jnp.split(y, taps[axis], axis=-1)))
+    y = sum(shift(part, axis, i) for i, part in enumerate(jnp.split(y, taps[axis], axis=-1)))
   return y
 
 
@@ -250,7 +250,7 @@ def bilinear(
 convolve_p = bilinear(
   'convolve',
   lambda x, kernel, **geometry: (x[0], *output_size(x[1:3], kernel[:2], **geometry), kernel[3]),
-  native,
+  convolve_by_xla,
   convolve_on_cpu,
   lambda ct, x, kernel, **geometry: to_input(ct, kernel, x.aval.shape[1:3], **geometry),
   lambda ct, x, kernel, **geometry: to_kernel(x, ct, kernel.aval.shape[:2], **geometry),
@@ -258,7 +258,7 @@ convolve_p = bilinear(
 to_input_p = bilinear(
   'to_input',
   lambda y, kernel, size, **geometry: (y[0], *size, kernel[2]),
-  transposed_in_x(native),
+  transpose_in_x(convolve_by_xla),
   to_input_on_cpu,
   lambda ct, y, kernel, size, **geometry: convolve(ct, kernel, **geometry),
   lambda ct, y, kernel, size, **geometry: to_kernel(ct, y, kernel.aval.shape[:2], **geometry),
@@ -266,7 +266,7 @@ to_input_p = bilinear(
 to_kernel_p = bilinear(
   'to_kernel',
   lambda x, y, window, **geometry: (*window, x[3], y[3]),
-  transposed_in_kernel(native),
+  transpose_in_kernel(convolve_by_xla),
   to_kernel_on_cpu,
   lambda ct, x, y, window, **geometry: to_input(y, ct, x.aval.shape[1:3], **geometry),
   lambda ct, x, y, window, **geometry: convolve(x, ct, **geometry),

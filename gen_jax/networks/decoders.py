@@ -1,14 +1,16 @@
 """Networks from vectors to images."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gen_jax.errors import at_least_one, non_negative, positive
 from gen_jax.networks.layers import ConvTranspose, ResidualBlock
+from gen_jax.types import Facts
 
 
 class MLPDecoder(nn.Module):
@@ -17,6 +19,10 @@ class MLPDecoder(nn.Module):
   hidden: Sequence[int] = (500,)
   activation: str = 'relu'
   dtype: Any = jnp.float32
+
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """Widths above 0."""
+    yield from positive(self, 'hidden')
 
   @nn.compact
   def __call__(self, z: jax.Array, shape: tuple[int, ...]) -> jax.Array:
@@ -41,6 +47,12 @@ class ConvDecoder(nn.Module):
   hidden: Sequence[int] = (256,)
   activation: str = 'relu'
   dtype: Any = jnp.float32
+
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """Layers, and widths above 0."""
+    yield from at_least_one(self, 'features')
+    yield from positive(self, 'kernel', 'hidden')
+    yield from non_negative(self, 'blocks')
 
   @nn.compact
   def __call__(self, z: jax.Array, shape: tuple[int, int, int]) -> jax.Array:

@@ -1,22 +1,25 @@
-"""Networks from examples to features, alike in form: `(x [B,...], train) -> float32 [B,F]`; and heads that judge these.
+"""Networks from examples to features, alike in form: `(x [B,...], train) -> float32 [B,F]`; and heads.
 
-A discriminator's batch normalisation takes the moments of the batch in evaluation too: real and fake batches are
-normalised apart, and a running mean would be that of neither. `train` moves the vectors of spectral norms on.
+A head reads the features [B,F] as a DiscriminatorOutput. Batch normalization here takes the moments of the batch in
+evaluation too: real and fake batches are normalized apart, and a running mean would be that of neither. `train` moves
+the vectors of spectral norms on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen_jax.networks.generators import SMALL, XAVIER
+from gen_jax.errors import at_least_one, non_negative, one_of, positive
+from gen_jax.networks.generators import DCGAN_INIT, RELU_XAVIER
 from gen_jax.networks.layers import Conv
 from gen_jax.networks.normalization import BatchNorm, SpectralConv, SpectralDense
+from gen_jax.types import Facts
 
 
-def leaky(x: jax.Array) -> jax.Array:
+def leaky_relu(x: jax.Array) -> jax.Array:
   """Slope .2 below 0 (Radford et al., 2016)."""
   return jax.nn.leaky_relu(x, 0.2)
 
@@ -27,13 +30,17 @@ class MLPDiscriminator(nn.Module):
   hidden: Sequence[int] = (128, 128, 128)
   dtype: Any = jnp.float32
 
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """Widths above 0."""
+    yield from positive(self, 'hidden')
+
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
     """Of any shape, flattened."""
     del train
     x = x.reshape(len(x), -1)
     for width in self.hidden:
-      x = leaky(nn.Dense(width, dtype=self.dtype)(x))
+      x = leaky_relu(nn.Dense(width, dtype=self.dtype)(x))
     return x.astype(jnp.float32)
 
 
@@ -48,6 +55,12 @@ class ConvDiscriminator(nn.Module):
   norm: str = 'batch'
   dtype: Any = jnp.float32
 
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """Layers, and a norm."""
+    yield from at_least_one(self, 'features')
+    yield from positive(self, 'kernel')
+    yield from one_of(self, 'norm', ('batch', 'spectral', 'none'))
+
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
     """[B,H,W,C]."""
@@ -56,9 +69,9 @@ class ConvDiscriminator(nn.Module):
         x = SpectralConv(width, self.kernel, strides=2, dtype=self.dtype)(x, train)
       else:
         batch = self.norm == 'batch' and i > 0
-        layer = Conv(width, self.kernel, strides=2, use_bias=not batch, kernel_init=SMALL, dtype=self.dtype)
+        layer = Conv(width, self.kernel, strides=2, use_bias=not batch, kernel_init=DCGAN_INIT, dtype=self.dtype)
         x = BatchNorm(running=False, dtype=self.dtype)(layer(x), train) if batch else layer(x)
-      x = leaky(x)
+      x = leaky_relu(x)
     return x.reshape(len(x), -1).astype(jnp.float32)
 
 
@@ -78,6 +91,18 @@ class ResNetDiscriminator(nn.Module):
   norm: str = 'spectral'
   dtype: Any = jnp.float32
 
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """Blocks, and images that are large enough for the halvings."""
+    yield from at_least_one(self, 'features')
+    yield from non_negative(self, 'halvings')
+    if self.norm not in ('spectral', 'none'):
+      yield f'norm={self.norm!r}: ResNetDiscriminator knows spectral and none'
+    if self.halvings > len(self.features):
+      yield f'halvings={self.halvings}: there are {len(self.features)} blocks'
+    height, width, _ = facts.image_shape
+    if min(height, width) < 2**self.halvings:
+      yield f'halvings={self.halvings}: nothing is left of images {height}x{width}; use fewer'
+
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
     """[B,H,W,C]."""
@@ -89,8 +114,8 @@ class ResNetDiscriminator(nn.Module):
 
     for i, width in enumerate(self.features):
       pool = mean_pool if i < self.halvings else lambda x: x
-      y = conv(x if i == 0 else jax.nn.relu(x), width, 3, XAVIER)  # the image itself is not cut at 0
-      y = conv(jax.nn.relu(y), width, 3, XAVIER)
+      y = conv(x if i == 0 else jax.nn.relu(x), width, 3, RELU_XAVIER)  # the image itself is not cut at 0
+      y = conv(jax.nn.relu(y), width, 3, RELU_XAVIER)
       learned = i < self.halvings or x.shape[-1] != width
       # a 1x1 convolution and a mean over places commute, and the smaller image is cheaper
       shortcut = conv(pool(x), width, 1, nn.initializers.xavier_uniform()) if learned else x
@@ -98,11 +123,11 @@ class ResNetDiscriminator(nn.Module):
     return jax.nn.relu(x).sum((1, 2)).astype(jnp.float32)
 
 
-class Judgement(NamedTuple):
-  """What a head says of each example."""
+class DiscriminatorOutput(NamedTuple):
+  """D(x) = sigmoid(logit), the probability that x is real, and of an auxiliary classifier the logits of the classes."""
 
-  logit: jax.Array  # of real, [B]
-  classes: jax.Array | None = None  # logits of the classes, [B,K]
+  logits: jax.Array  # [B]
+  class_logits: jax.Array | None = None  # [B,K]
 
 
 class LinearHead(nn.Module):
@@ -111,10 +136,10 @@ class LinearHead(nn.Module):
   spectral: bool = False
 
   @nn.compact
-  def __call__(self, h: jax.Array, labels: jax.Array | None, train: bool) -> Judgement:
+  def __call__(self, h: jax.Array, labels: jax.Array | None, train: bool) -> DiscriminatorOutput:
     """Knows no labels."""
     del labels
-    return Judgement(linear(self.spectral, 1)(h, train)[:, 0])
+    return DiscriminatorOutput(dense_layer(self.spectral, 1)(h, train)[:, 0])
 
 
 class ProjectionHead(nn.Module):
@@ -124,16 +149,16 @@ class ProjectionHead(nn.Module):
   spectral: bool = False
 
   @nn.compact
-  def __call__(self, h: jax.Array, labels: jax.Array, train: bool) -> Judgement:
+  def __call__(self, h: jax.Array, labels: jax.Array, train: bool) -> DiscriminatorOutput:
     """Needs the labels [B]."""
     # all products at once, of which the label's is taken: a dense layer without bias, whose kernel holds the v_y
-    products = linear(self.spectral, self.num_classes, use_bias=False)(h, train)
+    products = dense_layer(self.spectral, self.num_classes, use_bias=False)(h, train)
     of_label = jnp.take_along_axis(products, labels[:, None], axis=1)[:, 0]
-    return Judgement(linear(self.spectral, 1)(h, train)[:, 0] + of_label)
+    return DiscriminatorOutput(dense_layer(self.spectral, 1)(h, train)[:, 0] + of_label)
 
 
 class ClassifierHead(nn.Module):
-  """w h + b, and an auxiliary classifier, whose cross-entropy both players minimise (Odena et al., 2017).
+  """w h + b, and an auxiliary classifier, whose cross-entropy both players minimize (Odena et al., 2017).
 
   Weights: the discriminator's, of real examples, and the generator's, of its own (Gulrajani et al., 2017: 1 and .1).
   """
@@ -143,16 +168,21 @@ class ClassifierHead(nn.Module):
   generator_weight: float = 0.1
   spectral: bool = False
 
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """Weights of a cross-entropy."""
+    yield from non_negative(self, 'discriminator_weight', 'generator_weight')
+
   @nn.compact
-  def __call__(self, h: jax.Array, labels: jax.Array | None, train: bool) -> Judgement:
-    """The label does not enter the judgement."""
+  def __call__(self, h: jax.Array, labels: jax.Array | None, train: bool) -> DiscriminatorOutput:
+    """The labels enter neither kind of logits."""
     del labels
-    return Judgement(linear(self.spectral, 1)(h, train)[:, 0], linear(self.spectral, self.num_classes)(h, train))
+    logits = dense_layer(self.spectral, 1)(h, train)[:, 0]
+    return DiscriminatorOutput(logits, class_logits=dense_layer(self.spectral, self.num_classes)(h, train))
 
 
-def linear(spectral: bool, features: int, use_bias: bool = True) -> Callable[[jax.Array, bool], jax.Array]:
+def dense_layer(spectral: bool, features: int, use_bias: bool = True) -> Callable[[jax.Array, bool], jax.Array]:
   """(h, train) -> a dense layer of it; in a compact method."""
   if spectral:
     return SpectralDense(features, use_bias)
-  layer = nn.Dense(features, use_bias=use_bias, kernel_init=SMALL)
+  layer = nn.Dense(features, use_bias=use_bias, kernel_init=DCGAN_INIT)
   return lambda h, train: layer(h)

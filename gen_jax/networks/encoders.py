@@ -1,13 +1,15 @@
 """Networks from images to vectors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gen_jax.errors import at_least_one, non_negative, positive
 from gen_jax.networks.layers import Conv, ResidualBlock
+from gen_jax.types import Facts
 
 
 class MLPEncoder(nn.Module):
@@ -16,6 +18,10 @@ class MLPEncoder(nn.Module):
   hidden: Sequence[int] = (500,)
   activation: str = 'relu'
   dtype: Any = jnp.float32
+
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """Widths above 0."""
+    yield from positive(self, 'hidden')
 
   @nn.compact
   def __call__(self, x: jax.Array, outputs: int) -> jax.Array:
@@ -39,6 +45,12 @@ class ConvEncoder(nn.Module):
   hidden: Sequence[int] = (256,)
   activation: str = 'relu'
   dtype: Any = jnp.float32
+
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """Layers, and widths above 0."""
+    yield from at_least_one(self, 'features', 'kernels')
+    yield from positive(self, 'hidden')
+    yield from non_negative(self, 'blocks')
 
   @nn.compact
   def __call__(self, x: jax.Array, outputs: int) -> jax.Array:

@@ -12,7 +12,7 @@ from flax.linen.dtypes import promote_dtype
 from flax.linen.linear import canonicalize_padding
 from jax import lax
 
-from gen_jax.networks.convolution import Pads, Pair, convolve, spans, to_input
+from gen_jax.networks.convolution import Pads, Pair, convolve, to_input, window_spans
 
 
 def _pair(value: int | Sequence[int]) -> Pair:
@@ -34,13 +34,13 @@ def _transpose_pads(kernel: int, stride: int, padding: str) -> Pair:
 
 def _conv_transpose(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
   """`convolve` of stride 1 over x with s - 1 zeros put between its pixels."""
-  reach = spans(kernel.shape[:2], dilation)
+  reach = window_spans(kernel.shape[:2], dilation)
   size = [(n - 1) * s + 2 + sum(p) - r for n, s, p, r in zip(x.shape[1:3], strides, pads, reach, strict=True)]
   pads = [(r - 1 - low, r - 1 - high) for r, (low, high) in zip(reach, pads, strict=True)]
   return to_input(x, jnp.flip(kernel, (0, 1)).swapaxes(2, 3), size, strides, pads, dilation)
 
 
-def _with_parameters(layer: nn.Module, x: jax.Array, window: Pair) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _create_parameters(layer: nn.Module, x: jax.Array, window: Pair) -> tuple[jax.Array, jax.Array, jax.Array]:
   """(x, kernel, bias [1,1,1,features]) in the dtype in which the layer computes."""
   chex.assert_rank(x, 4)
   kernel = layer.param('kernel', layer.kernel_init, (*window, x.shape[-1], layer.features), layer.param_dtype)
@@ -73,13 +73,14 @@ class Conv(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     """Pads with zeros (or mirror images), in `dtype` or the common type of input and parameters."""
     window, strides, dilation = _pair(self.kernel_size), _pair(self.strides), _pair(self.dilation)
-    x, kernel, bias = _with_parameters(self, x, window)
+    x, kernel, bias = _create_parameters(self, x, window)
     pads = canonicalize_padding(self.padding, 2)
     if pads == 'REFLECT':
-      x = jnp.pad(x, [(0, 0), *(((k - 1) // 2, k // 2) for k in spans(window, dilation)), (0, 0)], mode='reflect')
+      margins = [((k - 1) // 2, k // 2) for k in window_spans(window, dilation)]
+      x = jnp.pad(x, [(0, 0), *margins, (0, 0)], mode='reflect')
       pads = 'VALID'
     if isinstance(pads, str):
-      pads = lax.padtype_to_pads(x.shape[1:3], spans(window, dilation), strides, pads)
+      pads = lax.padtype_to_pads(x.shape[1:3], window_spans(window, dilation), strides, pads)
     return convolve(x, kernel, strides, pads, dilation) + bias
 
 
@@ -105,10 +106,10 @@ class ConvTranspose(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     """Computes in `dtype`, or in the common type of input and parameters."""
     window, strides, dilation = _pair(self.kernel_size), _pair(self.strides), _pair(self.dilation)
-    x, kernel, bias = _with_parameters(self, x, window)
+    x, kernel, bias = _create_parameters(self, x, window)
     pads = canonicalize_padding(self.padding, 2)
     if isinstance(pads, str):
-      pads = [_transpose_pads(k, s, pads) for k, s in zip(spans(window, dilation), strides, strict=True)]
+      pads = [_transpose_pads(k, s, pads) for k, s in zip(window_spans(window, dilation), strides, strict=True)]
     return _conv_transpose(x, kernel, strides, pads, dilation) + bias
 
 
@@ -131,7 +132,7 @@ class ResizeConv(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     """Computes in `dtype`, or in the common type of input and parameters."""
     window, scale = _pair(self.kernel_size), _pair(self.scale)
-    x, kernel, bias = _with_parameters(self, x, window)
+    x, kernel, bias = _create_parameters(self, x, window)
     # Repeating pixels is a transposed convolution with a box of ones, so both together are one with their product,
     # and the enlarged image, s^2 times as large, is never made.
     for axis, s in enumerate(scale):

@@ -2,11 +2,12 @@
 
 `outputs` says how many numbers the decoder gives for each value of x, in the last axis: [..., C * outputs]. Calling
 the head with the `target` x, as training does, lets it update statistics; without, it uses those it has.
-`bits_per_dim` turns a bound on log p(x) in nats into bits for each dimension where x is discrete, or dequantised.
+`bits_per_dim` turns a bound on log p(x) in nats into bits for each dimension where x is discrete, or dequantized.
 """
 
 import itertools
 import math
+from collections.abc import Iterator
 
 import flax.linen as nn
 import jax
@@ -14,9 +15,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen_jax import distributions
+from gen_jax.errors import fraction, positive
+from gen_jax.types import Facts
 
 MIN_SIGMA = 0.0025  # a density without a floor rises without bound on pixels that never vary
 MIN_LOG_SCALE = -7.0  # a thousandth of the range, as the gradient of a logistic vanishes below
+
+
+def bits_per_dim_terms(likelihood: nn.Module, log_prob: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
+  """{'bits_per_dim': [B]} of log p(x) of x [B,H,W,C], or a bound on it [B] in nats; {} where x has no bits."""
+  bits_per_dim = likelihood.bits_per_dim(log_prob, x[0].size)
+  return {} if bits_per_dim is None else {'bits_per_dim': bits_per_dim}
 
 
 def bits(log_prob: jax.Array, dims: int) -> jax.Array:
@@ -29,11 +38,24 @@ def bits_of_density(log_prob: jax.Array, dims: int, bin_width: float | None) -> 
   return None if bin_width is None else bits(log_prob + dims * math.log(bin_width), dims)
 
 
+def noise_on_discrete(likelihood: nn.Module, facts: Facts) -> Iterator[str]:
+  """The problem of a distribution of discrete values where noise is added to these."""
+  if facts.dequantize:
+    name = type(likelihood).__name__
+    yield f'config.data.dequantize=True: {name} is a distribution of discrete values; choose a Gaussian'
+
+
 class Bernoulli(nn.Module):
-  """x in {0, 1}; with grey x in [0, 1] the cross-entropy, which is no likelihood, so it has no bits/dim."""
+  """x in {0, 1}; with gray x in [0, 1] the cross-entropy, which is no likelihood, so it has no bits/dim."""
 
   binary: bool = False  # whether the data are binary
   outputs = 1
+
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """Values from 0 to 1, without noise."""
+    if facts.value_range != (0.0, 1.0):
+      yield f'config.data.value_range={facts.value_range}: Bernoulli needs (0.0, 1.0)'
+    yield from noise_on_discrete(self, facts)
 
   @nn.compact
   def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.Bernoulli:
@@ -41,7 +63,7 @@ class Bernoulli(nn.Module):
     return distributions.Bernoulli(h)
 
   def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array | None:
-    """None for grey data."""
+    """None for gray data."""
     return bits(log_prob, dims) if self.binary else None
 
 
@@ -52,13 +74,17 @@ class Gaussian(nn.Module):
   bin_width: float | None = None
   outputs = 1
 
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """A sigma above 0."""
+    yield from positive(self, 'sigma')
+
   @nn.compact
   def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.Normal:
     """h: mu."""
     return distributions.Normal(h, jnp.full_like(h, math.log(self.sigma)))
 
   def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array | None:
-    """None for data that are not dequantised."""
+    """None for data that are not dequantized."""
     return bits_of_density(log_prob, dims, self.bin_width)
 
 
@@ -75,7 +101,7 @@ class LearnedGaussian(nn.Module):
     return distributions.Normal(h, jnp.full_like(h, log_sigma))
 
   def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array | None:
-    """None for data that are not dequantised."""
+    """None for data that are not dequantized."""
     return bits_of_density(log_prob, dims, self.bin_width)
 
 
@@ -90,6 +116,10 @@ class OptimalGaussian(nn.Module):
   bin_width: float | None = None
   outputs = 1
 
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """A momentum of the running average."""
+    yield from fraction(self, 'momentum')
+
   @nn.compact
   def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.Normal:
     """h: mu."""
@@ -103,7 +133,7 @@ class OptimalGaussian(nn.Module):
     return distributions.Normal(h, jnp.full_like(h, log_sigma))
 
   def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array | None:
-    """None for data that are not dequantised."""
+    """None for data that are not dequantized."""
     return bits_of_density(log_prob, dims, self.bin_width)
 
 
@@ -120,19 +150,23 @@ class PixelGaussian(nn.Module):
     return distributions.Normal(mu, jnp.log(jnp.maximum(jax.nn.softplus(raw_sigma), MIN_SIGMA)))
 
   def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array | None:
-    """None for data that are not dequantised."""
+    """None for data that are not dequantized."""
     return bits_of_density(log_prob, dims, self.bin_width)
 
 
 class Categorical(nn.Module):
-  """Any distribution over the grey values; the channels of a pixel are independent given h."""
+  """Any distribution over the gray values; the channels of a pixel are independent given h."""
 
   levels: int = 256
   low: float = 0.0
 
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """Discrete values."""
+    yield from noise_on_discrete(self, facts)
+
   @property
   def outputs(self) -> int:
-    """A logit for each grey value."""
+    """A logit for each gray value."""
     return self.levels
 
   @nn.compact
@@ -146,11 +180,15 @@ class Categorical(nn.Module):
 
 
 class DiscretizedLogistic(nn.Module):
-  """A logistic rounded to the grey values, where the decoder gives mu and log s (Salimans et al., 2017)."""
+  """A logistic rounded to the gray values, where the decoder gives mu and log s (Salimans et al., 2017)."""
 
   levels: int = 256
   low: float = 0.0
   outputs = 2
+
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """Discrete values."""
+    yield from noise_on_discrete(self, facts)
 
   @nn.compact
   def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.DiscretizedLogistic:
@@ -164,7 +202,7 @@ class DiscretizedLogistic(nn.Module):
 
 
 class DiscretizedLogisticMixture(nn.Module):
-  """A mixture of `components` K logistics rounded to the grey values, whose channels depend on each other.
+  """A mixture of `components` K logistics rounded to the gray values, whose channels depend on each other.
 
   (PixelCNN++, Salimans et al., 2017.) A pixel of C channels takes K (1 + 2 C + C (C - 1) / 2) numbers.
   """
@@ -173,6 +211,11 @@ class DiscretizedLogisticMixture(nn.Module):
   channels: int = 1
   levels: int = 256
   low: float = 0.0
+
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """A component, and discrete values."""
+    yield from positive(self, 'components')
+    yield from noise_on_discrete(self, facts)
 
   @property
   def sizes(self) -> tuple[int, int, int, int]:

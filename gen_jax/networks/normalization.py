@@ -1,4 +1,4 @@
-"""Batch normalisation, plain and conditional, over the global batch; spectral normalisation of a kernel."""
+"""Batch normalization, plain and conditional, over the global batch; spectral normalization of a kernel."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from gen_jax.networks.layers import same_pads
 EPSILON = 1e-12
 
 
-def over_devices(x: jax.Array) -> jax.Array:
+def mean_over_devices(x: jax.Array) -> jax.Array:
   """The mean over the devices that share a batch; x itself where there is no axis 'batch', or only one of them."""
   try:
     devices = jax.lax.axis_size('batch')
@@ -45,7 +45,7 @@ class BatchNorm(nn.Module):
       variances = self.variable('batch_stats', 'variance', jnp.ones, (features,))
     if train or not self.running:
       axes = tuple(range(x.ndim - 1))
-      mean, square = over_devices(jnp.stack([x.mean(axes), (x**2).mean(axes)]))
+      mean, square = mean_over_devices(jnp.stack([x.mean(axes), (x**2).mean(axes)]))
       variance = jnp.maximum(square - mean**2, 0)
       if self.running and self.is_mutable_collection('batch_stats') and not self.is_initializing():
         means.value = self.momentum * means.value + (1 - self.momentum) * mean
@@ -62,7 +62,7 @@ class BatchNorm(nn.Module):
     return (x * gain.reshape(like_x) + offset.reshape(like_x)).astype(self.dtype)
 
 
-def unit(x: jax.Array) -> jax.Array:
+def to_unit_norm(x: jax.Array) -> jax.Array:
   """x / ||x||."""
   return x / jnp.maximum(jnp.linalg.norm(x), EPSILON)
 
@@ -74,11 +74,11 @@ def spectral_norm(layer: nn.Module, kernel: jax.Array, train: bool) -> jax.Array
   count as constants (their eq. 10), so that the gradient is that of v^T W u.
   """
   matrix = kernel.reshape(-1, kernel.shape[-1])
-  start = lambda: unit(jax.random.normal(layer.make_rng('params'), kernel.shape[-1:]))
+  start = lambda: to_unit_norm(jax.random.normal(layer.make_rng('params'), kernel.shape[-1:]))
   u = layer.variable('spectral', 'u', start)
   fixed = jax.lax.stop_gradient(matrix)
-  v = unit(fixed @ u.value)
-  moved = unit(fixed.T @ v)
+  v = to_unit_norm(fixed @ u.value)
+  moved = to_unit_norm(fixed.T @ v)
   if train and not layer.is_initializing():
     u.value = moved
   return kernel / (v @ matrix @ moved)

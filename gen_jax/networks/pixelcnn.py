@@ -1,15 +1,16 @@
 """Masked convolutions: networks whose output at a pixel sees only the pixels before it in raster order."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen_jax.errors import UserError
+from gen_jax.errors import at_least_one, positive
 from gen_jax.networks.layers import Conv
+from gen_jax.types import Facts
 
 
 def taps(before: int, dilation: int, first: bool) -> tuple[int, tuple[int, int]]:
@@ -90,7 +91,6 @@ class GatedPixelCNN(nn.Module):
   """The gated PixelCNN (van den Oord et al., 2016b, figure 2): two stacks, so that no pixel is hidden from those after.
 
   The stacks are apart so that sampling, which fills a row from left to right, runs the vertical one once a row.
-  Raises UserError: an even kernel, which has no middle; a first dilation that skips the nearest pixels.
   """
 
   features: int = 32
@@ -101,12 +101,17 @@ class GatedPixelCNN(nn.Module):
   num_classes: int = 0
   dtype: Any = jnp.float32
 
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """An even kernel has no middle; a first dilation above 1 skips the nearest pixels."""
+    yield from positive(self, 'features', 'layers', 'hidden')
+    yield from at_least_one(self, 'dilations')
+    if self.kernel % 2 == 0 or self.kernel < 3:
+      yield f'kernel={self.kernel}: must be odd and at least 3'
+    if self.dilations and self.dilations[0] != 1:
+      yield f'dilations={self.dilations}: the first must be 1, or the nearest pixels are not seen'
+
   def setup(self) -> None:
     """Both stacks."""
-    if self.kernel % 2 == 0 or self.kernel < 3:
-      raise UserError(f'kernel={self.kernel}: must be odd and at least 3')
-    if self.dilations[0] != 1:
-      raise UserError(f'dilations={self.dilations}: the first must be 1, or the nearest pixels are not seen')
     shared = (self.features, self.kernel, self.dilation_of_layers())
     self.vertical = VerticalStack(*shared, self.num_classes, self.dtype)
     self.horizontal = HorizontalStack(*shared, self.hidden, self.num_classes, self.dtype)

@@ -1,10 +1,10 @@
 """Heads that read an encoder's output as q(z|x), alike in form.
 
 `outputs(D)` says how many numbers the encoder gives for D latents. What a head returns turns noise eps ~ N(0, I) [B,D]
-into (z [B,D], log q(z|x) [B]) by `draw`, and has the code `mean` [B,D].
+into (z [B,D], log q(z|x) [B]) by `reparameterize`, and has the code `mean` [B,D].
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen_jax.distributions import MultivariateNormal, Normal
+from gen_jax.errors import positive
+from gen_jax.types import Facts
 
 
 class DiagonalNormal(nn.Module):
@@ -72,11 +74,11 @@ class Flow(NamedTuple):
   @property
   def mean(self) -> jax.Array:
     """The image of eps = 0, not the mean."""
-    return self.draw(jnp.zeros_like(self.base.mu))[0]
+    return self.reparameterize(jnp.zeros_like(self.base.mu))[0]
 
-  def draw(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
+  def reparameterize(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
     """(z, log q(z|x) [B])."""
-    z, log_q = self.base.draw(eps)
+    z, log_q = self.base.reparameterize(eps)
     for step in self.steps:
       z, log_determinant = step(z)
       log_q -= log_determinant
@@ -89,6 +91,10 @@ class InverseAutoregressiveFlow(nn.Module):
   steps: int = 2
   hidden: int = 200
   context: int = 100
+
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """A step, and a width above 0."""
+    yield from positive(self, 'steps', 'hidden')
 
   def outputs(self, latent_dim: int) -> int:
     """mu, log sigma^2 of the base, and the context of the steps."""

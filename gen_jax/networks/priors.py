@@ -3,13 +3,15 @@
 That of ClassMixturePrior has an axis of classes before all others.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from gen_jax.distributions import Normal, NormalMixture, standard_normal
+from gen_jax.errors import positive
+from gen_jax.types import Facts
 
 Posterior = Callable[[jax.Array], Normal]
 
@@ -36,6 +38,10 @@ class MixturePrior(nn.Module):
 
   components: int = 100
 
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """A component."""
+    yield from positive(self, 'components')
+
   @nn.compact
   def __call__(self, latent_dim: int, posterior: Posterior) -> NormalMixture:
     """Begins near N(0, I): mu_k ~ N(0, I / 4), sigma_k = 1."""
@@ -47,6 +53,10 @@ class ClassMixturePrior(nn.Module):
 
   num_classes: int
   components: int = 20
+
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """A component."""
+    yield from positive(self, 'components')
 
   @nn.compact
   def __call__(self, latent_dim: int, posterior: Posterior) -> NormalMixture:
@@ -61,6 +71,10 @@ class VampPrior(nn.Module):
   components: int = 500
   low: float = 0.0  # images lie in [low, 1]
 
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """A component."""
+    yield from positive(self, 'components')
+
   @nn.compact
   def __call__(self, latent_dim: int, posterior: Posterior) -> NormalMixture:
     """The posterior must be a diagonal Normal."""
@@ -69,8 +83,10 @@ class VampPrior(nn.Module):
     return NormalMixture(log_weights, posterior(self.low + (1 - self.low) * nn.sigmoid(u)))
 
 
-class Clusters(nn.Module):
+class ClusterPrior(nn.Module):
   """p(z|y) = N(mu_y, diag sigma_y^2) of every cluster y, learned."""
+
+  formerly = 'Clusters'
 
   @nn.compact
   def __call__(self, clusters: int, latent_dim: int) -> Normal:

@@ -6,10 +6,7 @@ matplotlib is slow to import, so every function imports it where it is used.
 from __future__ import annotations
 
 import io
-import os
 from typing import TYPE_CHECKING
-
-from gen_jax.files import write_bytes
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
@@ -18,10 +15,10 @@ if TYPE_CHECKING:
 DPI = 150
 INK, FAINT = '#1f2328', '#6e7781'
 
-# Okabe & Ito (2008), safe for colour-blind readers; black and the pale yellow are left out
-COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
+# Okabe & Ito (2008), safe for color-blind readers; black and the pale yellow are left out
+COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
 # Petroff (2021), 'Accessible color sequences for data visualization', for up to ten classes
-CLASS_COLOURS = (
+CLASS_COLORS = (
   '#3f90da', '#ffa90e', '#bd1f01', '#94a4a2', '#832db6',
   '#a96b59', '#e76300', '#b9ac70', '#717581', '#92dadb',
 )  # fmt: skip
@@ -39,11 +36,6 @@ def png(figure: Figure) -> bytes:
   buffer = io.BytesIO()
   figure.savefig(buffer, format='png', dpi=DPI)
   return buffer.getvalue()
-
-
-def save_figure(path: str | os.PathLike, figure: Figure) -> None:
-  """Writes the figure as a PNG, atomically."""
-  write_bytes(path, png(figure))
 
 
 def text_width(text: str, size: float, weight: str = 'normal') -> float:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gen_jax.plots.canvas import COLOURS, FAINT, INK, new_figure, plain_axes, save_figure
+from gen_jax.plots.canvas import COLORS, FAINT, INK, new_figure, plain_axes
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
   from matplotlib.figure import Figure
 
 SPLITS = ('train', 'validation', 'test')
-PLAYER_METRICS = ('loss', 'grad_norm')  # the train step adds '<player>/<metric>' for each player of the game
+PLAYER_METRICS = ('loss', 'grad_norm')  # the train step adds '<player>/<metric>' for each player of the model
 UNITS = {'elbo': 'nats', 'log_likelihood': 'nats', 'kl': 'nats', 'kl_dim': 'nats', 'bits_per_dim': 'bits/dim'}
 MAX_LEGEND = 6  # with more, a legend hides the lines
 
@@ -37,7 +36,7 @@ def panel_and_curve(name: str) -> tuple[str, str]:
   return (vector, f'{split} {int(entry)}') if vector and entry.isdigit() else (rest, split)
 
 
-def gather(records: Sequence[Mapping]) -> dict[str, dict[str, Curve]]:
+def gather_curves(records: Sequence[Mapping]) -> dict[str, dict[str, Curve]]:
   """{panel: {curve: (steps, values)}} from records with 'step' and numbers.
 
   Records may lack any name. A repeated step keeps its last value; what is not a number is passed over, and an
@@ -56,12 +55,12 @@ def gather(records: Sequence[Mapping]) -> dict[str, dict[str, Curve]]:
   return panels
 
 
-def smooth(values: np.ndarray, window: int) -> np.ndarray:
-  """The centred running mean over `window` values, fewer at the ends; NaN is left out."""
-  there, kernel = np.isfinite(values), np.ones(window)
-  total = np.convolve(np.where(there, values, 0), kernel, 'same')
-  count = np.convolve(there, kernel, 'same')
-  return np.where(there, total / np.maximum(count, 1), np.nan)
+def running_mean(values: np.ndarray, window: int) -> np.ndarray:
+  """The centered running mean over `window` values, fewer at the ends; NaN is left out."""
+  finite, kernel = np.isfinite(values), np.ones(window)
+  total = np.convolve(np.where(finite, values, 0), kernel, 'same')
+  count = np.convolve(finite, kernel, 'same')
+  return np.where(finite, total / np.maximum(count, 1), np.nan)
 
 
 def wants_log(values: np.ndarray) -> bool:
@@ -72,7 +71,7 @@ def wants_log(values: np.ndarray) -> bool:
   return high > 100 * low
 
 
-def limits(curves: Sequence[Curve]) -> tuple[float, float] | None:
+def axis_limits(curves: Sequence[Curve]) -> tuple[float, float] | None:
   """Limits that leave out the first 3 % of the steps, where their values dwarf all others; else None."""
   steps, values = (np.concatenate(parts) for parts in zip(*curves, strict=True))
   late = values[np.isfinite(values) & (steps > steps.min() + 0.03 * np.ptp(steps))]
@@ -88,21 +87,21 @@ def draw_panel(axes: Axes, name: str, curves: Mapping[str, Curve], unit: str) ->
   """One metric: the raw values faint under their running mean where there are many."""
   finite = np.concatenate([values[np.isfinite(values)] for _, values in curves.values()])
   notes = []
-  for (curve, (steps, values)), colour in zip(sorted(curves.items(), key=order), COLOURS * 9, strict=False):
+  for (curve, (steps, values)), color in zip(sorted(curves.items(), key=curve_order), COLORS * 9, strict=False):
     n = len(steps)
     label = curve if len(curves) > 1 or curve != 'train' else None
     if n > 200:
-      axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.3)
-      axes.plot(steps, smooth(values, n // 50), color=colour, linewidth=1.6, label=label)
+      axes.plot(steps, values, color=color, linewidth=0.6, alpha=0.3)
+      axes.plot(steps, running_mean(values, n // 50), color=color, linewidth=1.6, label=label)
     else:
       axes.plot(
-        steps, values, color=colour, linewidth=1.6, label=label, marker='o' if n <= 40 else None, markersize=3
+        steps, values, color=color, linewidth=1.6, label=label, marker='o' if n <= 40 else None, markersize=3
       )
     if not np.isfinite(values).all():
       notes.append(f'{curve}: not finite at step {steps[~np.isfinite(values)][0]:,}')
   if wants_log(finite):
     axes.set_yscale('log')
-  elif finite.size and (bounds := limits(list(curves.values()))):
+  elif finite.size and (bounds := axis_limits(list(curves.values()))):
     axes.set_ylim(bounds)
     notes.append('the first steps lie outside')
   plain_axes(axes)
@@ -116,7 +115,7 @@ def draw_panel(axes: Axes, name: str, curves: Mapping[str, Curve], unit: str) ->
   elif axes.get_legend_handles_labels()[1]:
     axes.legend(fontsize=7.5, frameon=False, labelcolor=INK)
   if notes:
-    axes.set_title('; '.join(notes), size=6.5, color=COLOURS[1], loc='right')
+    axes.set_title('; '.join(notes), size=6.5, color=COLORS[1], loc='right')
 
 
 def units(names: Collection[str]) -> dict[str, str]:
@@ -125,15 +124,15 @@ def units(names: Collection[str]) -> dict[str, str]:
   return {name: known[name] for name in names if name in known}
 
 
-def order(item: tuple[str, Curve]) -> tuple[int, str]:
-  """Splits in their order, then players by name, so that train is always the first colour."""
+def curve_order(item: tuple[str, Curve]) -> tuple[int, str]:
+  """Splits in their order, then players by name, so that train is always the first color."""
   curve = item[0]
   return SPLITS.index(curve) if curve in SPLITS else len(SPLITS), curve
 
 
 def curves_figure(records: Sequence[Mapping], title: str = 'Metrics by training step') -> Figure:
   """Small multiples of all numbers in a run's records: a panel a metric, a line a split or player."""
-  panels = gather(records)
+  panels = gather_curves(records)
   columns = min(3, max(1, len(panels)))
   rows = max(1, math.ceil(len(panels) / columns))
   figure = new_figure(max(4.0 * columns, 5.0), 0.35 + 2.7 * rows)
@@ -150,11 +149,6 @@ def curves_figure(records: Sequence[Mapping], title: str = 'Metrics by training 
   return figure
 
 
-def curves(records: Sequence[Mapping], path: str | os.PathLike) -> None:
-  """Writes `curves_figure` of the records of metrics.jsonl as a PNG."""
-  save_figure(path, curves_figure(records))
-
-
 def error_curve(
   lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
   *,
@@ -167,8 +161,8 @@ def error_curve(
   figure.set_layout_engine('constrained', w_pad=0.1, h_pad=0.1)
   axes = figure.subplots()
   errors = np.concatenate([np.asarray(y, float) for _, y in lines.values()])
-  for (name, (x, y)), colour, marker in zip(lines.items(), COLOURS * 3, 'osD^vP' * 3, strict=False):
-    axes.plot(x, y, color=colour, marker=marker, markersize=5, linewidth=1.8, label=name)
+  for (name, (x, y)), color, marker in zip(lines.items(), COLORS * 3, 'osD^vP' * 3, strict=False):
+    axes.plot(x, y, color=color, marker=marker, markersize=5, linewidth=1.8, label=name)
   sizes = sorted({float(size) for x, _ in lines.values() for size in x})
   axes.set_xscale('log', base=2)
   axes.set_xticks(sizes, [f'{size:g}' for size in sizes])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gen_jax.plots.canvas import COLOURS, INK, new_figure, plain_axes
+from gen_jax.plots.canvas import COLORS, INK, new_figure, plain_axes
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
@@ -20,8 +20,8 @@ def gradient_curves(counts: Sequence[int], norms: Mapping[str, np.ndarray]) -> F
   figure = new_figure(6.4, 4.2)
   figure.set_layout_engine('constrained', w_pad=0.1, h_pad=0.1)
   axes = figure.subplots()
-  for (loss, values), colour, marker in zip(norms.items(), COLOURS, 'os', strict=False):
-    axes.plot(counts, values, color=colour, marker=marker, markersize=5, linewidth=1.8, label=NAMES.get(loss, loss))
+  for (loss, values), color, marker in zip(norms.items(), COLORS, 'os', strict=False):
+    axes.plot(counts, values, color=color, marker=marker, markersize=5, linewidth=1.8, label=NAMES.get(loss, loss))
   axes.set_xscale('symlog', linthresh=1)
   axes.set_xticks(list(counts), [f'{count:g}' for count in counts])
   axes.set_xticks([], minor=True)

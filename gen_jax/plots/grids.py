@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gen_jax.files import write_bytes
 from gen_jax.plots.canvas import DPI, FAINT, INK, new_figure, text_width
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ def check_images(images: np.ndarray) -> np.ndarray:
 
 
 def grid(images: np.ndarray, columns: int, padding: int = PADDING) -> np.ndarray:
-  """Lays uint8 [N,H,W,C] row by row on white, `padding` pixels between neighbours -> uint8 [H',W',C].
+  """Lays uint8 [N,H,W,C] row by row on white, `padding` pixels between neighbors -> uint8 [H',W',C].
 
   H' = R H + (R - 1) padding with R = ceil(N / columns), W' alike; cells left over stay white.
   """
@@ -56,13 +54,8 @@ def png_bytes(image: np.ndarray, scale: int | None = None) -> bytes:
   return buffer.getvalue()
 
 
-def save_png(path: str | os.PathLike, image: np.ndarray, scale: int | None = None) -> None:
-  """Writes `png_bytes`, atomically."""
-  write_bytes(path, png_bytes(image, scale))
-
-
-def stacked(rows: Sequence[np.ndarray], block: int) -> tuple[np.ndarray, list[int]]:
-  """(rows of images uint8 [n,H,W,C] under each other, uint8 [H',W',3], the top of each); see `labelled_grid`."""
+def stack_rows(rows: Sequence[np.ndarray], block: int) -> tuple[np.ndarray, list[int]]:
+  """(rows of images uint8 [n,H,W,C] under each other, uint8 [H',W',3], the top of each); see `labeled_grid`."""
   rows = [check_images(row) for row in rows]
   rows = [np.repeat(row, 3 // row.shape[-1], axis=-1) for row in rows]
   columns = max(len(row) for row in rows)
@@ -76,14 +69,14 @@ def stacked(rows: Sequence[np.ndarray], block: int) -> tuple[np.ndarray, list[in
   return canvas, tops
 
 
-def wrapped(title: str, width: float) -> list[str]:
+def wrap_title(title: str, width: float) -> list[str]:
   """The lines of a title that `width` inches hold."""
   whole = max(text_width(title, TITLE_SIZE, 'bold'), 0.01)
   # a line may hold wider letters than the average: leave 5 % for them
   return textwrap.wrap(title, max(10, int(0.95 * len(title) * width / whole)))
 
 
-def labelled_grid(
+def labeled_grid(
   rows: Sequence[np.ndarray],
   row_labels: Sequence[str],
   title: str,
@@ -105,7 +98,7 @@ def labelled_grid(
     column_title: what the column labels measure.
     block: leave a wider gap after each `block` rows; 0 for none.
   """
-  canvas, tops = stacked(rows, block)
+  canvas, tops = stack_rows(rows, block)
   height, width = rows[0].shape[1:3]
   # at least some 900 figure pixels wide, but no cell above 160 unless the images are that large
   scale = max(1, min(math.ceil(900 / canvas.shape[1]), 160 // max(height, width)))
@@ -113,7 +106,7 @@ def labelled_grid(
   label_width = max(text_width(label, LABEL_SIZE) for label in row_labels)
   left = 0.15 + (label_width + 0.1 if label_width else 0)
   total_width = max(left + max(grid_width, text_width(column_title, LABEL_SIZE)) + 0.15, 4.0)
-  lines = wrapped(title, total_width - 0.3)
+  lines = wrap_title(title, total_width - 0.3)
   header = 0.12 + 0.2 * len(lines) + 0.06
   header_labels = 0.19 * (bool(column_labels) + bool(column_title))
   # whole figure pixels, so that image pixels stay square
@@ -148,11 +141,11 @@ def labelled_grid(
   return figure
 
 
-def labelled_rows(
+def labeled_rows(
   rows: Mapping[str, np.ndarray], title: str, column_labels: Sequence[str] = (), column_title: str = ''
 ) -> Figure:
   """A figure with one named row of images uint8 [n,H,W,C] for each entry."""
-  return labelled_grid(
+  return labeled_grid(
     list(rows.values()), list(rows), title, column_labels=column_labels, column_title=column_title
   )
 
@@ -169,4 +162,4 @@ def reconstructions(
   rows = []
   for start in range(0, len(originals), columns):
     rows += [originals[start : start + columns], reconstructed[start : start + columns]]
-  return labelled_grid(rows, ['original', 'reconstruction'] * (len(rows) // 2), title, block=2)
+  return labeled_grid(rows, ['original', 'reconstruction'] * (len(rows) // 2), title, block=2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from gen_jax.plots.canvas import CLASS_COLOURS, FAINT, INK, new_figure, plain_axes
+from gen_jax.plots.canvas import CLASS_COLORS, FAINT, INK, new_figure, plain_axes
 from gen_jax.plots.grids import grid
 
 if TYPE_CHECKING:
@@ -46,20 +46,20 @@ def decode_plane(decode: Callable[[np.ndarray], np.ndarray], x: np.ndarray, y: n
   return images.reshape(len(y), len(x), *images.shape[1:])
 
 
-def scatter(axes: Axes, plane: Plane) -> None:
-  """Codes coloured by label, the prior's circles of 1 and 2 sigma, the frame of the decoded region."""
+def draw_codes(axes: Axes, plane: Plane) -> None:
+  """Codes colored by label, the prior's circles of 1 and 2 sigma, the frame of the decoded region."""
   labels = np.zeros(len(plane.codes), int) if plane.labels is None else np.asarray(plane.labels)
   classes = np.unique(labels)
-  many = len(classes) > len(CLASS_COLOURS)
+  many = len(classes) > len(CLASS_COLORS)
   if many:
     axes.scatter(*plane.codes.T, c=labels, s=4, alpha=0.5, linewidths=0, cmap='viridis', rasterized=True)
   else:
-    colours = np.array(CLASS_COLOURS)[np.searchsorted(classes, labels)]
-    axes.scatter(*plane.codes.T, c=colours, s=4, alpha=0.5, linewidths=0)
+    colors = np.array(CLASS_COLORS)[np.searchsorted(classes, labels)]
+    axes.scatter(*plane.codes.T, c=colors, s=4, alpha=0.5, linewidths=0)
   if len(classes) > 1 and not many:
-    for label, colour in zip(classes, CLASS_COLOURS, strict=False):
+    for label, color in zip(classes, CLASS_COLORS, strict=False):
       x, y = np.median(plane.codes[labels == label], axis=0)
-      box = {'boxstyle': 'circle,pad=0.2', 'facecolor': 'white', 'edgecolor': colour, 'linewidth': 1.5}
+      box = {'boxstyle': 'circle,pad=0.2', 'facecolor': 'white', 'edgecolor': color, 'linewidth': 1.5}
       axes.text(x, y, str(label), size=8, weight='bold', color=INK, ha='center', va='center', bbox=box)
   angle = np.linspace(0, 2 * np.pi, 200)
   for radius in (1, 2) if plane.prior else ():
@@ -76,22 +76,22 @@ def scatter(axes: Axes, plane: Plane) -> None:
   circle = 2.0 if plane.prior else -np.inf
   low = np.minimum(np.minimum(low, (low1, low2)), -circle)
   high = np.maximum(np.maximum(high, (high1, high2)), circle)
-  centre, half = (low + high) / 2, 0.53 * (high - low).max()
-  axes.set_xlim(centre[0] - half, centre[0] + half)
-  axes.set_ylim(centre[1] - half, centre[1] + half)
+  center, half = (low + high) / 2, 0.53 * (high - low).max()
+  axes.set_xlim(center[0] - half, center[0] + half)
+  axes.set_ylim(center[1] - half, center[1] + half)
   axes.set_box_aspect(1)
   plain_axes(axes)
   axes.set_xlabel('z0', size=9, color=INK)
   axes.set_ylabel('z1', size=9, color=INK)
   axes.set_title(plane.title, size=11, weight='bold', color=INK, loc='left')
-  outside = np.mean(np.abs(plane.codes - centre).max(axis=1) > half)
+  outside = np.mean(np.abs(plane.codes - center).max(axis=1) > half)
   if outside:
     note = f'{outside:.1%} of the codes lie outside'
     axes.text(0.99, 0.01, note, transform=axes.transAxes, size=7, color=FAINT, ha='right')
 
 
-def decoded(axes: Axes, plane: Plane) -> None:
-  """The decoded plane, its ticks at latent values between the centres of images."""
+def draw_decoded(axes: Axes, plane: Plane) -> None:
+  """The decoded plane, its ticks at latent values between the centers of images."""
   from matplotlib.ticker import MaxNLocator
 
   rows, columns, height, width, channels = plane.decoded.shape
@@ -112,12 +112,12 @@ def decoded(axes: Axes, plane: Plane) -> None:
 
 
 def planes(models: Sequence[Plane], title: str = 'Codes of the test set, and the plane decoded') -> Figure:
-  """Models side by side: above, codes coloured by label; below, what the dashed frame decodes to."""
+  """Models side by side: above, codes colored by label; below, what the dashed frame decodes to."""
   figure = new_figure(0.3 + 4.6 * len(models), 9.4)
   figure.set_layout_engine('constrained', w_pad=0.1, h_pad=0.1)
   figure.suptitle(title, size=10.5, weight='bold', color=INK, x=0.1 / figure.get_figwidth(), ha='left')
   axes = figure.subplots(2, len(models), squeeze=False)
   for column, plane in zip(axes.T, models, strict=True):
-    scatter(column[0], plane)
-    decoded(column[1], plane)
+    draw_codes(column[0], plane)
+    draw_decoded(column[1], plane)
   return figure

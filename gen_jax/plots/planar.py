@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gen_jax.plots.canvas import COLOURS, FAINT, INK, new_figure, plain_axes
-from gen_jax.plots.grids import labelled_grid
+from gen_jax.plots.canvas import COLORS, FAINT, INK, new_figure, plain_axes
+from gen_jax.plots.grids import labeled_grid
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
   from matplotlib.figure import Figure
 
 Extent = tuple[float, float, float, float]  # low x, high x, low y, high y
-REAL, FAKE = '#b6d4e8', COLOURS[1]
+REAL, FAKE = '#b6d4e8', COLORS[1]
 
 
 def extent_of(real: np.ndarray, margin: float = 0.15) -> Extent:
   """A square around the middle 99.8 % of points [N,2] in each direction, with a margin on every side."""
   low, high = np.percentile(real, (0.1, 99.9), axis=0)
-  centre, half = (low + high) / 2, (0.5 + margin) * max((high - low).max(), 1e-6)
-  (left, bottom), (right, top) = centre - half, centre + half
+  center, half = (low + high) / 2, (0.5 + margin) * max((high - low).max(), 1e-6)
+  (left, bottom), (right, top) = center - half, center + half
   return float(left), float(right), float(bottom), float(top)
 
 
@@ -48,8 +48,8 @@ def noise_lines(rings: int = 8, spokes: int = 24, resolution: int = 400) -> np.n
   return np.concatenate([circles, rays]).astype(np.float32)
 
 
-def place_colours(z: np.ndarray) -> np.ndarray:
-  """A colour for each place [...,2] of the noise plane, RGB [...,3]: hue by angle, paler towards the middle."""
+def place_colors(z: np.ndarray) -> np.ndarray:
+  """A color for each place [...,2] of the noise plane, RGB [...,3]: hue by angle, paler towards the middle."""
   from matplotlib.colors import hsv_to_rgb
 
   hue = np.arctan2(z[..., 1], z[..., 0]) / (2 * np.pi) % 1
@@ -73,7 +73,7 @@ def plane_axes(axes: Axes, extent: Extent, title: str, samples: np.ndarray | Non
     axes.text(0.99, 0.01, note, transform=axes.transAxes, size=7, color=INK, ha='right')
 
 
-def legend(figure: Figure, axes: Axes) -> None:
+def add_legend(figure: Figure, axes: Axes) -> None:
   """The names of the points below the axes, where they hide none."""
   handles, labels = axes.get_legend_handles_labels()
   figure.legend(
@@ -84,7 +84,7 @@ def legend(figure: Figure, axes: Axes) -> None:
 def samples_over_target(
   real: np.ndarray, fake: np.ndarray, title: str = 'Samples over their target', extent: Extent | None = None
 ) -> Figure:
-  """Points [N,2] of the target, broad and grey, under samples [M,2]; by default the frame is that of `real`."""
+  """Points [N,2] of the target, broad and gray, under samples [M,2]; by default the frame is that of `real`."""
   extent = extent or extent_of(real)
   figure = new_figure(4.4, 4.8)
   figure.set_layout_engine('constrained', w_pad=0.1, h_pad=0.1)
@@ -92,7 +92,7 @@ def samples_over_target(
   axes.scatter(*real.T, s=26, color=REAL, linewidths=0, label='real')
   axes.scatter(*fake.T, s=2.5, color=FAKE, alpha=0.7, linewidths=0, label='generated')
   plane_axes(axes, extent, title, fake)
-  legend(figure, axes)
+  add_legend(figure, axes)
   return figure
 
 
@@ -108,11 +108,11 @@ def surface(
   """What the discriminator says of every place in the frame, under real and generated points.
 
   Args:
-    score: [n,n] logits at `lattice(extent, n)`; drawn is their sigmoid, from 0 to 1.
+    score: [n,n] logits at `lattice(extent, n)`; what is drawn is their sigmoid, from 0 to 1.
     extent: the frame.
     real: [N,2].
     fake: [M,2].
-    critic: the score is no logit but has any scale, as that of a Wasserstein critic: drawn is itself.
+    critic: the score is no logit but has any scale, as that of a Wasserstein critic: what is drawn is itself.
     title: says what is seen.
   """
   import matplotlib
@@ -138,7 +138,7 @@ def surface(
   bar = figure.colorbar(filled, ax=axes, shrink=0.9, pad=0.02, ticks=MaxNLocator(6))
   bar.ax.tick_params(colors=FAINT, labelcolor=INK, labelsize=8)
   bar.outline.set_visible(False)
-  legend(figure, axes)
+  add_legend(figure, axes)
   return figure
 
 
@@ -151,7 +151,7 @@ def transform(
   extent: Extent | None = None,
   title: str = 'The noise plane, and where the generator sends it',
 ) -> Figure:
-  """Left, the plane of z ~ N(0, I), coloured by place; right, where its lines and points go, in the same colours.
+  """Left, the plane of z ~ N(0, I), colored by place; right, where its lines and points go, in the same colors.
 
   Args:
     lines: [L,M,2], those of `noise_lines`.
@@ -167,13 +167,13 @@ def transform(
   figure.set_layout_engine('constrained', w_pad=0.1, h_pad=0.1)
   figure.suptitle(title, size=10.5, weight='bold', color=INK, x=0.1 / figure.get_figwidth(), ha='left')
   middles = (lines[:, 1:] + lines[:, :-1]) / 2
-  line_colours, colours = 0.75 * place_colours(middles).reshape(-1, 3), place_colours(z)
+  line_colors, colors = 0.75 * place_colors(middles).reshape(-1, 3), place_colors(z)
   frames = (-3.3, 3.3, -3.3, 3.3), extent or extent_of(samples)
   rows = (figure.subplots(1, 2), (lines, mapped_lines), (z, samples), frames, ('z', 'G(z)'))
   for axes, ends, places, frame, name in zip(*rows, strict=True):
     segments = np.stack([ends[:, :-1], ends[:, 1:]], axis=2).reshape(-1, 2, 2)
-    axes.scatter(*places.T, s=3, color=colours, linewidths=0)
-    axes.add_collection(LineCollection(segments, colors=line_colours, linewidths=0.6, alpha=0.7), autolim=False)
+    axes.scatter(*places.T, s=3, color=colors, linewidths=0)
+    axes.add_collection(LineCollection(segments, colors=line_colors, linewidths=0.6, alpha=0.7), autolim=False)
     plane_axes(axes, frame, name, None if places is z else samples)
     axes.grid(False)
   return figure
@@ -201,4 +201,4 @@ def strip(frames: Sequence[bytes], title: str, columns: int = 6, width: int = 33
   images = [Image.open(io.BytesIO(frames[i])).convert('RGB') for i in chosen]
   size = (width, round(images[0].height * width / images[0].width))
   row = np.stack([np.asarray(image.resize(size, Image.Resampling.LANCZOS)) for image in images])
-  return labelled_grid([row], [''], title)
+  return labeled_grid([row], [''], title)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import importlib.resources
 import io
 import math
 import os
@@ -13,66 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from gen_jax.config import flatten
 from gen_jax.files import write_bytes
 from gen_jax.plots.canvas import png
 from gen_jax.plots.curves import curves_figure, units
 
-CSS = """
-:root { color-scheme: light dark; --page: #f6f8fa; --card: #ffffff; --ink: #1f2328; --faint: #59636e;
-  --line: #d8dee4; }
-@media (prefers-color-scheme: dark) {
-  :root { --page: #0d1117; --card: #161b22; --ink: #e6edf3; --faint: #9198a1; --line: #30363d; }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 1080px; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .25rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
-h3 { font-size: .8rem; margin: 0 0 .4rem; color: var(--faint); font-weight: 600; text-transform: uppercase;
-  letter-spacing: .05em; }
-.faint { color: var(--faint); margin: 0; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(160px, 1fr)); gap: .9rem;
-  margin-top: 1.5rem; }
-.card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1rem 1.2rem; }
-.tile b { display: block; font-size: 1.65rem; line-height: 1.3; font-weight: 650;
-  font-variant-numeric: tabular-nums; }
-.tile span { color: var(--faint); font-size: .85rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
-tr:last-child > * { border-bottom: 0; }
-th { font-weight: 500; }
-thead th { color: var(--faint); font-size: .82rem; }
-td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-td.number, thead th.number { text-align: right; white-space: nowrap; }
-td.list { text-align: right; }
-td.list div { max-width: 17rem; margin-left: auto; }
-.unit { color: var(--faint); font-weight: 400; }
-figure { margin: 0 0 1.2rem; }
-figure.card { background: #ffffff; color: #1f2328; padding: .8rem; }
-figcaption { font-size: .92rem; color: #59636e; padding: .5rem .3rem 0; }
-img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
-img.pixels { image-rendering: pixelated; }
-.config { columns: 2 340px; column-gap: .9rem; }
-.config .card { break-inside: avoid; margin-bottom: .9rem; padding: .8rem 1rem; }
-.config td, .config th { padding: .2rem .3rem; font-size: .85rem; }
-.config th { width: 45%; overflow-wrap: anywhere; }
-.config td, pre { font-family: ui-monospace, monospace; }
-pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .88rem; }
-@media (prefers-color-scheme: dark) {
-  figure.plot img { filter: invert(.91) hue-rotate(180deg); }
-  figure.plot.card { background: #171717; }
-  figure.plot figcaption { color: #9198a1; }
-}
-"""
 
-
-def number(value: Any) -> str:
+def format_number(value: Any) -> str:
   """A value as people read it: four significant digits, thousands apart; lists joined; text as it is."""
   if isinstance(value, np.ndarray | np.generic):
     value = value.tolist()
   if isinstance(value, list | tuple):
-    return ', '.join(number(item) for item in value)
+    return ', '.join(format_number(item) for item in value)
   if isinstance(value, bool) or not isinstance(value, int | float):
     return str(value)
   if isinstance(value, int):
@@ -85,32 +38,17 @@ def number(value: Any) -> str:
   return f'{value:,.{digits}f}'
 
 
-def flatten(tree: Mapping, prefix: str = '', separator: str = '/') -> dict[str, Any]:
-  """{'a': {'b': 1}} -> {'a/b': 1}."""
-  flat = {}
-  for name, value in tree.items():
-    if isinstance(value, Mapping):
-      flat |= flatten(value, f'{prefix}{name}{separator}', separator)
-    else:
-      flat[f'{prefix}{name}'] = value
-  return flat
-
-
 def by_split(evaluation: Mapping) -> dict[str, dict[str, Any]]:
   """{split: {metric: value}}; numbers outside any split stand under ''."""
-  splits = {name: flatten(value) for name, value in evaluation.items() if isinstance(value, Mapping)}
+  nested = {name: flatten(value) for name, value in evaluation.items() if isinstance(value, Mapping)}
+  splits = {name: {key.replace('.', '/'): x for key, x in values.items()} for name, values in nested.items()}
   lone = {name: value for name, value in evaluation.items() if not isinstance(value, Mapping)}
   return ({'': lone} if lone else {}) | splits
 
 
-def label(name: str) -> str:
+def metric_label(name: str) -> str:
   """A metric's name as text."""
   return html.escape(name.replace('_', ' ').replace('/', ' / '))
-
-
-def is_number(value: Any) -> bool:
-  """Whether the value is one number."""
-  return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def headline(splits: Mapping[str, Mapping[str, Any]], records: Sequence[Mapping]) -> str:
@@ -119,12 +57,12 @@ def headline(splits: Mapping[str, Mapping[str, Any]], records: Sequence[Mapping]
   values = splits.get(split, {})
   known, where = units(values), f', {html.escape(split)}' if split else ''
   tiles = [
-    (number(value), label(name) + (f' [{known[name]}]' if name in known else '') + where)
+    (format_number(value), metric_label(name) + (f' [{known[name]}]' if name in known else '') + where)
     for name, value in values.items()
-    if is_number(value)
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool)
   ][:5]
   if steps := [record['step'] for record in records if 'step' in record]:
-    tiles.append((number(max(steps)), 'training steps'))
+    tiles.append((format_number(max(steps)), 'training steps'))
   return ''.join(f'<div class="card tile"><b>{value}</b><span>{name}</span></div>' for value, name in tiles)
 
 
@@ -139,16 +77,16 @@ def evaluation_table(splits: Mapping[str, Mapping[str, Any]]) -> str:
     for values in splits.values():
       value = values.get(name, '')
       kind = 'number' if np.ndim(value) == 0 else 'list'
-      cells.append(f'<td class="{kind}"><div>{html.escape(number(value))}</div></td>')
+      cells.append(f'<td class="{kind}"><div>{html.escape(format_number(value))}</div></td>')
     unit = f'<span class="unit">{known.get(name, "")}</span>'
-    rows.append(f'<tr><th>{label(name)} {unit}</th>{"".join(cells)}</tr>')
+    rows.append(f'<tr><th>{metric_label(name)} {unit}</th>{"".join(cells)}</tr>')
   return f'<table><thead><tr><th>metric</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 
 def config_cards(config: Mapping) -> str:
   """One card of a table for each group of the config, first for the keys outside any group."""
   lone = {name: value for name, value in config.items() if not isinstance(value, Mapping) or not value}
-  nested = {name: flatten(value, separator='.') for name, value in config.items() if name not in lone}
+  nested = {name: flatten(value) for name, value in config.items() if name not in lone}
   groups = ({'experiment': lone} if lone else {}) | nested
   cards = []
   for group, values in groups.items():
@@ -219,9 +157,10 @@ def write_report(
       section('To repeat this run', f'<div class="card"><pre>{html.escape(command)}</pre></div>'),
     ]
   )
+  style = importlib.resources.files('gen_jax.plots').joinpath('report.css').read_text()
   page = (
     '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    f'<title>{html.escape(title)}</title><style>{CSS}</style></head><body><main>{body}</main></body></html>\n'
+    f'<title>{html.escape(title)}</title><style>\n{style}</style></head><body><main>{body}</main></body></html>\n'
   )
   write_bytes(path, page.encode())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gen_jax.plots.canvas import COLOURS, INK, new_figure, plain_axes
+from gen_jax.plots.canvas import COLORS, INK, new_figure, plain_axes
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
@@ -25,8 +25,8 @@ def heat_maps(matrices: Mapping[str, np.ndarray], names: Sequence[str]) -> Figur
   for ax, (title, matrix) in zip(axes, matrices.items(), strict=True):
     image = ax.imshow(matrix, vmin=0, vmax=1, cmap='Blues', aspect='auto')
     for j, k in np.ndindex(matrix.shape):
-      colour = 'white' if matrix[j, k] > 0.6 else INK
-      ax.text(k, j, f'{matrix[j, k]:.2f}', ha='center', va='center', size=7, color=colour)
+      color = 'white' if matrix[j, k] > 0.6 else INK
+      ax.text(k, j, f'{matrix[j, k]:.2f}', ha='center', va='center', size=7, color=color)
     ax.set_xticks(range(len(names)), names, rotation=30, ha='right', size=8, color=INK)
     ax.set_yticks(range(latents), [f'z{j}' for j in range(latents)], size=8, color=INK)
     ax.set_title(title, size=9, weight='bold', color=INK, loc='left')
@@ -53,18 +53,18 @@ def response_curves(
     row[0].set_ylabel(f'z{j}', size=9, color=INK)
     for ax, mean, std in zip(row, means, stds, strict=True):
       value = np.arange(len(mean))
-      ax.fill_between(value, mean[:, j] - std[:, j], mean[:, j] + std[:, j], color=COLOURS[0], alpha=0.2, linewidth=0)
-      ax.plot(value, mean[:, j], color=COLOURS[0], linewidth=1.6, marker='o' if len(mean) < 10 else None, markersize=4)
+      ax.fill_between(value, mean[:, j] - std[:, j], mean[:, j] + std[:, j], color=COLORS[0], alpha=0.2, linewidth=0)
+      ax.plot(value, mean[:, j], color=COLORS[0], linewidth=1.6, marker='o' if len(mean) < 10 else None, markersize=4)
       plain_axes(ax)
   for ax, name in zip(axes[0], names, strict=True):
     ax.set_title(name, size=9, weight='bold', color=INK)
   return figure
 
 
-def followed(information: np.ndarray, spread: np.ndarray, names: Sequence[str]) -> list[str]:
+def followed_factors(information: np.ndarray, spread: np.ndarray, names: Sequence[str]) -> list[str]:
   """The factor of which each latent tells most, '' where that is less than a tenth, or the latent hardly moves.
 
   Of I(z_j; v_k) / H(v_k) [D,K], and the standard deviations of the codes [D].
   """
-  follows = (information.max(1) >= FOLLOWS) & (spread >= MOVES)
-  return [names[row.argmax()] if there else '' for row, there in zip(information, follows, strict=True)]
+  follow = (information.max(1) >= FOLLOWS) & (spread >= MOVES)
+  return [names[row.argmax()] if follows else '' for row, follows in zip(information, follow, strict=True)]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gen_jax.plots.canvas import COLOURS
-from gen_jax.plots.grids import PADDING, labelled_grid
+from gen_jax.plots.canvas import COLORS
+from gen_jax.plots.grids import PADDING, labeled_grid
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
@@ -67,7 +67,7 @@ def traversal_figure(
   labels = [f'z{d}' if kl is None else f'z{d}  KL {kl[d]:.1f} nats' for d in dims]
   if follows:
     labels = [f'{label}  {follows[d]}'.rstrip() for label, d in zip(labels, dims, strict=True)]
-  figure = labelled_grid(
+  figure = labeled_grid(
     [np.concatenate([start, row]) for row in moved],
     labels,
     title,
@@ -79,12 +79,12 @@ def traversal_figure(
   for r, d in enumerate(dims):
     top = r * (height + PADDING)
     axes.plot(
-      [0, width, width, 0, 0], [top, top, top + height, top + height, top], color=COLOURS[1], linewidth=1.5,
+      [0, width, width, 0, 0], [top, top, top + height, top + height, top], color=COLORS[1], linewidth=1.5,
       clip_on=False,
     )  # fmt: skip
-    centres = (np.arange(len(sigmas)) + 1) * (width + PADDING) + width / 2
-    x = np.interp((code[d] - mean[d]) / std[d], sigmas, centres)
-    axes.plot(x, top + height, '^', color=COLOURS[1], markersize=5, markeredgecolor='white', clip_on=False)
+    centers = (np.arange(len(sigmas)) + 1) * (width + PADDING) + width / 2
+    x = np.interp((code[d] - mean[d]) / std[d], sigmas, centers)
+    axes.plot(x, top + height, '^', color=COLORS[1], markersize=5, markeredgecolor='white', clip_on=False)
   return figure
 
 
@@ -110,7 +110,7 @@ def side_by_side(
     parts += [start, moved, np.full_like(start, 255)]  # a white column between two runs
     names.append([f'z{d} {kl[d]:.1f}' for d in dims])
   columns = ['start', *(f'${s:+g}\\sigma$' if s else '0' for s in sigmas), '']
-  return labelled_grid(
+  return labeled_grid(
     list(np.concatenate(parts[:-1], axis=1)),
     ['  '.join(row) for row in zip(*names, strict=True)],
     f'One latent moves, the others keep their value; from left to right: {"; ".join(name for name, *_ in runs)}',
@@ -138,7 +138,7 @@ def category_figure(
   images = np.asarray(decode(moved.reshape(-1, variables * categories)))
   images = images.reshape(len(dims), categories, *images.shape[1:])
   start = np.asarray(decode(code.reshape(1, -1)))
-  return labelled_grid(
+  return labeled_grid(
     [np.concatenate([start, row]) for row in images],
     [f'z{d}  KL {kl[d]:.1f} nats' for d in dims],
     title,
@@ -188,7 +188,7 @@ def interpolation_figure(
   """One block a pair of codes, starts and ends [P,D], with a row for each path."""
   names = {lerp: 'linear', slerp: 'spherical'}
   rows = [interpolate(decode, z0, z1, n, path) for z0, z1 in zip(starts, ends, strict=True) for path in paths]
-  return labelled_grid(
+  return labeled_grid(
     rows,
     [names[path] for path in paths] * len(starts),
     title,

@@ -1,42 +1,66 @@
-"""A trained run, opened from its workdir."""
+"""A trained run, opened from its workdir: its model, in uint8 images and NumPy arrays."""
 
+import dataclasses
+import functools
 import json
 import pathlib
 import zipfile
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
+import flax.linen as nn
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
 from gen_jax import build
-from gen_jax.data.dataset import Dataset
+from gen_jax.data.batches import evaluation_batches
+from gen_jax.data.dataset import from_arrays
+from gen_jax.data.preprocess import to_uint8
 from gen_jax.errors import UserError
-from gen_jax.evaluation.bound import Verbs
+from gen_jax.evaluation.bound import BoundModel
+from gen_jax.evaluation.likelihood import estimator
+from gen_jax.evaluation.samples import draw_samples, sampling_batch
+from gen_jax.evaluation.source import Source, collect
 from gen_jax.runs.workdir import load_config
+from gen_jax.training import loop
 from gen_jax.training.checkpoint import Checkpoints
-from gen_jax.training.loop import fresh_state
-from gen_jax.training.state import TrainState
-from gen_jax.types import Model
+from gen_jax.training.state import TrainState, evaluated_variables
+from gen_jax.types import Batch
+
+BATCH = 64  # codes that are decoded at a time
 
 
-class Run(NamedTuple):
-  """What a run left behind."""
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """What a run left behind. Images are uint8 [N,H,W,C] in and out, any number of them; codes float32 [N,D].
+
+  `sample`, `encode`, `decode`, `reconstruct`, `log_prob` and `traverse` are those of the model, with the averaged
+  parameters where there are any; UserError where the model has no such method. `model` is for experts: the Flax module,
+  bound to its parameters, whose methods take preprocessed batches.
+  """
 
   config: ConfigDict
-  model: Model
+  module: nn.Module
   state: TrainState  # on the host
   workdir: pathlib.Path
-  test: Dataset
+  source: Source  # the test split, and what stands beside it
 
-  def verbs(self, seed: int = 0) -> Verbs:
-    """The model's verbs at this state, with noise from `seed`."""
-    return Verbs(self.model, self.state, seed)
+  @functools.cached_property
+  def model(self) -> BoundModel:
+    """The model at this state; its noise is always the same."""
+    return self.bound()
+
+  def bound(self, seed: int = 0) -> BoundModel:
+    """The model at this state, with noise from `seed`."""
+    return BoundModel(self.module, evaluated_variables(self.state), seed)
+
+  # What was measured
 
   def evaluation(self) -> dict[str, Any]:
     """What evaluation.json says of this checkpoint, {} where there is none. UserError where it is damaged."""
-    found = read_evaluation(self.workdir / 'evaluation.json')
-    return found if found.get('step') == self.state.step else {}
+    values = read_evaluation(self.workdir / 'evaluation.json')
+    return values if values.get('step') == self.state.step else {}
 
   def arrays(self) -> dict[str, np.ndarray]:
     """What evaluation.npz holds of this checkpoint, {} where there is none. UserError where it is damaged."""
@@ -49,6 +73,99 @@ class Run(NamedTuple):
     except (ValueError, OSError, EOFError, zipfile.BadZipFile):
       raise UserError(f'{path} is damaged: remove it, and evaluate again') from None
     return arrays if arrays.get('step') == self.state.step else {}
+
+  # The model, in NumPy
+
+  def sample(self, number: int = 64, label: int | None = None, seed: int = 0) -> np.ndarray:
+    """`number` samples: images uint8 [N,H,W,C], or points float32 [N,2].
+
+    Those of row i depend on the seed and i alone. Of a conditional model they are of class `label`, or by default of
+    each class in turn.
+    """
+    self.check_label(label)
+    return self.from_model_range(draw_samples(self.bound(seed), number, min(BATCH, number), label))
+
+  def encode(self, images: np.ndarray, labels: Sequence[int] | None = None) -> np.ndarray:
+    """The code [N,D] of each image, for a VAE the mean of q(z|x); `labels` [N] for a conditional model."""
+    return self.collect(images, labels, lambda batch: self.model.encode(batch))
+
+  def decode(self, z: np.ndarray, label: int | None = None) -> np.ndarray:
+    """The image uint8 [N,H,W,C] of each code [N,D]; of class `label`, by default the first, for a conditional model."""
+    self.check_label(label)
+    z = np.asarray(z, np.float32)
+    rows = np.arange(BATCH, dtype=np.int32)
+    batch = sampling_batch(rows, self.model.classes, label or 0)
+    padded = np.pad(z, ((0, -len(z) % BATCH), (0, 0)))
+    parts = [self.from_model_range(self.model.decode(part, batch)) for part in padded.reshape(-1, BATCH, z.shape[1])]
+    return np.concatenate(parts)[: len(z)]
+
+  def reconstruct(self, images: np.ndarray, labels: Sequence[int] | None = None) -> np.ndarray:
+    """What the model makes of each image, uint8 [N,H,W,C]."""
+    return self.from_model_range(self.collect(images, labels, lambda batch: self.model.reconstruct(batch)))
+
+  def log_prob(
+    self, images: np.ndarray, labels: Sequence[int] | None = None, samples: int | None = None
+  ) -> np.ndarray:
+    """log p(x) of each image in nats, float32 [N]: exact where the model can, else a lower bound of it.
+
+    That is by `samples` importance samples, by default `config.importance_samples`; images are preprocessed as for
+    evaluation, so that binarized ones are the same at each call.
+    """
+    if 'log_prob' not in self.model and 'log_weights' not in self.model:
+      raise UserError(f'{type(self.module).__name__} has no likelihood: no method log_prob or log_weights')
+    samples = 0 if 'log_prob' in self.model else samples or self.config.importance_samples
+    return self.collect(images, labels, lambda batch: self.model.compute(estimator(samples), batch)[0])
+
+  def traverse(
+    self, image: np.ndarray, latent: int, values: Sequence[float] = tuple(np.linspace(-3, 3, 13)), label: int = 0
+  ) -> np.ndarray:
+    """The image [H,W,C] decoded with one of its latents at each of the values, the others kept: uint8 [n,H,W,C]."""
+    code = self.encode(np.asarray(image)[None], [label] if self.model.classes else None)
+    if not 0 <= latent < code.shape[1]:
+      raise UserError(f'latent={latent}: the code has the latents 0 to {code.shape[1] - 1}')
+    codes = np.repeat(code, len(values), axis=0)
+    codes[:, latent] = values
+    return self.decode(codes, label if self.model.classes else None)
+
+  def check_label(self, label: int | None) -> None:
+    """Raises UserError where `label` is no class of the model."""
+    classes = self.model.classes
+    if label is not None and not 0 <= label < classes:
+      kind = f'has classes 0 to {classes - 1}' if classes else 'is not conditional'
+      raise UserError(f'--label={label}: {type(self.module).__name__} {kind}')
+
+  def from_model_range(self, examples: np.ndarray) -> np.ndarray:
+    """Images in the model's range as uint8 [N,H,W,C]; points [N,1,1,2] as float32 [N,2]."""
+    if self.source.data.kind == 'points':
+      return np.asarray(examples, np.float32).reshape(-1, 2)
+    return np.asarray(to_uint8(examples, self.config.data.value_range))
+
+  def collect(
+    self, images: np.ndarray, labels: Sequence[int] | None, function: Callable[[Batch], jax.Array]
+  ) -> np.ndarray:
+    """`function` of the images, in preprocessed batches of one size: [N, ...]."""
+    return collect(self.batches(images, labels), values=function)['values']
+
+  def batches(self, images: np.ndarray, labels: Sequence[int] | None = None) -> Iterator[Batch]:
+    """Images uint8 [N,H,W,C] or [N,H,W] as the model sees them in evaluation, in batches of one size."""
+    data, shape = self.source.data, self.source.data.image_shape
+    images = np.asarray(images)
+    if data.kind == 'points':
+      images = np.asarray(images, np.float32).reshape(-1, *shape)
+    elif images.dtype != np.uint8 or not 3 <= images.ndim <= 4:
+      raise UserError(f'images must be uint8 [N,H,W,C] or [N,H,W], not {images.dtype} {list(images.shape)}')
+    else:
+      images = images.reshape(*images.shape[:3], -1)
+      if images.shape[-1] != shape[-1] or (images.shape[1:] != shape and not self.config.data.size):
+        raise UserError(f'this model sees images of {list(shape)}, not {list(images.shape[1:])}')
+      if data.levels == 2:
+        images = (images > 127).astype(np.uint8)
+    if (labels is not None) != bool(self.model.classes):
+      kind = 'is conditional: give labels [N] too' if self.model.classes else 'is not conditional: give no labels'
+      raise UserError(f'{type(self.module).__name__} {kind}')
+    arrays = {'image': images} | ({} if labels is None else {'label': np.asarray(labels, np.int32)})
+    given = from_arrays(arrays, levels=data.levels, kind=data.kind, num_classes=data.num_classes)
+    return evaluation_batches(given, build.preprocessor(self.config, given, train=False), min(256, len(images)))
 
 
 def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
@@ -67,9 +184,6 @@ def load(workdir: str | pathlib.Path, checkpoint: str = 'best', config: ConfigDi
   """
   workdir = pathlib.Path(workdir)
   config = config or load_config(workdir)
-  test = build.dataset(config, 'test')
-  model = build.model(config, test)
-  like = jax.eval_shape(lambda: fresh_state(config, test, model, build.optimizers(config, model)))
   if not (workdir / 'checkpoints').is_dir():
     raise UserError(f'{workdir} has no checkpoint yet: train first')
   checkpoints = Checkpoints.of(config, workdir, read_only=True)
@@ -78,13 +192,15 @@ def load(workdir: str | pathlib.Path, checkpoint: str = 'best', config: ConfigDi
     if not steps:
       raise UserError(f'{workdir} has no checkpoint yet: train first')
     if checkpoint in ('best', 'last'):
-      best = checkpoints.best_step() if checkpoint == 'best' else None
-      state = checkpoints.restore_latest(like, best)
+      first = checkpoints.best_step() if checkpoint == 'best' else None
     elif checkpoint.isdecimal() and int(checkpoint) in steps:
-      state = checkpoints.restore_latest(like, int(checkpoint))
+      first = int(checkpoint)
     else:
-      there = ', '.join(map(str, steps))
-      raise UserError(f'--checkpoint={checkpoint}: choose best, last, or one of the steps {there}')
+      choices = ', '.join(map(str, steps))
+      raise UserError(f'--checkpoint={checkpoint}: choose best, last, or one of the steps {choices}')
+    state = checkpoints.restore_latest(lambda step: loop.shapes_of_state(build.task(config, step)), first)
   finally:
     checkpoints.close()
-  return Run(config, model, state, workdir, test)
+  task = build.task(config, int(state.step))
+  source = Source.of(config, build.dataset(config, 'test'), config.test_examples)
+  return Run(config, task.model, state, workdir, source)

@@ -3,28 +3,19 @@
 import contextlib
 import fcntl
 import json
-import os
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from gen_jax.config import flatten, keys_that_may_differ
+from gen_jax import build
+from gen_jax.config import KEYS, defaults, flatten, keys_that_may_differ, merged
 from gen_jax.errors import UserError
+from gen_jax.evaluation import evaluate
+from gen_jax.files import write_bytes
 
-WRITTEN = ('checkpoints', 'metrics.jsonl', 'evaluation.json', 'evaluation.npz', 'figures', 'samples.npz')
-WRITTEN += ('samples_mixture.npz', 'report.html', 'tensorboard', 'fixed_noise')
-# keys that the config.json of an older run lacks
-ADDED = {
-  'final_evals': (),
-  'importance_samples': 5_000,
-  'player_optimizers': {},
-  'sample_count': 10_000,
-  'extractors': '',
-  'inception_weights': '',
-}
-ADDED_TO_OPTIMIZER = {'clip_weights': 0.0}
+LOGS = ('.log', '.out', '.err')  # files of a cluster's, which may lie in a workdir before there is a run
 
 
 def tuples_for_lists(value: Any) -> Any:
@@ -45,8 +36,18 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
       raise ValueError('not an object')
   except ValueError as error:
     raise UserError(f'{path} is damaged ({error}): restore it, or name another --workdir') from None
-  config = ADDED | tuples_for_lists(content)
-  return ConfigDict(config | {'optimizer': ADDED_TO_OPTIMIZER | config.get('optimizer', {})}).lock()
+  # keys that have been added since take their defaults
+  return with_current_names(merged(defaults(KEYS), tuples_for_lists(content)))
+
+
+def with_current_names(config: Mapping[str, Any]) -> ConfigDict:
+  """A config, locked, in which former names of classes, fields, evaluators and metrics are those of today."""
+  config = dict(config.to_dict() if isinstance(config, ConfigDict) else config)
+  config['model'] = build.upgraded(config['model'])
+  for key in ('evals', 'final_evals'):
+    config[key] = evaluate.as_tuple(config[key])
+  config['best'] = evaluate.current_metric(config['best'])
+  return ConfigDict(config).lock()
 
 
 def claim_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
@@ -55,13 +56,10 @@ def claim_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
   if (workdir / 'config.json').exists():
     old = json.loads(load_config(workdir).to_json())
     check_same(workdir, old, new)
-  elif taken := [name for name in WRITTEN if (workdir / name).exists()]:
-    raise UserError(f'{workdir} holds {taken[0]} but no config.json: name another --workdir')
+  elif others := sorted(path.name for path in workdir.glob('[!.]*') if path.suffix not in LOGS):
+    raise UserError(f'{workdir} holds {others[0]} but no config.json: name another --workdir')
   try:
-    workdir.mkdir(parents=True, exist_ok=True)
-    fresh = workdir / 'config.json.tmp'
-    fresh.write_text(json.dumps(new, indent=2) + '\n')
-    os.replace(fresh, workdir / 'config.json')
+    write_bytes(workdir / 'config.json', (json.dumps(new, indent=2) + '\n').encode())
   except OSError as error:
     raise UserError(f'--workdir={workdir} cannot be written: {error.strerror}') from None
 
@@ -84,11 +82,12 @@ def workdir_lock(workdir: pathlib.Path) -> Iterator[None]:
 def check_same(workdir: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
   """Raises UserError where the configs differ in more than a resumed run may change."""
   before, after = flatten(old), flatten(new)
+  may_differ = keys_that_may_differ() | build.fields_that_may_differ(new['model'])
   differing = [
     f'{key}: {before.get(key, "absent")} there, {after.get(key, "absent")} here'
     for key in sorted(before.keys() | after.keys())
     if before.get(key) != after.get(key)
-    and key not in keys_that_may_differ()
+    and key not in may_differ
     and not (key == 'steps' and after['steps'] > before['steps'])
   ]
   if differing:

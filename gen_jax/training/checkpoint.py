@@ -7,6 +7,7 @@ import pathlib
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -20,6 +21,7 @@ from gen_jax.training.state import TrainState
 
 # what a reader raises for files that are cut short, changed or missing; not what a full or busy machine raises
 DAMAGE = (ValueError, KeyError, FileNotFoundError)
+UNNAMED = 'ema'  # the name of the average of checkpoints that were written before averages had names
 SEAL = 'files.json'  # in the folder of a step: {file: [size, CRC-32]}
 
 
@@ -89,6 +91,25 @@ class LastAndBest(retention.PreservationPolicy):
     return [checkpoint.step in last or checkpoint.step == best for checkpoint in checkpoints]
 
 
+def leaves(tree: Any) -> dict[str, tuple[tuple[int, ...], str]]:
+  """{'params/encoder/Dense_0/kernel': (shape, dtype)} of arrays, or of what stands for them."""
+  name = lambda key: str(getattr(key, 'key', getattr(key, 'name', getattr(key, 'idx', key))))
+  flat = jax.tree_util.tree_leaves_with_path(tree)
+  return {'/'.join(map(name, path)): (tuple(leaf.shape), str(leaf.dtype)) for path, leaf in flat}
+
+
+def check_leaves(step: int, stored: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+  """Raises UserError where a checkpoint is not of the structure and the shapes that the config makes."""
+  remedy = 'the config or the code differs from the run that wrote it; nothing was changed'
+  for name in sorted(stored.keys() ^ expected.keys()):
+    which = 'has' if name in stored else 'lacks'
+    raise UserError(f'checkpoint {step} {which} {name}, of another model than this one: {remedy}')
+  for name, (shape, dtype) in expected.items():
+    if stored[name] != (shape, dtype):
+      there, here = (f'{kind} {list(size)}' for size, kind in (stored[name], (shape, dtype)))
+      raise UserError(f'checkpoint {step}: {name} is {there} there and {here} here: {remedy}')
+
+
 class Checkpoints:
   """The checkpoints of a workdir: the last `keep`, and the best by the validation metric `best` ('' for none).
 
@@ -147,25 +168,40 @@ class Checkpoints:
     return best(found, key=found.get) if found else None
 
   def restore(self, like: TrainState, step: int) -> TrainState:
-    """The state saved at `step`, as numpy arrays; raises ValueError or OSError where it is damaged."""
-    folder = self._directory / str(step)
-    check_seal(folder)
-    template = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like._asdict())
-    with ocp.StandardCheckpointer() as reader:
-      return TrainState(**reader.restore(folder / 'state', template))
-
-  def restore_latest(self, like: TrainState, first: int | None = None) -> TrainState:
-    """The newest state that is whole, `first` before all others; damaged ones are named, and by a writer set aside.
+    """The state saved at `step`, as numpy arrays.
 
     Raises:
-      UserError: none is whole.
+      ValueError, KeyError, FileNotFoundError: it is damaged.
+      UserError: it is whole, but of another structure or other shapes than `like`.
+    """
+    folder = self._directory / str(step)
+    check_seal(folder)
+    with ocp.StandardCheckpointer() as reader:
+      stored = leaves(reader.metadata(folder / 'state').item_metadata.tree)
+      unnamed = like.ema and not any(path.startswith(f'ema/{name}/') for name in like.ema for path in stored)
+      if unnamed:  # written when there was one average, without a name
+        like = like._replace(ema=next(iter(like.ema.values())))
+      check_leaves(step, stored, leaves(like._asdict()))
+      template = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like._asdict())
+      state = TrainState(**reader.restore(folder / 'state', template))
+    return state._replace(ema={UNNAMED: state.ema}) if unnamed else state
+
+  def restore_latest(self, like_of: Callable[[int], TrainState], first: int | None = None) -> TrainState:
+    """The newest state that is whole, `first` before all others; damaged ones are named, and by a writer set aside.
+
+    Args:
+      like_of: step -> a state of the structure and the shapes that a run has at that step.
+      first: the step to try first.
+
+    Raises:
+      UserError: none is whole; or one is, but of another structure or other shapes, which stays where it is.
     """
     if self._manager:
       self._manager.wait_until_finished()
     damaged = []
     for step in sorted(self.steps(), key=lambda step: (step != first, -step)):
       try:
-        state = self.restore(like, step)
+        state = self.restore(like_of(step), step)
       except DAMAGE as error:
         show(f'checkpoint {step} is damaged ({str(error)[:80]}): falling back to the one before')
         damaged.append(step)

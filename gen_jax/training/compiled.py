@@ -46,14 +46,19 @@ def options_for(params: Any) -> dict[str, str]:
 
 
 class Compiled:
-  """`play(state, inputs, count)` of `parallel.data_parallel` for these rows, compiled ahead of its first call.
+  """`run_steps(state, inputs, count)` on all devices for one seed and these rows, compiled ahead of its first call.
+
+  The seed is an argument of the program, so that another seed compiles nothing anew.
 
   Later calls with other shapes or dtypes raise TypeError, where jit would compile again without a word. `watch` gets
   what the first call spends before the first step, which is then shown.
   """
 
-  def __init__(self, play: Callable, rows: np.ndarray, streamed: bool, watch: Stopwatch):
-    self._play, self._rows, self._streamed, self._watch = play, rows, streamed, watch
+  def __init__(
+    self, run_steps: Callable, seed: int, rows: np.ndarray, streamed: bool, watch: Stopwatch
+  ):  # of `parallel.data_parallel`
+    self._run_steps, self._seed, self._rows = run_steps, np.uint32(seed), rows
+    self._streamed, self._watch = streamed, watch
     self._call = None
     self.cached = False
 
@@ -63,11 +68,12 @@ class Compiled:
     """The state after `count` steps, and the metrics of each."""
     if self._call is None:
       self._compile(state, inputs)
-    return self._call(state, parallel.on_all_processes(inputs, self._streamed), np.int32(count), self._rows)
+    inputs = parallel.on_all_processes(inputs, self._streamed)
+    return self._call(state, inputs, self._seed, np.int32(count), self._rows)
 
   def _compile(self, state, inputs) -> None:
     self._watch.lap('data')
-    lowered = self._play.lower(state, inputs, np.int32(0), self._rows)
+    lowered = self._run_steps.lower(state, inputs, self._seed, np.int32(0), self._rows)
     self._watch.lap('tracing')
     with cache_hits() as hits:
       self._call = lowered.compile(options_for(state.params))

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import io
 import pathlib
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -10,91 +9,104 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
 from ml_collections import ConfigDict
 
 from gen_jax import build, randomness
+from gen_jax.build import Task
 from gen_jax.data import stream
-from gen_jax.data.dataset import Dataset
 from gen_jax.errors import UserError, show
-from gen_jax.evaluation.bound import Verbs
-from gen_jax.evaluation.evaluate import evaluate
-from gen_jax.files import write_bytes
-from gen_jax.training import dispatch, parallel
+from gen_jax.evaluation import evaluate
+from gen_jax.evaluation.bound import BoundModel
+from gen_jax.evaluation.source import Source
+from gen_jax.files import save_arrays
+from gen_jax.training import dispatch, parallel, stages
 from gen_jax.training.checkpoint import Checkpoints
 from gen_jax.training.compiled import Compiled
 from gen_jax.training.metrics import Recorder
-from gen_jax.training.state import TrainState, create_state
+from gen_jax.training.state import TrainState, create_state, evaluated_variables
 from gen_jax.training.step import train_step, updates_per_step
 from gen_jax.training.stopwatch import Stopwatch
-from gen_jax.types import Batch, Model
+from gen_jax.types import Batch
 
 
-def next_stop(step: int, config: ConfigDict) -> int:
+def next_stop(step: int, config: ConfigDict, until: int) -> int:
   """The end of the window that starts at `step`: absolute multiples, so that a resumed run has the same windows."""
   periods = (config.steps_per_dispatch, config.log_every, config.eval_every, config.save_every)
-  return min([config.steps] + [(step // period + 1) * period for period in periods])
+  return min([until] + [(step // period + 1) * period for period in periods])
 
 
-def inputs_of_windows(
-  config: ConfigDict, data: Dataset, updates: int, rows: np.ndarray, start: int
-) -> Iterator[Mapping[str, Any]]:
-  """What each window from `start` on is played with: the arrays themselves, or batches read ahead."""
+def windows_from(start: int, config: ConfigDict, until: int) -> Iterator[tuple[int, int]]:
+  """(first step, step after the last) of each dispatch from `start` on."""
+  while start < until:
+    stop = next_stop(start, config, until)
+    yield start, stop
+    start = stop
+
+
+def inputs_of_windows(task: Task, rows: np.ndarray, start: int) -> Iterator[Mapping[str, Any]]:
+  """What each window from `start` on is trained with: the arrays themselves, or batches read ahead."""
+  config, data = task.config, task.data
   if data.arrays is not None:
     arrays = parallel.replicate(dict(data.arrays))
     while True:
       yield arrays
-  windows, step = [], start
-  while step < config.steps:
-    windows.append((step, next_stop(step, config)))
-    step = windows[-1][1]
+  windows = list(windows_from(start, config, task.until))
   streamed = dispatch.streamed_inputs(
-    data, config.seed, rows, config.batch_size, updates, config.data.workers, windows
+    data, config.seed, rows, config.batch_size, updates_per_step(task.model), config.data.workers, windows
   )
-  # two windows are made and on their way to the devices while others are played
-  yield from stream.ahead(parallel.split_over_devices(window) for window in streamed)
+  # two windows are made and on their way to the devices while others are trained with
+  yield from stream.read_ahead(parallel.split_over_devices(window) for window in streamed)
 
 
-def compiled_steps(
-  config: ConfigDict, data: Dataset, game: Model, optimizers: Mapping[str, optax.GradientTransformation]
-) -> Callable:
-  """`play(state, inputs, count, rows)` on all devices."""
-  one_step = functools.partial(
-    train_step,
-    model=game,
-    optimizers=optimizers,
-    preprocess=build.preprocessor(config, data, train=True),
-    rng=jax.random.fold_in(randomness.key(config.seed), 1),
-    ema=config.ema_decay,
-  )
-  batch_of = batches_of(config, data, updates_per_step(game))
-  play = dispatch.several_steps(one_step, batch_of, config.steps_per_dispatch)
-  return parallel.data_parallel(play, streamed=data.arrays is None)
+def compiled_steps(task: Task) -> Callable:
+  """`run_steps(state, inputs, seed, count, rows)` on all devices."""
+  run_steps = dispatch.repeat_step(one_step(task), batches_of(task), task.config.steps_per_dispatch)
+  return parallel.data_parallel(run_steps, task.data.arrays is None, task.config.data_parallel)
 
 
-def batches_of(config: ConfigDict, data: Dataset, updates: int) -> Callable[..., Batch]:
-  """(inputs, step, i, rows) -> the raw batches of one step, made inside the compiled loop."""
-  if data.arrays is None:
-    return dispatch.streamed_batch(data)
-  return dispatch.resident_batch(data, config.seed, config.batch_size, updates)
+def one_step(task: Task) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, dict[str, jax.Array]]]:
+  """(state, batch, seed) -> the state after a step of the task, and its metrics."""
+
+  def step(state: TrainState, batch: Batch, seed: jax.Array) -> tuple[TrainState, dict[str, jax.Array]]:
+    """All noise of the training comes from the second key of the seed, the initial parameters from the first."""
+    return train_step(
+      state,
+      batch,
+      model=task.model,
+      optimizers=task.optimizers,
+      preprocess=task.preprocess,
+      rng=jax.random.fold_in(randomness.key(seed), 1),
+      averages=task.averages,
+    )
+
+  return step
 
 
-def fresh_state(
-  config: ConfigDict, data: Dataset, game: Model, optimizers: Mapping[str, optax.GradientTransformation]
-) -> TrainState:
+def batches_of(task: Task) -> Callable[..., Batch]:
+  """(inputs, state, seed, i, rows) -> the raw batches of one step, made inside the compiled loop."""
+  if task.data.arrays is None:
+    return dispatch.streamed_batch(task.data)
+  return dispatch.resident_batch(task.data, task.config.batch_size, updates_per_step(task.model))
+
+
+def fresh_state(task: Task) -> TrainState:
   """The state at step 0; under `jax.eval_shape` its shapes, which is what restoring needs."""
-  batch = build.example_batch(data, build.preprocessor(config, data, train=False), rows=2)
-  key = jax.random.fold_in(randomness.key(config.seed), 0)
-  return create_state(game, optimizers, key, batch, averages=config.ema_decay > 0)
+  preprocess = build.preprocessor(task.config, task.data, train=False)
+  batch = build.example_batch(task.data, preprocess, rows=2)
+  key = jax.random.fold_in(randomness.key(task.config.seed), 0)
+  return create_state(task.model, task.optimizers, key, batch, task.averages, task.data.initial_state)
 
 
-def initial_state(
-  config: ConfigDict, data: Dataset, game: Model, optimizers: Mapping[str, optax.GradientTransformation]
-) -> TrainState:
+def shapes_of_state(task: Task) -> TrainState:
+  """What `fresh_state` gives, without its numbers."""
+  return jax.eval_shape(functools.partial(fresh_state, task))
+
+
+def initial_state(task: Task) -> TrainState:
   """`fresh_state` on the host, made by one program."""
   # it runs once, so on a processor it is not worth what LLVM would spend on it: a quarter of the time to compile
   quick = {'xla_backend_optimization_level': 0} if jax.default_backend() == 'cpu' else None
-  fresh = jax.jit(functools.partial(fresh_state, config, data, game, optimizers), compiler_options=quick)
+  fresh = jax.jit(functools.partial(fresh_state, task), compiler_options=quick)
   return parallel.to_host(fresh())
 
 
@@ -129,72 +141,92 @@ def stop_signals() -> Iterator[list[int]]:
     restore()
 
 
-def keep_fixed_noise(workdir: pathlib.Path, step: int, samples: np.ndarray) -> None:
-  """What fixed noise has become at a step -> WORKDIR/fixed_noise/STEP.npy, which the figures show over time."""
-  file = io.BytesIO()
-  np.save(file, samples)
-  write_bytes(workdir / 'fixed_noise' / f'{step:09d}.npy', file.getvalue())
+def validate(task: Task, state: TrainState, workdir: pathlib.Path) -> dict[str, float]:
+  """{'validation/NAME': value} of the evaluators on the validation split; arrays go to WORKDIR/evaluations/STEP.npz."""
+  source = Source.of(task.config, build.dataset(task.config, 'validation'), task.config.validation_examples)
+  results = evaluate.run(task.config.evals, BoundModel(task.model, evaluated_variables(state)), source)
+  arrays = {name: value for name, value in results.items() if isinstance(value, np.ndarray)}
+  if arrays and parallel.is_main():
+    save_arrays(workdir / 'evaluations' / f'{int(state.step):09d}.npz', arrays)
+  return {f'validation/{name}': value for name, value in results.items() if isinstance(value, float)}
 
 
-def train(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch | None = None) -> tuple[TrainState, bool]:
-  """Trains from the newest checkpoint of `workdir`, or from the start, to `config.steps`; `watch` times the start-up.
+def open_stage(task: Task, step: int, watch: Stopwatch) -> tuple[Compiled, Iterator[Mapping[str, Any]]]:
+  """(`run_steps(state, inputs, count)`, what it takes for each window from `step` on) of a stage."""
+  rows = parallel.local_rows(task.config.batch_size)
+  run_steps = Compiled(compiled_steps(task), task.config.seed, rows, task.data.arrays is None, watch)
+  return run_steps, inputs_of_windows(task, rows, step)
 
-  Returns the state on the host, and whether all steps were done: False after SIGTERM or SIGINT, which save first.
-  Raises UserError where a metric is not finite, or where no checkpoint is whole.
+
+def run(
+  task_of: Callable[[int], Task], workdir: pathlib.Path, watch: Stopwatch | None = None
+) -> tuple[TrainState, bool]:
+  """Trains from the newest checkpoint of `workdir`, or from the start, to `config.steps`.
+
+  Args:
+    task_of: step -> the task at that step, which holds until `task.until`; then the next stage begins. The state at a
+      step has the structure of the task at that step.
+    workdir: checkpoints, metrics and evaluations are written there.
+    watch: times the start-up.
+
+  Returns:
+    The state on the host, and whether all steps were done: False after SIGTERM or SIGINT, which save first.
+
+  Raises:
+    UserError: a metric is not finite; no checkpoint is whole, or one is of another model.
   """
   watch = watch or Stopwatch()
-  rows = parallel.local_rows(config.batch_size)
-  data, validation = build.dataset(config, 'train'), build.dataset(config, 'validation')
-  game = build.model(config, data)
-  optimizers = build.optimizers(config, game)
+  task = task_of(0)
+  config = task.config
   watch.lap('data')
-  play = Compiled(compiled_steps(config, data, game, optimizers), rows, data.arrays is None, watch)
-
   with contextlib.ExitStack() as stack:
     checkpoints = stack.enter_context(contextlib.closing(Checkpoints.of(config, workdir)))
     if checkpoints.steps():
-      shapes = jax.eval_shape(functools.partial(fresh_state, config, data, game, optimizers))
-      state = checkpoints.restore_latest(shapes)
+      state = checkpoints.restore_latest(lambda step: shapes_of_state(task_of(step)))
       show(f'resumed at step {state.step}')
+      task = task_of(int(state.step))
     else:
-      state = initial_state(config, data, game, optimizers)
+      state = initial_state(task)
     start = step = int(state.step)
     if step > config.steps:
       raise UserError(f'{workdir} is at step {step} already, beyond config.steps={config.steps}')
-    inputs = inputs_of_windows(config, data, updates_per_step(game), rows, step)
-    stack.callback(inputs.close)
+    run_steps, inputs = open_stage(task, step, watch)
+    stack.callback(lambda: inputs.close())
     recorder = Recorder(workdir, step, config.steps, config.log_every, writes=parallel.is_main())
     stack.enter_context(contextlib.closing(recorder))
     signals = stack.enter_context(stop_signals())
     watch.lap('model and state')
 
-    second = next_stop(start, config)
+    second = next_stop(start, config, task.until)
     profiled = second if second < config.steps else start  # the first window warms up
     pending = None  # the window whose metrics are still on the device while the next one runs
     while step < config.steps:
-      begin, step = step, next_stop(step, config)
+      begin, step = step, next_stop(step, config, task.until)
       traced = config.profile and begin == profiled
       with traced_to(workdir / 'profile') if traced else contextlib.nullcontext():
-        state, history = play(state, next(inputs), step - begin)
+        state, history = run_steps(state, next(inputs), step - begin)
         if traced or parallel.wait_between_dispatches():
           jax.block_until_ready(history)
       if pending:
         recorder.window(*pending)
       pending = (begin, step, history)
 
+      if step == task.until < config.steps:
+        inputs.close()
+        task = task_of(step)
+        state = stages.carry_over(parallel.to_host(state), initial_state(task))
+        run_steps, inputs = open_stage(task, step, watch)
+
       stopped = parallel.any_process(bool(signals))
       validates = step == config.steps or step % config.eval_every == 0
       if stopped or validates or step % config.save_every == 0:
         recorder.window(*pending)  # nothing is saved before its metrics are known to be finite
-        pending, found = None, {}
+        pending, validation = None, {}
         saved = parallel.to_host(state)
         if validates:
-          terms = evaluate(config, Verbs(game, saved), validation, config.validation_examples)
-          found = {f'validation/{name}': value for name, value in terms.items() if isinstance(value, float)}
-          if 'fixed_noise' in terms and parallel.is_main():
-            keep_fixed_noise(workdir, step, terms['fixed_noise'])
-          recorder.validation(step, found)
-        checkpoints.save(saved, found)
+          validation = validate(task, saved, workdir)
+          recorder.validation(step, validation)
+        checkpoints.save(saved, validation)
       if stopped:
         break
     return parallel.to_host(state), step == config.steps

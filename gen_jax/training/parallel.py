@@ -9,18 +9,46 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gen_jax.errors import UserError
 
+SAME, SPLIT = PartitionSpec(), PartitionSpec('batch')  # on all devices; over them in the first axis
 
-def data_parallel(step: Callable, streamed: bool = False) -> Callable:
-  """`step(state, inputs, count, rows)` on every device, in an axis named 'batch'.
 
-  `state` and `count` are the same on all devices; `rows` [devices, B / devices] are the global rows of each; `inputs`
-  are split over the devices in their first axis if `streamed`, else the same on all. Returns what is equal on all
-  devices, so nothing is ever replicated or unreplicated by hand.
+def donated_arguments() -> tuple[int, ...]:
+  """The state, whose memory a step may use again; over several processes what is equal on all cannot be donated."""
+  return (0,) if jax.process_count() == 1 else ()
+
+
+def by_pmap(step: Callable, streamed: bool) -> Callable:
+  """`data_parallel` by `jax.pmap`."""
+  in_axes = (None, 0 if streamed else None, None, None, 0)
+  return jax.pmap(step, 'batch', in_axes=in_axes, out_axes=(None, None), donate_argnums=donated_arguments())
+
+
+def by_shard_map(step: Callable, streamed: bool) -> Callable:
+  """`data_parallel` by `jax.shard_map`, of which `jax.pmap` is made today."""
+
+  def step_of_device(state, inputs, seed, count, rows):
+    """A shard of what is split has a first axis of 1."""
+    inputs = jax.tree.map(lambda x: x[0], inputs) if streamed else inputs
+    return step(state, inputs, seed, count, rows[0])
+
+  mesh = mesh_of_devices()
+  specs = (SAME, SPLIT if streamed else SAME, SAME, SAME, SPLIT)
+  sharded = jax.shard_map(step_of_device, mesh=mesh, in_specs=specs, out_specs=(SAME, SAME), check_vma=False)
+  shardings = tuple(NamedSharding(mesh, spec) for spec in specs)
+  return jax.jit(sharded, in_shardings=shardings, donate_argnums=donated_arguments())
+
+
+BY_NAME = {'pmap': by_pmap, 'shard_map': by_shard_map}  # the values of config.data_parallel
+
+
+def data_parallel(step: Callable, streamed: bool = False, how: str = 'pmap') -> Callable:
+  """`step(state, inputs, seed, count, rows)` on every device, in an axis named 'batch'.
+
+  `state`, `seed` and `count` are the same on all devices; `rows` [devices, B / devices] are the global rows of each;
+  `inputs` are split over the devices in their first axis if `streamed`, else the same on all. Returns what is equal on
+  all devices, so nothing is ever replicated or unreplicated by hand. `how` changes no bit of the results.
   """
-  # over several processes arrays that are the same on all devices cannot be donated
-  donated = (0,) if jax.process_count() == 1 else ()
-  in_axes = (None, 0 if streamed else None, None, 0)
-  return jax.pmap(step, 'batch', in_axes=in_axes, out_axes=(None, None), donate_argnums=donated)
+  return BY_NAME[how](step, streamed)
 
 
 def local_rows(batch_size: int) -> np.ndarray:
@@ -34,10 +62,14 @@ def local_rows(batch_size: int) -> np.ndarray:
   return rows[jax.process_index()]
 
 
+def mesh_of_devices() -> Mesh:
+  """All devices, those of a process beside each other, in one axis named 'batch'."""
+  return Mesh([d for process in range(jax.process_count()) for d in jax.local_devices(process)], ('batch',))
+
+
 def replicate(tree):
   """Copies host arrays to every local device, once."""
-  devices = np.arange(jax.local_device_count())
-  return jax.pmap(lambda x, _: x, in_axes=(None, 0), out_axes=None)(tree, devices)
+  return jax.device_put(tree, NamedSharding(Mesh(jax.local_devices(), ('batch',)), SAME))
 
 
 def on_all_processes(tree, split: bool = False):
@@ -47,17 +79,14 @@ def on_all_processes(tree, split: bool = False):
   """
   if jax.process_count() == 1:
     return tree
-  devices = [device for process in range(jax.process_count()) for device in jax.local_devices(process)]
-  spec = PartitionSpec('batch') if split else PartitionSpec()
-  return multihost_utils.host_local_array_to_global_array(tree, Mesh(devices, ('batch',)), spec)
+  return multihost_utils.host_local_array_to_global_array(tree, mesh_of_devices(), SPLIT if split else SAME)
 
 
 def split_over_devices(tree):
   """Starts to copy host arrays [devices, ...] to the devices; the copies of several processes start with the call."""
   if jax.process_count() > 1:
     return tree
-  sharding = NamedSharding(Mesh(jax.local_devices(), ('batch',)), PartitionSpec('batch'))
-  return jax.device_put(tree, sharding)
+  return jax.device_put(tree, NamedSharding(Mesh(jax.local_devices(), ('batch',)), SPLIT))
 
 
 def to_host(tree):

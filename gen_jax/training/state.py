@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -10,34 +10,37 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gen_jax.errors import show
+from gen_jax.errors import UserError, show
 from gen_jax.types import Batch, Model
+
+DecayRule = Callable[[jax.Array], jax.Array | float]
+"""step [] -> the decay with which an average of the parameters moves at that step, in [0, 1)."""
 
 
 class TrainState(NamedTuple):
-  """The state of a game; with the config it determines the rest of the run."""
+  """The state of a training run; with the config it determines the rest of the run."""
 
   step: jax.Array  # int32 [], training steps done
   params: Mapping[str, Any]  # {group: ...}
   variables: Mapping[str, Any]  # {collection: ...}, whatever changes besides parameters
   opt_state: Mapping[str, Any]  # {player: ...}
-  ema: Mapping[str, Any]  # {'params': {group: ...}, 'batch_stats': {group: ...}}, empty without averaging
-  data: Any  # state of the sampler, e.g. resampling weights
+  ema: Mapping[str, Any]  # {average: {'params': {group: ...}, 'batch_stats': {group: ...}}}, of each average
+  data: Any  # state of the data set's order, e.g. resampling weights; `Dataset.rows` reads it
 
 
-def check_game(model: Model) -> None:
-  """Raises ValueError where one module stands in two fields, or one group belongs to two players."""
+def check_players(model: Model) -> None:
+  """Raises UserError where one module stands in two fields, or one group belongs to two players."""
   fields = [(field.name, getattr(model, field.name)) for field in dataclasses.fields(model)]
   modules = [(name, value) for name, value in fields if isinstance(value, nn.Module) and name != 'parent']
   for (name, module), (other, twin) in itertools.combinations(modules, 2):
     if module is twin:
-      raise ValueError(f'fields {name} and {other} hold one module: they would share parameters silently')
+      raise UserError(f'fields {name} and {other} hold one module: they would share parameters silently')
   for (name, player), (other, rival) in itertools.combinations(model.players.items(), 2):
     if shared := set(player.trains) & set(rival.trains):
-      raise ValueError(f'players {name} and {other} both train the group {min(shared)}')
+      raise UserError(f'players {name} and {other} both train the group {min(shared)}')
 
 
-def averaged(model: Model, params: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def averaged_trees(model: Model, params: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
   """What an average is of: the groups that `model.averaged` names, by default all, with their batch statistics.
 
   An average of the parameters beside the statistics of the last of them would be neither's network.
@@ -47,15 +50,32 @@ def averaged(model: Model, params: Mapping[str, Any], variables: Mapping[str, An
   return {name: {group: tree[group] for group in groups if group in tree} for name, tree in trees.items()}
 
 
+def evaluated_variables(state: TrainState) -> dict[str, Any]:
+  """The variables {collection: {group: ...}} that evaluation and samples use: the first average, where there is one."""
+  average = next(iter(state.ema.values()), {})
+  variables = {'params': state.params, **state.variables}
+  return {name: {**tree, **average.get(name, {})} for name, tree in variables.items()}
+
+
 def create_state(
   model: Model,
   optimizers: Mapping[str, optax.GradientTransformation],
   rng: jax.Array,
   batch: Batch,
-  averages: bool = False,
+  averages: Iterable[str] = (),
+  data: Any = (),
 ) -> TrainState:
-  """Initial state; `batch` is a preprocessed one of any size, `averages` starts an average of the parameters."""
-  check_game(model)
+  """The state at step 0.
+
+  Args:
+    model: declares its players.
+    optimizers: one for each player.
+    rng: key of the initial parameters.
+    batch: a preprocessed one of any size.
+    averages: names of the averages of the parameters that begin here.
+    data: `Dataset.initial_state`.
+  """
+  check_players(model)
   variables = dict(jax.jit(model.init)(rng, batch))
   params = variables.pop('params')
   if frozen := set(params) - {group for player in model.players.values() for group in player.trains}:
@@ -64,6 +84,6 @@ def create_state(
     name: optimizers[name].init({g: params[g] for g in player.trains if g in params})
     for name, player in model.players.items()
   }
-  # a copy: an average that aliases the parameters must not be donated beside them
-  ema = jax.tree.map(jnp.copy, averaged(model, params, variables)) if averages else {}
-  return TrainState(jnp.zeros((), jnp.int32), params, variables, opt_state, ema, ())
+  # a copy each: an average that aliases the parameters must not be donated beside them
+  ema = {name: jax.tree.map(jnp.copy, averaged_trees(model, params, variables)) for name in averages}
+  return TrainState(jnp.zeros((), jnp.int32), params, variables, opt_state, ema, data)

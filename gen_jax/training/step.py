@@ -1,12 +1,14 @@
-"""The one train step, which plays any game."""
+"""The one train step, which trains any model."""
 
+import itertools
 from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from gen_jax.training.state import TrainState, averaged
+from gen_jax.errors import UserError
+from gen_jax.training.state import DecayRule, TrainState, averaged_trees
 from gen_jax.types import Batch, Model
 
 
@@ -46,7 +48,7 @@ def train_step(
   optimizers: Mapping[str, optax.GradientTransformation],
   preprocess: Callable[[Batch, jax.Array], Batch],
   rng: jax.Array,
-  ema: float = 0.0,
+  averages: Mapping[str, DecayRule],
 ) -> tuple[TrainState, dict[str, jax.Array]]:
   """Each player in turn descends its loss in its own groups, all others held fixed.
 
@@ -55,22 +57,22 @@ def train_step(
 
   Args:
     state: the state before the step.
-    batch: leaves [updates, B, ...], one batch for each update of each player, in the order of play.
-    model: the game.
+    batch: leaves [updates, B, ...], one batch for each update of each player, in the order of the players.
+    model: declares its players.
     optimizers: one for each player.
     preprocess: (raw batch, key) -> the batch as the model sees it.
     rng: the base key of the run.
-    ema: decay of the average of the parameters; 0 for none.
+    averages: {name: rule} of those in `state.ema`.
 
   Returns:
     The state after the step, and scalar metrics: those of the losses, `<player>/loss` and `<player>/grad_norm`,
-    of the player's last update.
+    of the player's last update. UserError where two players give a metric of one name.
   """
   params, variables, opt_state = dict(state.params), dict(state.variables), dict(state.opt_state)
-  metrics = {}
+  metrics, metrics_of = {}, {}
   key = jax.random.fold_in(rng, state.step)
-  plays = [name for name, player in model.players.items() for _ in range(player.steps)]
-  for update, name in enumerate(plays):
+  schedule = [name for name, player in model.players.items() for _ in range(player.steps)]
+  for update, name in enumerate(schedule):
     player = model.players[name]
     data_key, model_key = jax.random.split(jax.random.fold_in(key, update))
     data = preprocess(jax.tree.map(lambda x: x[update], batch), data_key)  # noqa: B023, called at once
@@ -83,7 +85,19 @@ def train_step(
     variables |= mean_over_devices(changed)
     deltas, opt_state[name] = optimizers[name].update(gradients, opt_state[name], trained)
     params |= optax.apply_updates(trained, deltas)
+    metrics_of[name] = terms
     metrics |= terms | {f'{name}/loss': loss, f'{name}/grad_norm': norm(gradients)}
 
-  average = optax.incremental_update(averaged(model, params, variables), state.ema, 1 - ema) if ema else state.ema
-  return TrainState(state.step + 1, params, variables, opt_state, average, state.data), metrics
+  check_names_of_metrics(metrics_of)
+  current = averaged_trees(model, params, variables)
+  ema = {
+    name: optax.incremental_update(current, state.ema[name], 1 - decay(state.step)) for name, decay in averages.items()
+  }
+  return TrainState(state.step + 1, params, variables, opt_state, ema, state.data), metrics
+
+
+def check_names_of_metrics(metrics_of: Mapping[str, Mapping[str, jax.Array]]) -> None:
+  """Raises UserError where two players give a metric of one name, of which one would be lost."""
+  for (name, metrics), (other, others) in itertools.combinations(metrics_of.items(), 2):
+    if shared := set(metrics) & set(others):
+      raise UserError(f'players {name} and {other} both give the metric {min(shared)!r}: name one of them otherwise')

@@ -48,17 +48,17 @@ def test_input_costs_no_more_than_all_the_time():
 
 def test_only_waiting_while_the_devices_are_idle_counts():
   ends = [10.0, 20.0, 30.0, 40.0]
-  assert benchmark.idle([(1, 9), (12, 19.5), (21, 29)], ends) == 0
-  assert benchmark.idle([(1, 12), (12, 23), (21, 31)], ends) == 2 + 3 + 1  # from the end of the window before
-  assert benchmark.idle([(11, 12), (25, 28), (30, 30)], ends) == 1 + 3  # from when it was asked for
+  assert benchmark.idle_seconds([(1, 9), (12, 19.5), (21, 29)], ends) == 0
+  assert benchmark.idle_seconds([(1, 12), (12, 23), (21, 31)], ends) == 2 + 3 + 1  # from the end of the window before
+  assert benchmark.idle_seconds([(11, 12), (25, 28), (30, 30)], ends) == 1 + 3  # from when it was asked for
 
 
 def test_windows_end_where_those_of_training_do():
   config = small_config(steps_per_dispatch=5, log_every=7, eval_every=50, save_every=20, steps=12)
-  spans = benchmark.windows(config, 1)
+  spans = benchmark.timed_windows(config, 1)
   assert spans == [(0, 5), (5, 7), (7, 10), (10, 14), (14, 15)]  # two untimed, and no fewer than three others
   for steps in (9, 11, 12, 100):
-    timed = benchmark.windows(config, steps)[benchmark.UNTIMED :]
+    timed = benchmark.timed_windows(config, steps)[benchmark.UNTIMED :]
     assert timed[-1][1] - timed[0][0] >= steps > timed[-1][0] - timed[0][0] or len(timed) == benchmark.LEAST
   assert config.steps == 12
 
@@ -72,13 +72,13 @@ def test_schedules_of_a_short_run_are_timed_beyond_their_end():
 
 def test_batches_alone_are_made_whole():
   config = small_config('rendered')
-  data = build.dataset(config, 'train')
-  batch_of = loop.batches_of(config, data, 2)
-  rows = np.arange(8, dtype=np.int32)
-  expected = [batch_of(dict(data.arrays), step, 0, rows) for step in (0, 2)]
-  state = TrainState(np.int32(0), {}, {}, {}, {}, jax.tree.map(np.zeros_like, expected[0]))
-  play = jax.jit(dispatch.several_steps(benchmark.only_kept, batch_of, 3))
+  task = build.task(config)
+  batch_of, arrays = loop.batches_of(task), dict(task.data.arrays)
+  seed, rows, state = np.uint32(0), np.arange(8, dtype=np.int32), TrainState(np.int32(0), {}, {}, {}, {}, ())
+  expected = [batch_of(arrays, state._replace(step=np.int32(step)), seed, 0, rows) for step in (0, 2)]
+  state = state._replace(variables=jax.tree.map(np.zeros_like, dict(expected[0])))
+  run_steps = jax.jit(dispatch.repeat_step(benchmark.keep_batch, batch_of, 3))
   for count, batch in ((1, expected[0]), (3, expected[1])):
-    kept, _ = play(state, dict(data.arrays), count, rows)
+    kept, _ = run_steps(state, arrays, seed, count, rows)
     assert kept.step == count
-    chex.assert_trees_all_equal(kept.data, batch)
+    chex.assert_trees_all_equal(kept.variables, dict(batch))

@@ -7,16 +7,16 @@ from small import pixelcnn, small_config
 
 from gen_jax.app import check
 from gen_jax.errors import UserError
-from gen_jax.evaluation import extractors, inception
+from gen_jax.evaluation import agreement, extractors, inception
 
 REFUSED = {  # what a PixelCNN cannot be trained on: (arguments, the answer)
   'no labels': (
     {'conditional': True, 'data': {'name': 'sprites'}},
     'config.model.conditional=True: sprites has no labels; choose a data set with classes',
   ),
-  'grey values': ({'likelihood': 'Bernoulli'}, "config.data.binarize='none': Bernoulli is no distribution of grey"),
+  'grey values': ({'likelihood': 'Bernoulli'}, "config.data.binarize='none': Bernoulli is no distribution of gray"),
   'noise': ({'data': {'dequantize': True}}, 'config.data.dequantize=True: Categorical is a distribution of discrete'),
-  'an even kernel': ({'network': {'kernel': 4}}, 'config.model cannot be built: kernel=4: must be odd and at least 3'),
+  'an even kernel': ({'network': {'kernel': 4}}, 'config.model.network.kernel=4: must be odd and at least 3'),
 }
 
 
@@ -32,12 +32,12 @@ def test_what_a_pixelcnn_cannot_model_is_refused_in_one_line(case):
 
 def test_players_and_their_optimizers_are_named_rightly():
   for changes, said in (
-    ({'discriminatr': {'b1': 0.5}}, 'discriminatr: no player of this game; did you mean discriminator?'),
+    ({'discriminatr': {'b1': 0.5}}, 'discriminatr: no player of this model; did you mean discriminator?'),
     ({'discriminator': {'learning_rat': 0.5}}, 'discriminator.learning_rat is no key; did you mean learning_rate?'),
     ({'discriminator': {'b1': 1.5}}, 'discriminator.b1=1.5: must lie in [0, 1)'),
   ):
     with pytest.raises(UserError, match=re.escape(said)):
-      check.check(small_config(model={'penalty': {'name': 'DensityRatio'}}, player_optimizers=changes))
+      check.check(small_config(model={'penalty': {'name': 'FactorVAEPenalty'}}, player_optimizers=changes))
 
 
 @pytest.mark.parametrize('name', ['annealed_vae', 'beta_tcvae', 'dip_vae', 'factor_vae'])
@@ -55,22 +55,23 @@ def test_objectives_on_sprites_can_be_built(name, variant):
 VAE = {'name': 'VAE', 'encoder': {'name': 'MLPEncoder'}, 'decoder': {'name': 'MLPDecoder'}}
 VAE |= {'likelihood': {'name': 'Bernoulli'}, 'latent_dim': 3}
 FLOW, VAMP = {'name': 'InverseAutoregressiveFlow'}, {'name': 'VampPrior', 'components': 5}
-MOMENTS = {'name': 'Moments'}
+DIP = {'name': 'DIPPenalty'}
+IWAE = {'name': 'IWAE', 'samples': 5}
 FIELDS = {  # what leaves another field of a VAE without effect or meaning: (fields, the answer)
-  'beta of a bound': ({'samples': 5, 'beta': 2.0}, 'samples=5: the importance weighted bound has no beta'),
-  'capacity of a bound': ({'samples': 5, 'capacity': 1.0}, 'samples=5: the importance weighted bound has no beta'),
-  'dreg of one sample': ({'dreg': True}, 'dreg=True: needs samples above 1'),
-  'dreg of a flow': ({'dreg': True, 'samples': 5, 'family': FLOW}, 'dreg=True: needs the density of any z'),
+  'beta of a bound': (IWAE | {'beta': 2.0}, 'config.model.beta is no field of IWAE'),
+  'capacity of a bound': (IWAE | {'capacity': 1.0}, 'config.model.capacity is no field of IWAE'),
+  'dreg of one sample': (IWAE | {'dreg': True, 'samples': 1}, 'dreg=True: needs samples above 1'),
+  'dreg of a flow': (IWAE | {'dreg': True, 'family': FLOW}, 'dreg=True: needs the density of any z'),
   'vamp of a flow': ({'prior': VAMP, 'family': FLOW}, 'VampPrior is a mixture of posteriors that are DiagonalNormal'),
-  'a penalty of a bound': ({'samples': 5, 'penalty': MOMENTS}, 'samples=5: the importance weighted bound has no pen'),
-  'a penalty of a flow': ({'family': FLOW, 'penalty': MOMENTS}, 'needs a posterior of family DiagonalNormal'),
+  'a penalty of a bound': (IWAE | {'penalty': DIP}, 'config.model.penalty is no field of IWAE'),
+  'a penalty of a flow': ({'family': FLOW, 'penalty': DIP}, 'needs a posterior of family DiagonalNormal'),
   'classes of a prior': ({'prior': {'name': 'ClassMixturePrior'}}, 'ClassMixturePrior is p(z|y); set conditional=True'),
   'vamp with labels': ({'prior': VAMP, 'conditional': True}, 'VampPrior has no labels'),
   'dreg of a common sigma': (
-    {'dreg': True, 'samples': 5, 'likelihood': {'name': 'OptimalGaussian'}},
+    IWAE | {'dreg': True, 'likelihood': {'name': 'OptimalGaussian'}},
     'the sigma of OptimalGaussian depends on all',
   ),
-  'no samples': ({'samples': 0}, 'config.model.samples=0: must be above 0'),
+  'no samples': (IWAE | {'samples': 0}, 'config.model.samples=0: must be above 0'),
 }
 
 
@@ -93,7 +94,8 @@ def test_final_evaluators_are_checked_before_training(names, said):
 def test_networks_that_judge_are_of_such_images_and_classes(monkeypatch, tmp_path):
   said = 'class_agreement needs an extractor of the 10 classes of digits, and x-cnn knows 3'
   judges = types.SimpleNamespace(name='x-cnn', image_shape=(8, 8, 1), classes=3)
-  monkeypatch.setattr(extractors, 'load', lambda *_: judges)
+  for module in (extractors, agreement):
+    monkeypatch.setattr(module, 'load', lambda *_, **__: judges)
   conditional = {'model': VAE | {'conditional': True}, 'data': {'binarize': 'dynamic'}}
   with pytest.raises(UserError, match=said):
     check.check(small_config('digits', final_evals=('class_agreement',), **conditional))
@@ -118,7 +120,7 @@ PLAIN = {'model': VAE, 'data': {'binarize': 'dynamic'}}
 UNTRUE = {  # what an evaluator would say something untrue of: (changes, evaluator, the answer)
   'no condition': (PLAIN, 'class_agreement', 'needs a conditional model'),
   'no clusters': (PLAIN, 'clustering', 'needs a model that has classify; VAE has not'),
-  'grey': ({'model': VAE}, 'likelihood', 'Bernoulli is no distribution of grey values'),
+  'grey': ({'model': VAE}, 'likelihood', 'Bernoulli is no distribution of gray values'),
   'labels in the codes': (PLAIN | {'model': VAE | {'conditional': True}}, 'probe', 'codes that have not seen'),
   'a flow': (PLAIN | {'model': VAE | {'family': FLOW}}, 'elbo_decomposition', 'needs a VAE of family DiagonalNormal'),
   'a learned prior': (PLAIN | {'model': VAE | {'prior': VAMP}}, 'elbo_decomposition', 'prior StandardNormal'),

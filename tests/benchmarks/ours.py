@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,14 +15,13 @@ from experiments import beta_vae
 from gen_jax import build, models, networks
 from gen_jax.app import memory
 from gen_jax.app.benchmark import processor
+from gen_jax.build import Task
 from gen_jax.config import common, update
 from gen_jax.data.dataset import Dataset, from_arrays
 from gen_jax.data.preprocess import resize
 from gen_jax.data.sets import digits
 from gen_jax.training import loop, parallel
-from gen_jax.training.compiled import Compiled
 from gen_jax.training.metrics import check_finite
-from gen_jax.training.step import updates_per_step
 from gen_jax.training.stopwatch import Stopwatch
 from gen_jax.types import Model
 
@@ -30,12 +29,10 @@ EXPORTED = 8_192  # images at most that PyTorch trains on
 NOISE_SHAPE = (32, 32, 3)
 
 
-class Row(NamedTuple):
-  """What `train` builds from a config."""
-
-  config: ConfigDict
-  data: Dataset
-  game: Model
+def task_of(config: ConfigDict, data: Dataset, model: Model) -> Task:
+  """What `build.task` makes of a config, of these data and this model."""
+  optimizers, preprocess = build.optimizers(config, model), build.preprocessor(config, data, train=True)
+  return Task(config, data, model, optimizers, build.averages(config), preprocess, config.steps)
 
 
 def config_with(changes: Mapping[str, Any], config: ConfigDict | None = None) -> ConfigDict:
@@ -46,22 +43,20 @@ def config_with(changes: Mapping[str, Any], config: ConfigDict | None = None) ->
   return config
 
 
-def beta_vae_row(batch_size: int) -> Row:
+def beta_vae_row(batch_size: int) -> Task:
   """The default beta-VAE with beta and learning rate held constant."""
   config = beta_vae.get_config()
   changes = {'batch_size': batch_size, 'model': {'beta': 4.0}, 'optimizer': {'schedule': 'constant'}}
-  config = config_with(changes, config)
-  data = build.dataset(config, 'train')
-  return Row(config, data, build.model(config, data))
+  return build.task(config_with(changes, config))
 
 
-def mlp_vae_row() -> Row:
-  """A dense VAE on digits brought to 28x28 beforehand, as MNIST lies in memory, binarised anew at each step."""
+def mlp_vae_row() -> Task:
+  """A dense VAE on digits brought to 28x28 beforehand, as MNIST lies in memory, binarized anew at each step."""
   config = config_with({'batch_size': 128, 'data': {'binarize': 'dynamic'}})
   small = digits.load('train').arrays['image']
   data = from_arrays({'image': np.asarray(resize(jnp.asarray(small, jnp.float32), 28, 256)).astype(np.uint8)})
   parts = networks.MLPEncoder((512,)), networks.MLPDecoder((512,)), networks.Bernoulli(binary=True)
-  return Row(config, data, models.VAE(*parts, data.image_shape, latent_dim=20))
+  return task_of(config, data, models.VAE(*parts, data.image_shape, latent_dim=20))
 
 
 def gan_config(batch_size: int, learning_rate: float) -> ConfigDict:
@@ -70,14 +65,14 @@ def gan_config(batch_size: int, learning_rate: float) -> ConfigDict:
   return config_with({'batch_size': batch_size, 'data': {'value_range': (-1.0, 1.0)}, 'optimizer': optimizer})
 
 
-def gan_2d_row() -> Row:
+def gan_2d_row() -> Task:
   """Eight Gaussians of sigma .02 on a circle of radius .75."""
   rng = np.random.default_rng(0)
   angle = rng.integers(0, 8, EXPORTED) * (math.pi / 4)
   points = 0.75 * np.stack([np.cos(angle), np.sin(angle)], -1) + 0.02 * rng.standard_normal((EXPORTED, 2))
-  data = from_arrays({'image': points.astype(np.float32).reshape(-1, 1, 1, 2)}, levels=0)
+  data = from_arrays({'image': points.astype(np.float32).reshape(-1, 1, 1, 2)}, kind='points')
   parts = networks.MLPGenerator(), networks.MLPDiscriminator(), (1, 1, 2)
-  return Row(gan_config(256, 1e-3), data, models.GAN(*parts, latent_dim=2))
+  return task_of(gan_config(256, 1e-3), data, models.GAN(*parts, latent_dim=2))
 
 
 def noise_images() -> Dataset:
@@ -85,17 +80,17 @@ def noise_images() -> Dataset:
   return from_arrays({'image': np.random.default_rng(0).integers(0, 256, (EXPORTED, *NOISE_SHAPE), np.uint8)})
 
 
-def dcgan_32_row() -> Row:
+def dcgan_32_row() -> Task:
   """DCGAN on noise."""
   parts = networks.ConvGenerator(), networks.ConvDiscriminator(), NOISE_SHAPE
-  return Row(gan_config(64, 2e-4), noise_images(), models.GAN(*parts, latent_dim=100))
+  return task_of(gan_config(64, 2e-4), noise_images(), models.GAN(*parts, latent_dim=100))
 
 
-def sngan_32_row() -> Row:
+def sngan_32_row() -> Task:
   """SNGAN of width 64 on noise, one step of the discriminator for each of the generator."""
   parts = networks.ResNetGenerator((64,) * 3), networks.ResNetDiscriminator((64,) * 4), NOISE_SHAPE
   head = networks.LinearHead(spectral=True)
-  return Row(gan_config(64, 2e-4), noise_images(), models.GAN(*parts, head, latent_dim=128, loss='hinge'))
+  return task_of(gan_config(64, 2e-4), noise_images(), models.GAN(*parts, head, latent_dim=128, loss='hinge'))
 
 
 ROWS = {
@@ -111,26 +106,23 @@ ROWS = {
 class Training:
   """A run from its first step on, without checkpoints and files."""
 
-  def __init__(self, row: Row):
-    optimizers = build.optimizers(row.config, row.game)
-    rows = parallel.local_rows(row.config.batch_size)
-    self._play = Compiled(loop.compiled_steps(*row, optimizers), rows, streamed=False, watch=Stopwatch())
-    self._inputs = next(loop.inputs_of_windows(row.config, row.data, updates_per_step(row.game), rows, 0))
-    self._most = row.config.steps_per_dispatch
-    self.state = parallel.to_host(loop.fresh_state(*row, optimizers))
+  def __init__(self, task: Task):
+    self._run_steps, inputs = loop.open_stage(task, 0, Stopwatch())
+    self._inputs, self._longest = next(inputs), task.config.steps_per_dispatch
+    self.state = parallel.to_host(loop.fresh_state(task))
 
   @property
   def parameters(self) -> int:
     return sum(x.size for x in jax.tree.leaves(self.state.params))
 
   def window(self, count: int) -> dict[str, jax.Array]:
-    """Dispatches `count` steps -> their metrics [most], of which the first `count` are filled."""
-    self.state, history = self._play(self.state, self._inputs, count)
+    """Dispatches `count` steps -> their metrics [longest], of which the first `count` are filled."""
+    self.state, history = self._run_steps(self.state, self._inputs, count)
     return history
 
   def run(self, seconds: float, expected_ms: float) -> float:
-    """Milliseconds a step, of about so many seconds in windows as `train` plays them, metrics read one behind."""
-    count = min(self._most, max(1, round(1e3 * seconds / expected_ms)))
+    """Milliseconds a step, of about so many seconds in windows as `loop.run` has them, metrics read one behind."""
+    count = min(self._longest, max(1, round(1e3 * seconds / expected_ms)))
     begin, windows, pending = time.perf_counter(), 0, None
     while windows == 0 or time.perf_counter() - begin < seconds:
       history = self.window(count)

@@ -16,7 +16,7 @@ def convs(*channels):
 
 
 BETA_VAE = convs(1, 32, 32, 64, 64) + dense(1024, 256, 20) + dense(10, 256, 1024) + convs(64, 64, 32, 32, 1)
-# without biases before batch normalisation, which has two numbers a channel
+# without biases before batch normalization, which has two numbers a channel
 DCGAN_G = 100 * 4096 + 2 * 256 + 16 * 256 * 128 + 2 * 128 + 16 * 128 * 64 + 2 * 64 + convs(64, 3)
 DCGAN_D = convs(3, 64) + 16 * 64 * 128 + 2 * 128 + 16 * 128 * 256 + 2 * 256 + dense(4096, 1)
 WIDE = 9 * 64 * 64  # a 3x3 kernel of SNGAN's
@@ -44,5 +44,5 @@ def test_a_row_has_its_parameters_and_takes_a_step(name):
   assert training.parameters == PARAMETERS[name]
   metrics = {metric: np.asarray(values)[0] for metric, values in training.window(1).items()}
   assert np.isfinite(list(metrics.values())).all()
-  assert all(metrics[f'{player}/grad_norm'] > 0 for player in row.game.players)
+  assert all(metrics[f'{player}/grad_norm'] > 0 for player in row.model.players)
   assert training.state.step == 1

@@ -34,7 +34,7 @@ def test_orders_of_a_few_examples_are_equally_frequent():
   size, epochs = 5, 12000
   counts = collections.Counter(map(tuple, permutations(size, epochs).tolist()))
   expected = epochs / math.factorial(size)
-  chi_square = sum((counts[order] - expected)**2 / expected for order in counts)
+  chi_square = sum((counts[order] - expected) ** 2 / expected for order in counts)
   assert len(counts) == 120
   assert abs(chi_square - 119) < 5 * math.sqrt(2 * 119)
 
@@ -44,8 +44,8 @@ def test_each_example_stands_everywhere_equally_often():
   counts = np.zeros((size, size))
   rows = permutations(size, epochs)
   np.add.at(counts, (np.broadcast_to(np.arange(size), rows.shape), rows), 1)
-  freedom = (size - 1)**2
-  chi_square = ((counts - 10)**2 / 10).sum()
+  freedom = (size - 1) ** 2
+  chi_square = ((counts - 10) ** 2 / 10).sum()
   assert abs(chi_square - freedom) < 5 * math.sqrt(2 * freedom)
 
 
@@ -60,8 +60,8 @@ def test_no_structure_within_or_between_epochs():
     assert abs(correlation.mean()) < 5 / math.sqrt(size * len(each))
     for shift in (0, 1, size // 2):  # a random permutation maps Poisson(1) points by any given shift
       assert abs((each == (np.arange(size) + shift) % size).sum(1).mean() - 1) < 5 / math.sqrt(len(each))
-    neighbours = ((each[:, 1:] - each[:, :-1]) % size == 1).sum(1).mean()
-    assert abs(neighbours - 1) < 5 / math.sqrt(len(each))
+    neighbors = ((each[:, 1:] - each[:, :-1]) % size == 1).sum(1).mean()
+    assert abs(neighbors - 1) < 5 / math.sqrt(len(each))
 
 
 @pytest.mark.parametrize('size', [3, 50, 200])
@@ -69,7 +69,7 @@ def test_batches_run_through_the_epochs(size):
   batch_size, batches = 32, 40
   rows = jax.vmap(lambda k: order.rows(7, k, jnp.arange(batch_size), batch_size, size))(jnp.arange(batches))
   epochs = permutations(size, -(-batch_size * batches // size), 7)
-  np.testing.assert_array_equal(rows.reshape(-1), epochs.reshape(-1)[:batch_size * batches])
+  np.testing.assert_array_equal(rows.reshape(-1), epochs.reshape(-1)[: batch_size * batches])
 
 
 def test_any_split_of_the_rows_gives_the_same_rows():
@@ -79,6 +79,20 @@ def test_any_split_of_the_rows_gives_the_same_rows():
   np.testing.assert_array_equal(jitted(3, 11, shuffled, 64, 1797), whole[shuffled])
   shards = jax.pmap(lambda row: order.rows(3, 11, row, 64, 1797), 'batch')(jnp.arange(64).reshape(4, 16))
   np.testing.assert_array_equal(shards.reshape(-1), whole)
+
+
+@pytest.mark.parametrize('seed', [0, 1, 2**31, 2**32 - 1])
+def test_a_traced_seed_gives_the_rows_of_the_number(seed):
+  rows = lambda seed: order.rows(seed, 11, jnp.arange(64), 64, 1797)
+  np.testing.assert_array_equal(jax.jit(rows)(np.uint32(seed)), rows(seed))
+  several = jax.vmap(rows)(np.array([7, seed], np.uint32))  # as in a sweep of seeds
+  np.testing.assert_array_equal(several, [rows(7), rows(seed)])
+
+
+def test_the_state_of_training_changes_nothing():
+  expected = order.rows(3, 11, jnp.arange(64), 64, 1797)
+  for state in ((), jnp.ones(1797)):
+    np.testing.assert_array_equal(order.shuffled_rows(3, state, 11, jnp.arange(64), 64, 1797), expected)
 
 
 @pytest.mark.parametrize('size', [1, 1797, 2**30 - 35, 2**30])

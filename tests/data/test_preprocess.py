@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gen_jax.data.dataset import Feature
 from gen_jax.data.preprocess import preprocess, shape_after, to_uint8
 from gen_jax.errors import UserError
 
@@ -22,43 +23,50 @@ def noise(size, shape=(8, 8, 3), levels=256):
   return np.random.default_rng(0).integers(0, levels, (size, *shape), np.uint8)
 
 
-def images_of(batch, key=KEY, **options):
-  return np.asarray(preprocess(batch, key, **{'train': True, **options})['image'])
+def one_image(shape, levels=256):
+  return {'image': Feature(shape, levels)}
+
+
+def images_of(batch, key=KEY, levels=256, train=True, **options):
+  features = one_image(batch['image'].shape[1:], levels)
+  return np.asarray(preprocess(batch, key, train=train, features=features, **options)['image'])
 
 
 @pytest.mark.parametrize('value_range', [(0, 1), (-1, 1)])
 def test_scaling_and_its_inverse(value_range):
   every = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
-  step = jax.jit(functools.partial(preprocess, train=True, value_range=value_range))
+  options = {'train': True, 'features': one_image((16, 16, 1)), 'value_range': value_range}
+  step = jax.jit(functools.partial(preprocess, **options))
   images = step(batch_of(every), KEY)['image']
   assert images.dtype == jnp.float32 and (images.min(), images.max()) == value_range
   np.testing.assert_array_equal(to_uint8(images, value_range), every)
-  outside = jnp.array([value_range[0] - .5, value_range[1] + .5])
+  outside = jnp.array([value_range[0] - 0.5, value_range[1] + 0.5])
   np.testing.assert_array_equal(to_uint8(outside, value_range), [0, 255])
 
 
 def test_binary_images_scale_to_their_ends():
   binary = noise(4, levels=2)
   np.testing.assert_array_equal(images_of(batch_of(binary), levels=2), binary)
-  np.testing.assert_array_equal(to_uint8(images_of(batch_of(binary), levels=2, value_range=(-1, 1)), (-1, 1)),
-                                binary * 255)
+  np.testing.assert_array_equal(
+    to_uint8(images_of(batch_of(binary), levels=2, value_range=(-1, 1)), (-1, 1)), binary * 255
+  )
 
 
 def test_other_leaves_pass_through():
   batch = {**batch_of(noise(3)), 'label': jnp.arange(3)}
-  after = preprocess(batch, KEY, train=True, flip=True)
+  after = preprocess(batch, KEY, train=True, features=one_image((8, 8, 3)), flip=True)
   assert set(after) == set(batch)
   np.testing.assert_array_equal(after['label'], batch['label'])
 
 
 @pytest.mark.parametrize('binarize', ['dynamic', 'static'])
-def test_binarisation_is_unbiased(binarize):
-  grey = np.array([0, 1, 64, 128, 254, 255], np.uint8)
+def test_binarization_is_unbiased(binarize):
+  gray = np.array([0, 1, 64, 128, 254, 255], np.uint8)
   count = 40000
-  batch = batch_of(np.broadcast_to(grey[None, :, None, None], (count, 6, 1, 1)))
+  batch = batch_of(np.broadcast_to(gray[None, :, None, None], (count, 6, 1, 1)))
   images = images_of(batch, binarize=binarize)
   assert set(np.unique(images)) == {0, 1}
-  p = grey / 255
+  p = gray / 255
   error = abs(images.mean(0).reshape(-1) - p)
   assert (error <= 5 * np.sqrt(p * (1 - p) / count)).all()  # exact at black and white
 
@@ -74,15 +82,15 @@ def test_static_noise_belongs_to_the_example():
 
 
 def test_dynamic_noise_changes_with_key_and_row_only():
-  grey = np.full((32, 8, 8, 1), 128, np.uint8)
-  one = images_of(batch_of(grey), binarize='dynamic')
-  np.testing.assert_array_equal(images_of(batch_of(grey, index=np.zeros(32)), binarize='dynamic'), one)
+  gray = np.full((32, 8, 8, 1), 128, np.uint8)
+  one = images_of(batch_of(gray), binarize='dynamic')
+  np.testing.assert_array_equal(images_of(batch_of(gray, index=np.zeros(32)), binarize='dynamic'), one)
   assert len({image.tobytes() for image in one}) == 32
-  other = images_of(batch_of(grey), jax.random.key(2), binarize='dynamic')
-  assert .4 < (one == other).mean() < .6
+  other = images_of(batch_of(gray), jax.random.key(2), binarize='dynamic')
+  assert 0.4 < (one == other).mean() < 0.6
 
 
-def test_dequantisation_fills_its_bins():
+def test_dequantization_fills_its_bins():
   images = np.broadcast_to(np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1), (200, 16, 16, 1))
   for levels, bins in ((256, images), (2, images % 2)):
     noisy = images_of(batch_of(bins), levels=levels, dequantize=True)
@@ -90,15 +98,15 @@ def test_dequantisation_fills_its_bins():
     inside = noisy * levels - bins
     assert inside.min() > 0 and inside.max() < 1
     counts = np.histogram(inside, 16, (0, 1))[0]
-    assert ((counts / inside.size * 16 - 1)**2).sum() * inside.size / 16 < 15 + 5 * np.sqrt(30)
+    assert ((counts / inside.size * 16 - 1) ** 2).sum() * inside.size / 16 < 15 + 5 * np.sqrt(30)
 
 
-def test_dequantisation_never_reaches_the_next_bin():
+def test_dequantization_never_reaches_the_next_bin():
   white = images_of(batch_of(np.full((64, 32, 32, 8), 255, np.uint8)), dequantize=True)  # 524,288 pixels
   assert white.max() < 1 and np.isfinite(np.log(white) - np.log1p(-white)).all()
 
 
-def test_binarised_images_dequantise_as_two_levels():
+def test_binarized_images_dequantize_as_two_levels():
   images = noise(16)
   binary = images_of(batch_of(images), binarize='static')
   noisy = images_of(batch_of(images), binarize='static', dequantize=True)
@@ -111,7 +119,7 @@ def test_flips_are_mirrors_half_the_time():
   same = (flipped == plain).all((1, 2, 3))
   mirrored = (flipped == plain[:, :, ::-1]).all((1, 2, 3))
   assert (same ^ mirrored).all()
-  assert abs(mirrored.mean() - .5) < 5 * .5 / np.sqrt(2000)
+  assert abs(mirrored.mean() - 0.5) < 5 * 0.5 / np.sqrt(2000)
   np.testing.assert_array_equal(images_of(batch_of(images), flip=True, train=False), plain)
 
 
@@ -131,9 +139,11 @@ def test_crops_are_anywhere_in_training_and_central_in_evaluation():
 def test_resizing_is_that_of_pillow(before, after):
   images = noise(2, (before, before, 1))
   ours = images_of(batch_of(images), size=after) * 255
-  theirs = [Image.fromarray(image[:, :, 0].astype(np.float32)).resize((after, after), Image.Resampling.BILINEAR)
-            for image in images]
-  np.testing.assert_allclose(ours[..., 0], np.stack(theirs), atol=.501)
+  theirs = [
+    Image.fromarray(image[:, :, 0].astype(np.float32)).resize((after, after), Image.Resampling.BILINEAR)
+    for image in images
+  ]
+  np.testing.assert_allclose(ours[..., 0], np.stack(theirs), atol=0.501)
   np.testing.assert_allclose(ours, np.rint(ours), atol=1e-4)
 
 
@@ -143,7 +153,7 @@ def test_resizing_keeps_constants_and_means():
   ramp = np.broadcast_to(8 * np.arange(32, dtype=np.uint8)[None, :, None, None], (1, 32, 32, 1))
   halved = images_of(batch_of(ramp), size=16) * 255
   pairs = ramp.reshape(1, 16, 2, 16, 2, 1).mean((2, 4))
-  np.testing.assert_allclose(halved[:, 1:-1], pairs[:, 1:-1], atol=1e-4)  # the borders see fewer neighbours
+  np.testing.assert_allclose(halved[:, 1:-1], pairs[:, 1:-1], atol=1e-4)  # the borders see fewer neighbors
 
 
 def test_resizing_takes_the_central_square():
@@ -155,16 +165,16 @@ def test_binary_images_stay_binary_when_resized():
   disc = (np.hypot(*np.mgrid[-31.5:32, -31.5:32]) < 20).astype(np.uint8)[None, :, :, None]
   small = images_of(batch_of(disc), levels=2, size=32)
   assert set(np.unique(small)) == {0, 1}
-  assert abs(small.mean() - disc.mean()) < .01
+  assert abs(small.mean() - disc.mean()) < 0.01
 
 
 def test_size_comes_before_crop():
   images = noise(2, (16, 20, 1))
   assert images_of(batch_of(images), size=12, crop=10).shape == (2, 10, 10, 1)
-  assert shape_after((16, 20, 1), 12, 10) == (10, 10, 1)
-  assert shape_after((16, 20, 1), 12) == (12, 12, 1)
-  assert shape_after((16, 20, 1), 0, 10) == (10, 10, 1)
-  assert shape_after((16, 20, 1)) == (16, 20, 1)
+  assert shape_after(Feature((16, 20, 1)), 12, 10) == (10, 10, 1)
+  assert shape_after(Feature((16, 20, 1)), 12) == (12, 12, 1)
+  assert shape_after(Feature((16, 20, 1)), 0, 10) == (10, 10, 1)
+  assert shape_after(Feature((16, 20, 1))) == (16, 20, 1)
 
 
 @pytest.mark.parametrize('binarize', ['dynamic', 'static'])
@@ -184,17 +194,66 @@ def test_mistakes():
     images_of(batch_of(noise(1)), binarize='dinamic')
 
 
+POINTS = {'image': Feature((1, 1, 2), levels=0, kind='points')}
+
+
 def test_numbers_stay_as_they_are():
   points = np.random.default_rng(0).normal(size=(5, 1, 1, 2)).astype(np.float32)
-  batch = preprocess(batch_of(points), KEY, train=True, levels=0, value_range=(-1, 1))
+  batch = preprocess(batch_of(points), KEY, train=True, features=POINTS, value_range=(-1, 1))
   assert batch['image'].dtype == jnp.float32
   np.testing.assert_array_equal(batch['image'], points)
   np.testing.assert_array_equal(batch['row'], np.arange(5))
+  assert shape_after(POINTS['image'], size=8) == (1, 1, 2)
 
 
-@pytest.mark.parametrize('option', [{'size': 8}, {'crop': 1}, {'flip': True}, {'binarize': 'static'},
-                                    {'dequantize': True}])
+@pytest.mark.parametrize(
+  'option', [{'size': 8}, {'crop': 1}, {'flip': True}, {'binarize': 'static'}, {'dequantize': True}]
+)
 def test_numbers_are_no_images(option):
-  (name, value), = option.items()
-  with pytest.raises(UserError, match=f'data.{name}={value!r}: these data are numbers, not grey values'):
-    images_of(batch_of(np.zeros((2, 1, 1, 2), np.float32)), levels=0, train=False, **option)
+  ((name, value),) = option.items()
+  with pytest.raises(UserError, match=f'data.{name}={value!r}: these data are numbers, not gray values'):
+    preprocess(batch_of(np.zeros((2, 1, 1, 2), np.float32)), KEY, features=POINTS, train=False, **option)
+
+
+PAIR = {'image_a': Feature((8, 8, 3)), 'image_b': Feature((8, 8, 1))}
+
+
+def pair_of(a, b):
+  rows = jnp.arange(len(a), dtype=jnp.int32)
+  return {'image_a': jnp.asarray(a), 'image_b': jnp.asarray(b), 'row': rows, 'index': rows + 40}
+
+
+def test_both_images_of_a_pair_are_cropped_and_flipped_alike():
+  positions = np.broadcast_to(np.arange(64, dtype=np.uint8).reshape(1, 8, 8, 1), (500, 8, 8, 1))
+  batch = preprocess(pair_of(positions.repeat(3, -1), positions), KEY, train=True, features=PAIR, crop=5, flip=True)
+  a, b = (np.asarray(batch[name]) for name in PAIR)
+  np.testing.assert_array_equal(a, b.repeat(3, -1))
+  corners = np.unique(b[:, 0, 0, 0])  # of a crop, or of a mirrored one: 4 rows of 8 places
+  assert len(corners) == 32
+
+
+@pytest.mark.parametrize('option', [{'binarize': 'dynamic'}, {'binarize': 'static'}, {'dequantize': True}])
+def test_noise_within_a_pair_is_independent_and_the_first_has_that_of_a_lone_image(option):
+  gray = np.full((400, 8, 8, 1), 128, np.uint8)
+  features = {name: Feature((8, 8, 1)) for name in PAIR}
+  a, b = (np.asarray(preprocess(pair_of(gray, gray), KEY, train=True, features=features, **option)[n]) for n in PAIR)
+  np.testing.assert_array_equal(a, images_of(batch_of(gray, index=np.arange(400) + 40), **option))
+  assert abs(np.corrcoef(a.reshape(-1), b.reshape(-1))[0, 1]) < 5 / np.sqrt(a.size)
+
+
+def test_images_of_a_pair_keep_their_own_levels_and_numbers_beside_images_stay():
+  batch = pair_of(noise(3), noise(3, (8, 8, 1), levels=2)) | {'place': jnp.full((3, 1, 1, 2), 7.5)}
+  features = PAIR | {'image_b': Feature((8, 8, 1), levels=2), 'place': POINTS['image']}
+  after = preprocess(batch, KEY, train=True, features=features, size=8)
+  np.testing.assert_array_equal(to_uint8(after['image_a']), batch['image_a'])
+  np.testing.assert_array_equal(after['image_b'], batch['image_b'])
+  np.testing.assert_array_equal(after['place'], batch['place'])
+
+
+def test_a_crop_needs_images_of_one_size():
+  features = PAIR | {'image_b': Feature((6, 8, 1))}
+  batch = pair_of(noise(2), noise(2, (6, 8, 1)))
+  with pytest.raises(UserError, match=r'one size, but image_a is 8x8, image_b 6x8: set data.size'):
+    preprocess(batch, KEY, train=True, features=features, crop=4)
+  after = preprocess(batch, KEY, train=True, features=features, size=8, crop=4, flip=True)
+  assert [after[name].shape for name in PAIR] == [(2, 4, 4, 3), (2, 4, 4, 1)]

@@ -1,65 +1,48 @@
 import jax
 import numpy as np
 import pytest
-from small import small_config
 
-from gen_jax import build, evaluation
+from gen_jax import models, networks
 from gen_jax.errors import UserError
-from gen_jax.evaluation.bound import Verbs
-from gen_jax.evaluation.evaluate import evaluate
-from gen_jax.training.loop import fresh_state
+from gen_jax.evaluation.bound import BoundModel, apply
+
+MODEL = models.VAE(networks.MLPEncoder((4,)), networks.MLPDecoder((4,)), networks.Bernoulli(), (4, 4, 1), 3)
+BATCH = {'image': np.zeros((2, 4, 4, 1), np.float32), 'row': np.arange(2, dtype=np.int32)}
 
 
-def start(**changes):
-  config = small_config('digits', **changes)
-  data = build.dataset(config, 'test')
-  model = build.model(config, data)
-  return config, data, model, fresh_state(config, data, model, build.optimizers(config, model))
+@pytest.fixture(scope='module')
+def variables():
+  return jax.jit(MODEL.init)(jax.random.key(0), BATCH)
 
 
-def test_the_averaged_parameters_are_used_where_there_are_any():
-  _, _, model, state = start()
-  z, batch = np.ones((2, 3), np.float32), {'row': np.arange(2)}
-  moved = state._replace(params=jax.tree.map(lambda x: x + 1, state.params))
-  np.testing.assert_array_equal(Verbs(model, moved).decode(z, batch), Verbs(model, state).decode(z, batch))
-  alone = moved._replace(ema={})
-  assert not np.array_equal(Verbs(model, alone).decode(z, batch), Verbs(model, state).decode(z, batch))
+def test_a_method_is_the_modules_at_the_variables(variables):
+  z = np.random.default_rng(0).standard_normal((2, 3)).astype(np.float32)
+  found = BoundModel(MODEL, variables).decode(z, BATCH)
+  np.testing.assert_allclose(found, MODEL.apply(variables, z, BATCH, method='decode'), rtol=1e-5)
+  moved = jax.tree.map(lambda x: x + 1, variables)
+  before = apply._cache_size()
+  assert not np.array_equal(BoundModel(MODEL, moved).decode(z, BATCH), found)
+  assert apply._cache_size() == before  # other variables are not compiled anew
+  both = BoundModel(MODEL, variables).compute(lambda model, batch: model.encode(batch) + 1, BATCH)
+  np.testing.assert_allclose(both, BoundModel(MODEL, variables).encode(BATCH) + 1, rtol=1e-5)
 
 
-def test_seeds_differ_and_repeat():
-  _, _, model, state = start()
-  batch = {'row': np.arange(5)}
-  draw = lambda seed: np.asarray(Verbs(model, state, seed).latents(batch))
+def test_seeds_differ_and_repeat(variables):
+  batch = {'row': np.arange(5, dtype=np.int32)}
+  draw = lambda seed: np.asarray(BoundModel(MODEL, variables, seed).latents(batch))
   np.testing.assert_array_equal(draw(1), draw(1))
   assert np.abs(draw(1) - draw(2)).min() > 0
 
 
-def test_a_verb_that_the_model_lacks():
-  _, _, model, state = start()
-  verbs = Verbs(model, state)
-  assert 'decode' in verbs and 'translate' not in verbs and 'latent_dim' not in verbs
-  with pytest.raises(UserError, match="VAE has no verb 'translate'"):
-    verbs.translate({})
+def test_a_method_that_the_model_lacks(variables):
+  model = BoundModel(MODEL, variables)
+  assert 'decode' in model and 'translate' not in model and 'latent_dim' not in model
+  with pytest.raises(UserError, match="VAE has no method 'translate'"):
+    model.translate({})
 
 
-def test_evaluation_does_not_see_the_noise_of_training(monkeypatch):
-  config, data, model, state = start(data={'flip': True, 'crop': 6})
-  seen, original = [], build.preprocess_with
-
-  def spy(**options):
-    seen.append(options['train'])
-    return original(**options)
-
-  monkeypatch.setattr(build, 'preprocess_with', spy)
-  first = evaluate(config, Verbs(model, state), data, 50)
-  assert set(seen) == {False} and first == evaluate(config, Verbs(model, state), data, 50)
-
-
-def test_a_probe_is_given_the_whole_training_split_as_well(monkeypatch):
-  def probe(verbs, batches, *, train_batches):
-    for name, split in (('scored', batches), ('learned', train_batches)):
-      yield name, sum(float(batch['mask'].sum()) for batch in split())
-
-  monkeypatch.setattr(evaluation, 'probe', probe)
-  config, data, model, state = start(evals=('probe',))
-  assert evaluate(config, Verbs(model, state), data, 50) == {'scored': 50.0, 'learned': 1397.0}
+def test_the_number_of_classes_is_that_of_the_condition(variables):
+  conditional = MODEL.clone(conditional=True, num_classes=7)
+  assert BoundModel(MODEL, variables).classes == 0 and BoundModel(conditional, variables).classes == 7
+  assert BoundModel(MODEL.clone(num_classes=7), variables).classes == 0  # of the data, which the model does not see
+  assert BoundModel(conditional, variables).module is conditional

@@ -3,19 +3,14 @@ import types
 
 import numpy as np
 import pytest
+from sources import KnownSource, padded_batches
 
-from gen_jax.evaluation import clustering
+from gen_jax.evaluation.clustering import clustering
 
 
 def scores(clusters, labels):
-  def batches():
-    for part in (slice(0, 20), slice(20, None)):
-      number = len(labels[part])
-      yield {'label': np.pad(labels[part], (0, 5)), 'cluster': np.pad(clusters[part], (0, 5)),
-             'mask': np.pad(np.ones(number), (0, 5))}  # fmt: skip
-
-  verbs = types.SimpleNamespace(classify=lambda batch: batch['cluster'])
-  return dict(clustering(verbs, batches))
+  model = types.SimpleNamespace(classify=lambda batch: batch['cluster'])
+  return dict(clustering(model, KnownSource(padded_batches(20, 5, label=labels, cluster=clusters))))
 
 
 def test_renamed_classes_are_perfect_clusters():

@@ -91,7 +91,7 @@ def small(seed=0, rows=600):
 
 def test_bins_and_information_are_numpys_and_scikit_learns():
   codes, factors = small()
-  z = subsets.binned(codes, 7)
+  z = subsets.bin_codes(codes, 7)
   for j in range(3):
     edges = np.histogram(codes[:, j], 7)[1][:-1]
     np.testing.assert_array_equal(z[:, j], np.digitize(codes[:, j], edges) - 1)
@@ -103,7 +103,7 @@ def test_bins_and_information_are_numpys_and_scikit_learns():
 
 def test_the_information_gap_and_modularity_by_hand():
   codes, factors = small()
-  z = subsets.binned(codes, 20)
+  z = subsets.bin_codes(codes, 20)
   matrix = np.array([[mutual_info_score(a, b) for b in factors.T] for a in z.T])
   gaps = [(sorted(c)[-1] - sorted(c)[-2]) / mutual_info_score(v, v) for c, v in zip(matrix.T, factors.T, strict=True)]
   found = disentanglement.mig(codes, factors)
@@ -159,10 +159,10 @@ def test_the_concentration_of_importances():
 def test_disentanglement_is_of_latents_and_completeness_of_factors():
   one_latent_for_both = np.array([[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]])  # [D,K]
   accuracies = np.array([[0.9, 0.7], [0.5, 0.3]])
-  found = importances.scores(one_latent_for_both, accuracies)
+  found = importances.dci_scores(one_latent_for_both, accuracies)
   expected = {'disentanglement': 0, 'completeness': 1, 'informativeness_train': 0.8, 'informativeness_test': 0.4}
   assert found == pytest.approx(expected)
-  found = importances.scores(one_latent_for_both.T, accuracies.repeat(2, axis=1)[:, :3])
+  found = importances.dci_scores(one_latent_for_both.T, accuracies.repeat(2, axis=1)[:, :3])
   assert (found['disentanglement'], found['completeness']) == pytest.approx((1, 0))
 
 
@@ -179,7 +179,7 @@ def test_trees_find_the_latents_of_factors(metric):
 def test_predictability_is_a_classifier_of_one_latent():
   codes, factors = small()
   found = disentanglement.sap(codes, factors, train=400, test=200)
-  known, new = subsets.drawn(subsets.checked(codes, factors), (400, 200), (10_000, 5_000), 0)
+  known, new = subsets.draw_subsets(subsets.points_of(codes, factors), (400, 200), (10_000, 5_000), 0)
   for k in range(2):
     accuracies = []
     for j in range(3):
@@ -337,5 +337,5 @@ def test_the_area_is_that_of_the_curve_with_ties_and_values_that_do_not_occur():
       return probabilities
 
   expected = np.mean([roc_auc_score(values == c, probabilities[:, c]) for c in range(3)])
-  assert explicitness.area(Model, None, values) == pytest.approx(expected, abs=1e-12)
-  assert explicitness.area(Model, None, np.ones(12, int)) == 0.5
+  assert explicitness.mean_roc_auc(Model, None, values) == pytest.approx(expected, abs=1e-12)
+  assert explicitness.mean_roc_auc(Model, None, np.ones(12, int)) == 0.5

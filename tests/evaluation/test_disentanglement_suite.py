@@ -3,12 +3,13 @@ import itertools
 
 import numpy as np
 import pytest
+from sources import KnownSource, padded_batches
 
 from gen_jax.data.sets.grid_of_factors import every_combination
 from gen_jax.distributions import Normal
 from gen_jax.errors import UserError
-from gen_jax.evaluation import boosted_dci
 from gen_jax.evaluation.disentanglement import suite
+from gen_jax.evaluation.disentanglement.suite import boosted_dci, disentanglement
 
 SIZES = (3, 4, 5)
 FACTORS = every_combination(SIZES)
@@ -38,16 +39,11 @@ class Encoder:
   encode = staticmethod(Codes.encode)
 
 
-def batches_of(rows):
-  def batches():
-    for part in np.array_split(rows, 4):
-      mask = np.arange(len(part) + 2) < len(part)  # the last rows only pad
-      yield {'factors': np.concatenate([FACTORS[part], np.full((2, 3), 99)]), 'mask': mask.astype(np.float32)}
-
-  return batches
+def source_of(rows):
+  return KnownSource(everything=padded_batches(-(-len(rows) // 4), 2, fill=99, factors=FACTORS[rows]))
 
 
-EVERY = batches_of(np.random.default_rng(0).permutation(len(FACTORS)))
+EVERY = source_of(np.random.default_rng(0).permutation(len(FACTORS)))
 
 
 def test_factors_of_a_grid():
@@ -56,7 +52,7 @@ def test_factors_of_a_grid():
 
 @pytest.mark.parametrize('normal', [False, True])
 def test_codes_are_in_the_order_of_the_grid(normal):
-  grid = suite.encoded_grid(Codes(normal), EVERY)
+  grid = suite.encode_grid(Codes(normal), EVERY)
   assert grid.sizes == SIZES and (grid.log_sigma is not None) == normal
   expected = Codes.encode({'factors': FACTORS})
   np.testing.assert_array_equal(grid.codes, expected)
@@ -66,11 +62,11 @@ def test_codes_are_in_the_order_of_the_grid(normal):
 
 def test_a_combination_without_an_image_is_named():
   with pytest.raises(UserError, match='of the 60 combinations of the factors in one of the splits; 2 have none'):
-    suite.encoded_grid(Codes(False), batches_of(np.arange(1, 59)))
+    suite.encode_grid(Codes(False), source_of(np.arange(1, 59)))
 
 
 def test_every_score_has_its_bounds():
-  found = dict(suite.evaluator(Codes(True), None, all_batches=EVERY))
+  found = dict(disentanglement(Codes(True), EVERY))
   names = ('mig', 'sap', 'modularity', 'explicitness_test', 'irs', 'beta_vae_score', 'factor_vae_score')
   for name in (*names, 'dci_fast_disentanglement', 'dci_fast_completeness', 'dci_fast_informativeness_test'):
     assert found[f'noise_{name}'] <= found[f'perfect_{name}'] <= 1 + 1e-9
@@ -85,7 +81,7 @@ def test_every_score_has_its_bounds():
 
 
 def test_boosted_trees_are_an_evaluator_of_their_own():
-  found = dict(boosted_dci(Codes(False), None, all_batches=EVERY))
+  found = dict(boosted_dci(Codes(False), EVERY))
   assert found['dci_disentanglement'] > 0.9 and set(found) == {
     f'dci_{name}' for name in ('disentanglement', 'completeness', 'informativeness_train', 'informativeness_test')
   }

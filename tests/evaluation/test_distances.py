@@ -36,7 +36,7 @@ def test_the_moments_are_numpys():
   mean, found = moments(x)
   np.testing.assert_allclose(mean, x.mean(0))
   np.testing.assert_allclose(found, np.cov(x, rowvar=False), rtol=1e-9)
-  raw = x.T @ x / 50 - np.outer(x.mean(0), x.mean(0))  # what comes of second moments that are not centred
+  raw = x.T @ x / 50 - np.outer(x.mean(0), x.mean(0))  # what comes of second moments that are not centered
   assert not np.allclose(raw * 50 / 49, found, rtol=1e-6)
 
 

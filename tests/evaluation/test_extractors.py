@@ -43,56 +43,56 @@ def test_the_shipped_weights_are_those_of_the_hashes_and_small():
   for name, digest in extractors.SHIPPED.items():
     data_name, _, kind = name.rpartition('-')
     path = extractors.find(kind, data_name)
-    judge = extractors.load(kind, data_name)
-    assert judge.hash == digest == extractors.digest_of(path.read_bytes())
-    assert (judge.name, judge.classes, judge.image_shape) == (name, 10, (28, 28, 1))
+    extractor = extractors.load(kind, data_name)
+    assert extractor.hash == digest == extractors.digest_of(path.read_bytes())
+    assert (extractor.name, extractor.classes, extractor.image_shape) == (name, 10, (28, 28, 1))
   of_fashion = [extractors.find(kind, 'fashion_mnist') for kind in extractors.NETWORKS]
   assert sum(path.stat().st_size for path in of_fashion) < 500e3
   assert extractors.load().hash == 'e9ddf0e0c245'  # of all numbers that class_agreement has given
 
 
-@pytest.mark.parametrize(('kind', 'grey', 'binary'), [('cnn', 0.92, 0.66), ('lenet', 0.75, 0.66)])
-def test_digits_they_have_never_seen_are_named_right(kind, grey, binary):
+@pytest.mark.parametrize(('kind', 'gray', 'binary'), [('cnn', 0.92, 0.66), ('lenet', 0.75, 0.66)])
+def test_digits_they_have_never_seen_are_named_right(kind, gray, binary):
   images, labels = digits_like_mnist()
-  judge = extractors.load(kind)
-  named = judge.named(images)
-  assert (named == labels).mean() > grey  # measured: .943 and .792, chance .1
-  # measured: .713 and .704, as most of their pixels are grey
-  assert (judge.named(bernoulli(randomness.key(0), images)) == labels).mean() > binary
+  extractor = extractors.load(kind)
+  classes = extractor.classify(images)
+  assert (classes == labels).mean() > gray  # measured: .943 and .792, chance .1
+  # measured: .713 and .704, as most of their pixels are gray
+  assert (extractor.classify(bernoulli(randomness.key(0), images)) == labels).mean() > binary
   # each digit, so that none of the logits stands in another's place
-  assert min((named[labels == c] == c).mean() for c in range(10)) > 0.2
+  assert min((classes[labels == c] == c).mean() for c in range(10)) > 0.2
 
 
 @pytest.mark.parametrize(('kind', 'width'), [('cnn', 128), ('lenet', 84)])
 def test_shapes_and_that_an_image_is_judged_alone(kind, width, monkeypatch):
   images, _ = digits_like_mnist()
-  judge = extractors.load(kind)
-  logits, features = judge.outputs(images[:7])
+  extractor = extractors.load(kind)
+  logits, features = extractor.outputs(images[:7])
   assert logits.shape == (7, 10) and features.shape == (7, width)
   assert np.isfinite(logits).all() and features.std() > 0.1
   assert features.min() >= 0 if kind == 'cnn' else abs(features).max() <= 1
-  np.testing.assert_allclose(judge.features(images[4:5]), features[4:5], rtol=1e-4, atol=1e-4)
+  np.testing.assert_allclose(extractor.features(images[4:5]), features[4:5], rtol=1e-4, atol=1e-4)
   monkeypatch.setattr(extractors, 'BATCH', 3)  # parts of 3, 3 and 1
-  np.testing.assert_allclose(judge.features(images[:7]), features, rtol=1e-4, atol=1e-4)
-  np.testing.assert_array_equal(judge.named(images[:7]), logits.argmax(-1))
-  dense = judge.params['Dense_1' if kind == 'cnn' else 'Dense_2']
+  np.testing.assert_allclose(extractor.features(images[:7]), features, rtol=1e-4, atol=1e-4)
+  np.testing.assert_array_equal(extractor.classify(images[:7]), logits.argmax(-1))
+  dense = extractor.params['Dense_1' if kind == 'cnn' else 'Dense_2']
   np.testing.assert_allclose(logits, features @ dense['kernel'] + dense['bias'].reshape(1, -1), rtol=1e-4, atol=1e-4)
-  assert judge.features(images[:0]).shape == (0, width)
+  assert extractor.features(images[:0]).shape == (0, width)
 
 
 @pytest.mark.parametrize('kind', ['cnn', 'lenet'])
 @pytest.mark.parametrize('shape', [(8, 8, 1), (11, 12, 1), (28, 28, 1), (32, 32, 3)])
 def test_networks_are_sized_by_the_data(kind, shape):
   params = untrained(kind, shape, classes=5)
-  judge = extractors.unpacked('x', kind, extractors.packed(params, shape))
-  assert (judge.classes, judge.image_shape) == (5, shape)
-  logits, features = judge.outputs(np.full((2, *shape), 0.5))
+  extractor = extractors.unpack('x', kind, extractors.pack(params, shape))
+  assert (extractor.classes, extractor.image_shape) == (5, shape)
+  logits, features = extractor.outputs(np.full((2, *shape), 0.5))
   assert logits.shape == (2, 5) and np.isfinite(features).all()
-  chex.assert_trees_all_close(judge.params, params, rtol=1e-3, atol=1e-6)  # float16
+  chex.assert_trees_all_close(extractor.params, params, rtol=1e-3, atol=1e-6)  # float16
 
 
 def test_other_images_are_refused():
-  judge = extractors.load()
+  extractor = extractors.load()
   for images, said in (
     (np.zeros((2, 32, 32, 3)), '28x28x1, not 32x32x3'),
     (np.zeros((28, 28, 1)), '28x28x1'),
@@ -101,7 +101,7 @@ def test_other_images_are_refused():
     (np.full((2, 28, 28, 1), np.nan), r'in \[0, 1\]'),
   ):
     with pytest.raises(UserError, match=said):
-      judge.features(images)
+      extractor.features(images)
 
 
 def test_where_weights_are_looked_for(cache, tmp_path):
@@ -120,7 +120,7 @@ def test_missing_other_and_damaged_weights_are_one_line(cache, tmp_path):
   where = f'{tmp_path}/x'
   with pytest.raises(UserError, match=f'`python -m gen_jax.evaluation.extractors x --folder={tmp_path}`'):
     extractors.load('lenet', 'y', where)
-  data = extractors.packed(untrained('lenet'), (8, 8, 1))
+  data = extractors.pack(untrained('lenet'), (8, 8, 1))
   path = tmp_path / 'x-lenet.npz'
   path.write_bytes(data)
   digest = extractors.digest_of(data)
@@ -129,9 +129,9 @@ def test_missing_other_and_damaged_weights_are_one_line(cache, tmp_path):
     extractors.load('lenet', 'y', where, '0123456789ab')
   pickled = io.BytesIO()
   np.savez(pickled, image_shape=np.array([print], dtype=object))
-  other = extractors.packed(untrained('cnn'), (8, 8, 1))
-  larger = extractors.packed(untrained('lenet'), (28, 28, 1))
-  infinite = extractors.packed(jax.tree.map(lambda x: x + np.inf, untrained('lenet')), (8, 8, 1))
+  other = extractors.pack(untrained('cnn'), (8, 8, 1))
+  larger = extractors.pack(untrained('lenet'), (28, 28, 1))
+  infinite = extractors.pack(jax.tree.map(lambda x: x + np.inf, untrained('lenet')), (8, 8, 1))
   for damaged in (data[:1000], b'', b'no archive', pickled.getvalue(), other, larger, infinite):
     extractors.load.cache_clear()
     path.write_bytes(damaged)
@@ -142,7 +142,7 @@ def test_missing_other_and_damaged_weights_are_one_line(cache, tmp_path):
 
 def test_weights_beside_the_shipped_ones_need_no_known_hash(monkeypatch, tmp_path):
   monkeypatch.setattr(extractors, '__file__', str(tmp_path / '__init__.py'))
-  (tmp_path / 'mine-lenet.npz').write_bytes(extractors.packed(untrained('lenet'), (8, 8, 1)))
+  (tmp_path / 'mine-lenet.npz').write_bytes(extractors.pack(untrained('lenet'), (8, 8, 1)))
   assert extractors.load('lenet', 'mine', f'{tmp_path}/mine').classes == 3
 
 
@@ -158,18 +158,18 @@ def test_shipped_weights_that_were_changed_are_refused(monkeypatch):
     extractors.load('cnn', 'mnist')
 
 
-def test_half_of_a_grey_batch_is_binarised_and_all_of_it_moves_a_little():
+def test_half_of_a_gray_batch_is_binarized_and_all_of_it_moves_a_little():
   images = np.zeros((40, 28, 20, 1), np.uint8)
   images[:, 14, 10] = 255
   images[:, 10:12] = 128
-  seen = np.asarray(command.varied(images, 256, randomness.key(0)))
+  seen = np.asarray(command.augment(images, 256, randomness.key(0)))
   assert seen.shape == images.shape
   binary = np.isin(seen, (0, 1)).all((1, 2, 3))
   assert binary[:20].all() and not binary[20:].any()
   places = {tuple(np.argwhere(image[..., 0] == 1)[0]) for image in seen[20:]}
   assert len(places) > 5 and all(12 <= row <= 16 and 8 <= column <= 12 for row, column in places)
-  coloured = np.asarray(command.varied(np.repeat(images, 3, axis=-1), 256, randomness.key(0)))
-  assert not np.isin(coloured, (0, 1)).all((1, 2, 3)).any()
+  colored = np.asarray(command.augment(np.repeat(images, 3, axis=-1), 256, randomness.key(0)))
+  assert not np.isin(colored, (0, 1)).all((1, 2, 3)).any()
 
 
 def test_the_command_trains_both_for_a_set_of_another_size(cache, capsys, monkeypatch):
@@ -178,10 +178,10 @@ def test_the_command_trains_both_for_a_set_of_another_size(cache, capsys, monkey
   assert command.main(['extractors', 'digits']) == 0
   lines = capsys.readouterr().out.splitlines()
   for kind, line in zip(extractors.NETWORKS, lines, strict=True):
-    judge = extractors.load(kind, 'digits')
-    assert (judge.image_shape, judge.classes) == ((8, 8, 1), 10)
+    extractor = extractors.load(kind, 'digits')
+    assert (extractor.image_shape, extractor.classes) == ((8, 8, 1), 10)
     said, accuracy = line.split(' as they are ')
-    assert said == f'{cache / f"digits-{kind}.npz"}: hash {judge.hash}; accuracy on test'
+    assert said == f'{cache / f"digits-{kind}.npz"}: hash {extractor.hash}; accuracy on test'
     assert float(accuracy[:6]) > {'cnn': 0.4, 'lenet': 0.7}[kind]  # measured: .54 and .825, chance .1
 
 
@@ -190,14 +190,14 @@ def test_what_the_command_cannot_do_is_one_line(cache, capsys, tmp_path, monkeyp
   said = capsys.readouterr().err
   assert said.startswith('error: mnist is not prepared') and said.count('\n') == 1
   rows = {'image': np.zeros((4, 8, 8, 1), np.uint8)}
-  monkeypatch.setattr(build, 'opened', lambda *_: from_arrays(rows))
+  monkeypatch.setattr(build, 'dataset', lambda *_: from_arrays(rows))
   assert command.main(['extractors', 'faces']) == 2
   assert capsys.readouterr().err == 'error: faces has no labels: an extractor learns to name classes\n'
-  monkeypatch.setattr(build, 'opened', lambda *_: from_arrays(rows, num_classes=2)._replace(arrays=None))
+  monkeypatch.setattr(build, 'dataset', lambda *_: from_arrays(rows, num_classes=2)._replace(arrays=None))
   assert command.main(['extractors', 'faces']) == 2
   assert 'does not fit in 8192 MiB' in capsys.readouterr().err
   assert not cache.exists()
-  monkeypatch.setattr(build, 'opened', lambda *_: from_arrays(rows | {'label': np.arange(4) % 2}, num_classes=2))
+  monkeypatch.setattr(build, 'dataset', lambda *_: from_arrays(rows | {'label': np.arange(4) % 2}, num_classes=2))
   (tmp_path / 'file').touch()
   assert command.main(['extractors', 'faces', f'--folder={tmp_path}/file']) == 2
   assert capsys.readouterr().err == f'error: --folder={tmp_path}/file cannot be written: File exists\n'
@@ -207,16 +207,16 @@ def test_a_few_images_in_the_order_of_their_classes_are_all_learned(cache, monke
   labels = np.repeat(np.arange(3), 12)
   images = np.zeros((36, 8, 8, 1), np.uint8)
   images[np.arange(36), 2 * labels] = 255  # a bright line, whose row is the class
-  monkeypatch.setattr(build, 'opened', lambda *_: from_arrays({'image': images, 'label': labels}, num_classes=3))
+  monkeypatch.setattr(build, 'dataset', lambda *_: from_arrays({'image': images, 'label': labels}, num_classes=3))
   monkeypatch.setattr(command, 'EPOCHS', 60)
   assert command.main(['extractors', 'lines']) == 0
-  np.testing.assert_array_equal(extractors.load('lenet', 'lines').named(images / 255), labels)
+  np.testing.assert_array_equal(extractors.load('lenet', 'lines').classify(images / 255), labels)
 
 
 def test_only_good_weights_are_kept_and_the_shipped_ones_stay(cache, capsys, tmp_path, monkeypatch):
   images, labels = digits_like_mnist()
   arrays = {'image': np.asarray(images * 255).astype(np.uint8)[:200], 'label': labels[:200]}
-  monkeypatch.setattr(build, 'opened', lambda *_: from_arrays(arrays, num_classes=10))
+  monkeypatch.setattr(build, 'dataset', lambda *_: from_arrays(arrays, num_classes=10))
   good = {kind: extractors.load(kind) for kind in extractors.NETWORKS}
   monkeypatch.setattr(command, 'fit', lambda kind, *_: good[kind].params)
   assert command.main(['extractors', f'--folder={tmp_path / "made"}']) == 2
@@ -231,7 +231,7 @@ def test_only_good_weights_are_kept_and_the_shipped_ones_stay(cache, capsys, tmp
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-  ('name', 'kind', 'grey', 'binary'),  # measured
+  ('name', 'kind', 'gray', 'binary'),  # measured
   [
     ('mnist', 'cnn', 0.9937, 0.9911),
     ('mnist', 'lenet', 0.9867, 0.9825),
@@ -239,10 +239,10 @@ def test_only_good_weights_are_kept_and_the_shipped_ones_stay(cache, capsys, tmp
     ('fashion_mnist', 'lenet', 0.8912, 0.8208),
   ],
 )
-def test_accuracy_on_the_test_images(name, kind, grey, binary):
+def test_accuracy_on_the_test_images(name, kind, gray, binary):
   try:
     test = tfds.load(name, 'test', None, 2**30).arrays
   except UserError as error:
     pytest.skip(str(error))
   found = command.accuracies(extractors.load(kind, name), test['image'].astype(np.float32) / 255, test['label'])
-  assert found['as they are'] == pytest.approx(grey, abs=5e-4) and found['binarised'] == pytest.approx(binary, abs=2e-3)
+  assert found['as they are'] == pytest.approx(gray, abs=5e-4) and found['binarized'] == pytest.approx(binary, abs=2e-3)

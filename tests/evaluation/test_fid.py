@@ -1,13 +1,15 @@
-"""The standard distance, with a network that is known in the place of InceptionV3."""
+"""FID and KID, with a network that is known in the place of InceptionV3."""
 
 import types
 
 import numpy as np
 import pytest
 from sklearn.metrics.pairwise import polynomial_kernel
+from sources import KnownSource, padded_batches
 
-from gen_jax.evaluation import inception, inception_distances
+from gen_jax.evaluation import inception
 from gen_jax.evaluation.distances import frechet_distance
+from gen_jax.evaluation.fid import inception_distances
 
 
 def pixels_of(seed, rows=300):
@@ -19,10 +21,6 @@ class Samples:
 
   def sample(self, batch):
     return pixels_of(1)[np.asarray(batch['row'])]
-
-
-def batches():
-  yield {'image': np.concatenate([pixels_of(0), np.full((9, 2, 2, 1), 5.0)]), 'mask': np.arange(309) < 300}
 
 
 @pytest.fixture
@@ -40,21 +38,22 @@ def seen(monkeypatch, tmp_path):
 
 
 def distances():
-  options = {'value_range': (-1.0, 1.0), 'inception_weights': 'weights.npz', 'sample_count': 300}
-  return dict(inception_distances(Samples(), None, grey_train_batches=batches, **options))
+  given = {'value_range': (-1.0, 1.0), 'inception_weights': 'weights.npz', 'sample_count': 300}
+  gray = KnownSource(train=padded_batches(300, 9, 5.0, image=pixels_of(0)), **given)
+  return dict(inception_distances(Samples(), KnownSource(unbinarized=gray, **given)))
 
 
 def test_they_are_those_of_the_features_of_uint8_images(seen):
   found = distances()
   assert all(x.dtype == np.uint8 for x in seen) and [len(x) for x in seen] == [300, 300]
   fake, real = (np.round((pixels_of(seed) + 1) * 127.5).reshape(300, -1)[:, :3] / 100 for seed in (1, 0))
-  assert found['frechet_inception'] == pytest.approx(frechet_distance(fake, real), rel=1e-4)
+  assert found['fid_inception'] == pytest.approx(frechet_distance(fake, real), rel=1e-4)
   trace = np.trace(np.cov(real.T))
-  assert found['frechet_over_trace_inception'] == pytest.approx(found['frechet_inception'] / trace, rel=1e-4)
+  assert found['fid_over_trace_inception'] == pytest.approx(found['fid_inception'] / trace, rel=1e-4)
   # as published, of features that are not scaled: here over all pairs, there the mean over subsets
   within = lambda x: (polynomial_kernel(x).sum() - np.diag(polynomial_kernel(x)).sum()) / (300 * 299)
   kernel = within(fake) + within(real) - 2 * polynomial_kernel(fake, real).mean()
-  assert found['kernel_inception'] == pytest.approx(kernel, abs=3 * found['kernel_stderr_inception'])
+  assert found['kid_inception'] == pytest.approx(kernel, abs=3 * found['kid_stderr_inception'])
   assert found['inception_protocol'] == (
     '300 samples (rows from 0), 300 training images at random, 2x2 enlarged to 299x299; '
     'the kernel distance of 300 of these; seed 0; weights abc'

@@ -205,30 +205,30 @@ def test_every_layer_agrees_with_numpy(weights, saved):
 
 def test_pools_leave_padding_out_and_the_last_takes_the_maximum():
   x = jnp.asarray([[1.0, 2, 3], [4, 5, 6]]).reshape(1, 2, 3, 1)
-  np.testing.assert_allclose(inception.average(x)[0, :, :, 0], [[3, 3.5, 4], [3, 3.5, 4]], rtol=1e-6)
-  np.testing.assert_array_equal(inception.greatest(-x)[0, :, :, 0], [[-1, -1, -2], [-1, -1, -2]])
+  np.testing.assert_allclose(inception.average_pool(x)[0, :, :, 0], [[3, 3.5, 4], [3, 3.5, 4]], rtol=1e-6)
+  np.testing.assert_array_equal(inception.max_pool(-x)[0, :, :, 0], [[-1, -1, -2], [-1, -1, -2]])
 
 
 @pytest.mark.parametrize('shape', [(5, 7), (28, 28), (1, 2), (31, 40)])
 def test_images_are_enlarged_as_by_tensorflow(shape):
   images = np.random.default_rng(0).integers(0, 256, (2, *shape, 3), np.uint8)
-  seen = inception.enlarged(jnp.asarray(images, jnp.float32), 23)
+  seen = inception.resize_bilinear(jnp.asarray(images, jnp.float32), 23)
   np.testing.assert_allclose(seen, [enlarged(image.astype(np.float64), 23) for image in images], atol=2e-4)
 
 
 def test_images_of_the_right_size_stay_and_the_corners_are_not_aligned():
   ramp = jnp.arange(4.0).reshape(1, 1, 4, 1) * jnp.ones((1, 4, 1, 1))
-  np.testing.assert_array_equal(inception.enlarged(ramp, 4), ramp)
-  np.testing.assert_array_equal(inception.enlarged(ramp, 8)[0, 0, :, 0], [0, 0.5, 1, 1.5, 2, 2.5, 3, 3])
+  np.testing.assert_array_equal(inception.resize_bilinear(ramp, 4), ramp)
+  np.testing.assert_array_equal(inception.resize_bilinear(ramp, 8)[0, 0, :, 0], [0, 0.5, 1, 1.5, 2, 2.5, 3, 3])
 
 
-def test_the_range_and_that_grey_is_repeated():
-  grey = np.array([0, 128, 255], np.uint8).reshape(3, 1, 1, 1)
-  seen = np.asarray(inception.prepared(grey, 5))
+def test_the_range_and_that_gray_is_repeated():
+  gray = np.array([0, 128, 255], np.uint8).reshape(3, 1, 1, 1)
+  seen = np.asarray(inception.prepare(gray, 5))
   np.testing.assert_array_equal(seen, np.broadcast_to(np.reshape([-1, 0, 127 / 128], (3, 1, 1, 1)), (3, 5, 5, 3)))
-  colours = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), np.uint8)
-  seen = np.asarray(inception.prepared(colours, 5))
-  np.testing.assert_array_equal(seen[:, 0, 0], (colours[:, 0, 0].astype(np.float32) - 128) / 128)
+  colors = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), np.uint8)
+  seen = np.asarray(inception.prepare(colors, 5))
+  np.testing.assert_array_equal(seen[:, 0, 0], (colors[:, 0, 0].astype(np.float32) - 128) / 128)
 
 
 class Means(nn.Module):
@@ -243,7 +243,7 @@ def test_the_network_sees_prepared_images(monkeypatch):
   monkeypatch.setattr(inception, 'Network', Means)
   images = np.random.default_rng(2).integers(0, 256, (2, 6, 8, 1), np.uint8)
   found = inception.outputs.__wrapped__({'params': {'scale': jnp.float32(2)}}, images, 9)
-  np.testing.assert_allclose(found, 2 * inception.prepared(images, 9).mean((1, 2)), rtol=1e-6)
+  np.testing.assert_allclose(found, 2 * inception.prepare(images, 9).mean((1, 2)), rtol=1e-6)
 
 
 def test_batches_are_of_one_size_and_exact_to_float32(monkeypatch):
@@ -283,8 +283,8 @@ def test_both_kinds_of_file_give_the_tensors_and_quote_their_hash(weights, saved
   np.savez(other, **weights, **unused)
   first, second = inception.load(saved), inception.load(str(other))
   chex.assert_trees_all_equal(first.variables, second.variables)
-  for path, judge in ((saved, first), (other, second)):
-    assert judge.hash == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+  for path, network in ((saved, first), (other, second)):
+    assert network.hash == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
   params, statistics = first.variables['params'], first.variables['batch_stats']
   unit, name = params['Mixed_6b']['branch7x7_2'], 'Mixed_6b.branch7x7_2'
   np.testing.assert_array_equal(unit['conv']['kernel'][0, 6, 2, 5], weights[f'{name}.conv.weight'][5, 2, 0, 6])

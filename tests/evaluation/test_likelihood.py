@@ -5,31 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from sources import KnownSource, padded_batches
 
 from gen_jax import models, networks, randomness
 from gen_jax.distributions import Normal
-from gen_jax.evaluation import elbo_decomposition, likelihood
-from gen_jax.evaluation.bound import Verbs
-from gen_jax.evaluation.likelihood import CHUNK, importance_weighted
-from gen_jax.training.state import TrainState
-
-
-class Verbal:
-  """A model's verbs, with batches of x [N,H,W,C] whose last rows only pad."""
-
-  def __init__(self, model, variables, x):
-    self.verbs = Verbs(model, TrainState(0, variables['params'], {}, {}, {}, None))
-    self._x = x
-
-  def batches(self):
-    for start in range(0, len(self._x), 100):
-      part = self._x[start : start + 100]
-      rows = jnp.arange(start, start + len(part) + 7, dtype=jnp.int32)
-      yield {'image': jnp.pad(part, [(0, 7), *((0, 0),) * 3]), 'row': rows, 'mask': (rows < start + len(part)) * 1.0}
+from gen_jax.evaluation.bound import BoundModel
+from gen_jax.evaluation.likelihood import CHUNK, elbo_decomposition, importance_weighted, likelihood
 
 
 def linear_gaussian(number=150, seed=0):
-  """(model and its verbs, exact log p(x) [N]): x = W z + b + sigma eps, and a poor q(z|x)."""
+  """(model, x [N,2,2,1], exact log p(x) [N]): x = W z + b + sigma eps, and a poor q(z|x)."""
   rng = np.random.default_rng(seed)
   w, b, sigma = rng.normal(size=(2, 4)), rng.normal(size=4), 0.7
   model = models.VAE(networks.MLPEncoder(()), networks.MLPDecoder(()), networks.Gaussian(sigma=sigma), (2, 2, 1), 2)
@@ -42,17 +27,23 @@ def linear_gaussian(number=150, seed=0):
   x = rng.multivariate_normal(b, covariance, number)
   variables = {'params': {'encoder': encoder, 'decoder': dense(w, b)}}
   exact = scipy.stats.multivariate_normal(b, covariance).logpdf(x)
-  return Verbal(model, variables, jnp.array(x, 'f4').reshape(-1, 2, 2, 1)), exact
+  return BoundModel(model, variables), np.array(x, 'f4').reshape(-1, 2, 2, 1), exact
+
+
+def log_p(model, x, samples):
+  """What the evaluator says of x, beside which rows only pad."""
+  source = KnownSource(padded_batches(padding=7, fill=0.0, image=x), importance_samples=samples)
+  return dict(likelihood(model, source))
 
 
 def test_the_estimate_of_a_linear_gaussian_model_is_its_closed_form():
-  model, exact = linear_gaussian()
-  found = dict(likelihood(model.verbs, model.batches, importance_samples=5_000))
+  model, x, exact = linear_gaussian()
+  found = log_p(model, x, 5_000)
   each = found.pop('nll_each')
   assert each.shape == (150,) and found['importance_samples'] == 5_000
   # the error of the estimate itself, by the spread of the weights
-  key, batch = randomness.key(1), {'image': model._x, 'row': jnp.arange(150, dtype=jnp.int32)}
-  log_w = model.verbs.compute(lambda model, batch, key: model.log_weights(batch, key, 2_000), batch, key)
+  key, batch = randomness.key(1), {'image': x, 'row': jnp.arange(150, dtype=jnp.int32)}
+  log_w = model.compute(lambda model, batch, key: model.log_weights(batch, key, 2_000), batch, key)
   weights = np.exp(np.asarray(log_w, np.float64) - exact)
   error = np.sqrt((weights.var(0) / 5_000).sum()) / 150
   assert 0 < error < 0.01
@@ -62,8 +53,8 @@ def test_the_estimate_of_a_linear_gaussian_model_is_its_closed_form():
 
 
 def test_the_bound_rises_with_the_samples_to_the_likelihood():
-  model, exact = linear_gaussian()
-  nll = [dict(likelihood(model.verbs, model.batches, importance_samples=s))['nll'] for s in (1, 5, 50, 1_000)]
+  model, x, exact = linear_gaussian()
+  nll = [log_p(model, x, samples)['nll'] for samples in (1, 5, 50, 1_000)]
   assert nll[0] > nll[1] + 0.02 > nll[2] + 0.02 and nll[2] > nll[3]
   assert abs(nll[3] + exact.mean()) < 0.01 < nll[0] + exact.mean()
 
@@ -77,9 +68,8 @@ class Drawing(models.VAE):
 
 @pytest.mark.parametrize('samples', [1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7])
 def test_every_count_of_samples_is_exact_and_every_chunk_draws_anew(samples):
-  model, _ = linear_gaussian(5)
   drawing = Drawing(networks.MLPEncoder(()), networks.MLPDecoder(()), networks.Gaussian(), (2, 2, 1), 2)
-  key, batch = jax.random.key(3), next(model.batches())
+  key, batch = jax.random.key(3), {'image': jnp.zeros((12, 2, 2, 1))}
   found = importance_weighted(drawing, batch, samples, key)
   whole, rest = divmod(samples, CHUNK)
   counts = [CHUNK] * whole + [rest] * (rest > 0)
@@ -91,21 +81,20 @@ def test_every_count_of_samples_is_exact_and_every_chunk_draws_anew(samples):
 
 def test_an_exact_likelihood_is_preferred():
   class Exact:
-    def __contains__(self, verb):
-      return verb == 'log_prob'
+    def __contains__(self, method):
+      return method == 'log_prob'
 
     def compute(self, estimate, batch):
       return -jnp.arange(len(batch['image']), dtype=jnp.float32), jnp.ones(len(batch['image']))
 
-  model, _ = linear_gaussian(3)
-  found = dict(likelihood(Exact(), model.batches, importance_samples=5))
+  found = log_p(Exact(), np.zeros((3, 2, 2, 1), np.float32), 5)
   assert found['nll'] == 1.0 and found['nll_bits_per_dim'] == 1.0 and 'importance_samples' not in found
 
 
 def decomposition(mu, sigma):
-  batch = {'mask': np.ones(len(mu)), 'image': mu}
-  q = Normal(jnp.array(mu, 'f4'), jnp.log(jnp.array(sigma, 'f4')))
-  return dict(elbo_decomposition(types.SimpleNamespace(posterior=lambda batch: q), lambda: iter([batch])))
+  batches = padded_batches(len(mu), mu=np.array(mu, 'f4'), log_sigma=np.log(np.array(sigma, 'f4')))
+  model = types.SimpleNamespace(posterior=lambda batch: Normal(batch['mu'], batch['log_sigma']))
+  return dict(elbo_decomposition(model, KnownSource(batches)))
 
 
 def test_the_parts_of_the_kl_are_its_sum():

@@ -65,5 +65,5 @@ def test_the_seed_decides():
 
 @pytest.mark.parametrize('components', [0, -1, 6])
 def test_components_that_cannot_be(components):
-  with pytest.raises(UserError, match=f'--components={components}: must lie between 1 and the number of codes, 5'):
+  with pytest.raises(UserError, match=f'--gmm_components={components}: must lie between 1 and the number of codes, 5'):
     mixture.fit(np.zeros((5, 2)), components)

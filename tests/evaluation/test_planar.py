@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.spatial.distance import cdist, jensenshannon
+from sources import KnownSource
 
 from gen_jax.data.batches import evaluation_batches
 from gen_jax.data.dataset import from_arrays
@@ -119,23 +120,25 @@ def test_samples_of_two_sizes_and_what_is_not_finite():
   assert math.isnan(wasserstein(np.where(x > 2, np.inf, x), x))
 
 
-class Verbs(types.SimpleNamespace):
+class Model(types.SimpleNamespace):
   """Samples that are plain functions of their row."""
+
+  classes = 0
 
   def sample(self, batch):
     rng = np.random.default_rng(batch['row'][0])
     return self.target.sample(rng, len(batch['row'])).reshape(-1, 1, 1, 2)
 
 
-def measured(name, drawn, n=1200):
-  data = planar.load(name, 'test')
-  data = from_arrays({'image': data.arrays['image'][:n]}, levels=0)
+def measure(name, drawn, n=1200):
+  data = from_arrays({'image': planar.load(name, 'test').arrays['image'][:n]}, kind='points')
   batches = functools.partial(evaluation_batches, data, lambda batch, key: batch, 256)
-  return dict(points(Verbs(target=planar.target(drawn)), batches, target=planar.target(name)))
+  source = KnownSource(batches, data=types.SimpleNamespace(target=planar.target(name)))
+  return dict(points(Model(target=planar.target(drawn)), source))
 
 
 def test_a_perfect_generator_is_as_far_as_a_fresh_sample():
-  found = measured('ring', drawn='ring')
+  found = measure('ring', drawn='ring')
   assert found['modes_covered'] == found['modes'] == 8
   assert found['high_quality'] > 0.98
   for name in ('jensen_shannon', 'wasserstein', 'sliced_wasserstein'):
@@ -144,7 +147,7 @@ def test_a_perfect_generator_is_as_far_as_a_fresh_sample():
 
 
 def test_another_distribution_is_further():
-  found = measured('swiss_roll', drawn='grid')
+  found = measure('swiss_roll', drawn='grid')
   assert 'modes' not in found
   for name in ('jensen_shannon', 'wasserstein', 'sliced_wasserstein'):
     assert found[name] > 3 * found[f'{name}_real']

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
+from sources import KnownSource
 
-from gen_jax.evaluation import probe
-from gen_jax.evaluation.probe import accuracies, stratified
+from gen_jax.evaluation.probe import accuracies, draw_stratified, probe
 
 NOISE = np.random.default_rng(0)
 
@@ -15,8 +15,8 @@ def clusters(number, spread, seed=0):
   """Three clusters in the plane, far apart where `spread` is small, and a constant beside."""
   noise = np.random.default_rng(seed)
   labels = np.arange(number) % 3
-  centres = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
-  codes = centres[labels] + spread * noise.normal(size=(number, 2))
+  centers = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+  codes = centers[labels] + spread * noise.normal(size=(number, 2))
   return np.concatenate([codes, np.full((number, 1), 0.1)], axis=1), labels
 
 
@@ -33,14 +33,14 @@ def test_codes_that_tell_the_label_and_codes_that_do_not():
   assert all(abs(value - 1 / 3) < 0.12 for value in chance.values())  # 3 standard errors
 
 
-def test_neighbours_find_what_is_not_linear():
+def test_neighbors_find_what_is_not_linear():
   x = NOISE.uniform(-1, 1, (900, 2))
   labels = (x[:, 0] * x[:, 1] > 0).astype(int)
   found = dict(accuracies(x[:600], labels[:600], x[600:], labels[600:], (None,)))
   assert found['knn_all'] > 0.95 and found['linear_all'] < 0.65
 
 
-def test_it_is_what_scikit_learn_says_of_standardised_codes():
+def test_it_is_what_scikit_learn_says_of_standardized_codes():
   codes, labels = clusters(400, 6.0)
   codes *= np.array([[1.0, 1000.0, 1.0]])
   found = dict(accuracies(codes[:300], labels[:300], codes[300:], labels[300:], (None,)))
@@ -73,12 +73,12 @@ def test_numbers_that_cannot_be_drawn_are_left_out():
 def test_draws_are_stratified():
   labels = np.repeat([0, 1, 2], [50, 30, 4])
   noise = np.random.default_rng(0)
-  drawn = stratified(labels, 9, noise)
+  drawn = draw_stratified(labels, 9, noise)
   assert np.bincount(labels[drawn]).tolist() == [3, 3, 3] and len(set(drawn.tolist())) == 9
-  assert np.bincount(labels[stratified(labels, 44, noise)]).tolist() == [20, 20, 4]  # where a class has no more
-  extra = [np.bincount(labels[stratified(labels, 4, noise)]).argmax() for _ in range(40)]
+  assert np.bincount(labels[draw_stratified(labels, 44, noise)]).tolist() == [20, 20, 4]  # where a class has no more
+  extra = [np.bincount(labels[draw_stratified(labels, 4, noise)]).argmax() for _ in range(40)]
   assert set(extra) == {0, 1, 2}  # the one beyond is of any class
-  assert sorted(stratified(labels, 84, noise)) == list(range(84))
+  assert sorted(draw_stratified(labels, 84, noise)) == list(range(84))
 
 
 def test_the_evaluator_learns_from_the_training_split_and_scores_the_other():
@@ -88,7 +88,7 @@ def test_the_evaluator_learns_from_the_training_split_and_scores_the_other():
   images = np.zeros((120, 2, 2, 1), np.float32)
   images[:, 0, 0, 0] = 10 * noise.normal(size=120)
   images[:, 1, 0, 0] = 2 * labels - 1
-  verbs = types.SimpleNamespace(encode=lambda batch: batch['image'][:, 1, 0] * np.array([[1.0]]))
+  model = types.SimpleNamespace(encode=lambda batch: batch['image'][:, 1, 0] * np.array([[1.0]]))
 
   def batches_of(rows, sign=1):
     def batches():
@@ -100,9 +100,9 @@ def test_the_evaluator_learns_from_the_training_split_and_scores_the_other():
 
     return batches
 
-  found = dict(probe(verbs, batches_of(np.arange(80, 120)), train_batches=batches_of(np.arange(80))))
+  found = dict(probe(model, KnownSource(batches_of(np.arange(80, 120)), batches_of(np.arange(80)))))
   assert found['probe_linear_all'] == found['probe_linear_10'] == found['probe_knn_all'] == 1.0
   assert found['probe_pixels_linear_all'] == 1.0 and found['probe_pca_linear_all'] < 0.75
   assert {'probe_pixels_knn_10_sd', 'probe_pca_knn_all'} <= set(found) and 'probe_linear_100' not in found
-  opposite = dict(probe(verbs, batches_of(np.arange(80, 120), sign=-1), train_batches=batches_of(np.arange(80))))
+  opposite = dict(probe(model, KnownSource(batches_of(np.arange(80, 120), sign=-1), batches_of(np.arange(80)))))
   assert opposite['probe_linear_all'] == 0.0

@@ -1,7 +1,8 @@
 import numpy as np
 import scipy.stats
+from sources import KnownSource, padded_batches
 
-from gen_jax.evaluation import spearman
+from gen_jax.evaluation.spearman import spearman
 
 
 class Codes:
@@ -12,24 +13,13 @@ class Codes:
     return batch['codes']
 
 
-def batches_of(codes, factors):
-  def batches():
-    for start in range(0, 60, 30):
-      part = slice(start, start + 30)
-      mask = np.ones(30, np.float32)
-      mask[-3:] = start == 0  # the last rows only pad
-      yield {'codes': codes[part], 'factors': factors[part], 'mask': mask}
-
-  return batches
-
-
 def test_the_latent_that_follows_a_factor_is_found_whatever_its_sign_and_shape():
   noise = np.random.default_rng(0)
   factors = np.stack([noise.integers(0, 5, 60), noise.integers(0, 30, 60)], axis=1)
   noisy = factors[:, 0] + 0.5 * noise.normal(size=60)
   codes = np.stack([np.zeros(60), -np.exp(factors[:, 1] / 5), noise.normal(size=60), noisy], axis=1)
-  factors[57:] = 99
-  found = dict(spearman(Codes, batches_of(codes, factors)))
+  source = KnownSource(padded_batches(30, 3, fill=99, codes=codes[:57], factors=factors[:57]))
+  found = dict(spearman(Codes, source))
   assert (found['spearman_latent_0'], found['spearman_latent_1']) == (3.0, 1.0)
   np.testing.assert_allclose(found['spearman_1'], 1.0)
   expected = abs(scipy.stats.spearmanr(codes[:57, 3], factors[:57, 0]).statistic)

@@ -29,7 +29,7 @@ def every_z():
 
 def log_joint():
   """log p(x, z) for every z and example, [9,6]."""
-  p = lambda z: MODEL.apply(VARIABLES, jnp.repeat(z[None], 6, 0), method='observation')
+  p = lambda z: MODEL.apply(VARIABLES, jnp.repeat(z[None], 6, 0), method='p_x_given_z')
   return np.stack([log_likelihood(p(z), BATCH['image']) for z in every_z()]) - 2 * np.log(3)
 
 
@@ -48,7 +48,7 @@ def test_the_elbo_is_that_of_the_sum_over_all_codes():
   expected = (np.exp(log_q) * (log_joint() - log_q)).sum(0)  # [6]
   rows = jax.tree.map(lambda x: jnp.tile(x, (4_000, *(1,) * (x.ndim - 1))), BATCH)
   rows['row'] = jnp.arange(24_000, dtype=jnp.int32)
-  terms = apply(MODEL, VARIABLES, rows, method='evaluate')
+  terms = apply(MODEL, VARIABLES, rows, method='per_example')
   drawn = np.asarray(terms['elbo'], np.float64).reshape(4_000, 6)
   assert (np.abs(drawn.mean(0) - expected) < 4.5 * drawn.std(0) / np.sqrt(4_000)).all()
   np.testing.assert_allclose(terms['kl_dim'][:6], q.kl_to_uniform(), rtol=1e-4)
@@ -83,7 +83,7 @@ def test_the_straight_through_gradient_is_that_of_the_relaxation_at_the_one_hot_
     return jax.vmap(lambda q, key: q.relaxed(key, 2.0))(q, keys), q.kl_to_uniform().sum(-1).mean()
 
   def reconstruction(z):
-    return -log_likelihood(model.apply(VARIABLES, z, method='observation'), BATCH['image']).mean()
+    return -log_likelihood(model.apply(VARIABLES, z, method='p_x_given_z'), BATCH['image']).mean()
 
   encoder = VARIABLES['params']['encoder']
   (z, _), pull_back = jax.vjp(relaxed, encoder)

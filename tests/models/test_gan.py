@@ -1,4 +1,4 @@
-"""The game of a GAN: who moves, what each loss is, labels, penalties, averages, devices."""
+"""The GAN: who moves, what each loss is, labels, penalties, averages, devices."""
 
 import functools
 
@@ -10,9 +10,9 @@ import pytest
 
 from gen_jax import adversarial, networks
 from gen_jax.augmentation import augment
-from gen_jax.evaluation.bound import Verbs
+from gen_jax.evaluation.bound import BoundModel
 from gen_jax.models import GAN
-from gen_jax.training.state import create_state
+from gen_jax.training.state import create_state, evaluated_variables
 from gen_jax.training.step import train_step, updates_per_step
 
 KEY, ROWS, SHAPE = jax.random.key(0), 8, (8, 8, 1)
@@ -45,18 +45,19 @@ def batch_of(updates, rows=ROWS, seed=1):
 
 
 @functools.cache
-def started(name):
-  game = IMAGES[name]
-  optimizers = {player: optax.adam(1e-3) for player in game.players}
-  return create_state(game, optimizers, KEY, jax.tree.map(lambda x: x[0], batch_of(1)), averages=True), optimizers
+def initial_state(name):
+  model = IMAGES[name]
+  optimizers = {player: optax.adam(1e-3) for player in model.players}
+  return create_state(model, optimizers, KEY, jax.tree.map(lambda x: x[0], batch_of(1)), averages=['ema']), optimizers
 
 
 @functools.cache
-def played(name, devices=1):
+def state_after_step(name, devices=1):
   """(the state, the metrics) after one step."""
-  state, optimizers = started(name)
+  state, optimizers = initial_state(name)
   step = functools.partial(
-    train_step, model=IMAGES[name], optimizers=optimizers, preprocess=lambda batch, key: batch, rng=KEY, ema=0.9
+    train_step, model=IMAGES[name], optimizers=optimizers, preprocess=lambda batch, key: batch, rng=KEY,
+    averages={'ema': lambda step: 0.9},
   )
   batch = batch_of(updates_per_step(IMAGES[name]))
   split = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(len(x), devices, -1, *x.shape[2:]), 1, 0), batch)
@@ -65,104 +66,105 @@ def played(name, devices=1):
 
 
 @pytest.mark.parametrize('name', IMAGES)
-def test_every_game_moves_both_players_and_the_average_of_one(name):
-  game = IMAGES[name]
-  assert updates_per_step(game) == game.critic_steps + 1
-  before, _ = started(name)
-  after, metrics = played(name)
+def test_every_gan_moves_both_players_and_the_average_of_one(name):
+  model = IMAGES[name]
+  assert updates_per_step(model) == model.critic_steps + 1
+  before, _ = initial_state(name)
+  after, metrics = state_after_step(name)
   moved = jax.tree.map(lambda a, b: np.any(a != b), before.params, after.params)
   assert all(any(jax.tree.leaves(group)) for group in moved.values())
   assert all(np.isfinite(x) for x in metrics.values())
   assert {'real', 'fake', 'discriminator_accuracy', 'diversity', 'generator/grad_norm'} <= set(metrics)
-  assert set(after.ema['params']) == {'generator'} and set(after.ema['batch_stats']) <= {'generator'}
+  assert set(after.ema['ema']['params']) == {'generator'} and set(after.ema['ema']['batch_stats']) <= {'generator'}
   if name in ('plain', 'projection'):
-    assert set(after.ema['batch_stats']) == {'generator'}
+    assert set(after.ema['ema']['batch_stats']) == {'generator'}
   for collection, new in (('params', after.params), ('batch_stats', after.variables.get('batch_stats', {}))):
-    for group, old in before.ema[collection].items():
+    for group, old in before.ema['ema'][collection].items():
       off = lambda a, b, c: np.abs(c - (0.9 * a + 0.1 * b)).max()
-      assert max(jax.tree.leaves(jax.tree.map(off, old, new[group], after.ema[collection][group]))) < 1e-6
+      assert max(jax.tree.leaves(jax.tree.map(off, old, new[group], after.ema['ema'][collection][group]))) < 1e-6
 
 
 @pytest.mark.parametrize('player', ['discriminator', 'generator'])
 def test_only_the_player_who_moves_changes(player):
-  game, (state, optimizers) = IMAGES['spectral'], started('spectral')
+  model, (state, optimizers) = IMAGES['spectral'], initial_state('spectral')
 
   class Alone(GAN):
     @property
     def players(self):
       return {player: GAN.players.fget(self)[player]}
 
-  fields = {field: getattr(game, field) for field in GAN.__dataclass_fields__ if field not in ('parent', 'name')}
+  fields = {field: getattr(model, field) for field in GAN.__dataclass_fields__ if field not in ('parent', 'name')}
   step = functools.partial(
-    train_step, model=Alone(**fields), optimizers=optimizers, preprocess=lambda batch, key: batch, rng=KEY
+    train_step, model=Alone(**fields), optimizers=optimizers, preprocess=lambda batch, key: batch, rng=KEY, averages={}
   )
   split = jax.tree.map(lambda x: x[None], batch_of(1))
   after, _ = jax.jit(jax.vmap(step, (None, 0), axis_name='batch'))(state, split)
   after = jax.tree.map(lambda x: x[0], after)
   equal = lambda a, b: all(jax.tree.leaves(jax.tree.map(lambda x, y: np.array_equal(x, y), a, b)))
-  moves = game.players[player].trains
+  moves = model.players[player].trains
   assert {group for group in state.params if not equal(state.params[group], after.params[group])} == set(moves)
   # the generator's update leaves the discriminator's vectors alone
   assert equal(state.variables['spectral'], after.variables['spectral']) == (player == 'generator')
-  for rival in set(game.players) - {player}:
+  for rival in set(model.players) - {player}:
     assert equal(state.opt_state[rival], after.opt_state[rival])
 
 
-def value(game, state, method, batch, step=0):
-  return jax.jit(lambda: game.apply({'params': state.params, **state.variables}, batch, step, rngs=KEY, method=method,
+def value(model, state, method, batch, step=0):
+  return jax.jit(lambda: model.apply({'params': state.params, **state.variables}, batch, step, rngs=KEY, method=method,
                                     mutable=list(state.variables))[0])()  # fmt: skip
 
 
 def test_the_losses_are_those_of_the_logits():
-  state, _ = started('plain')
+  state, _ = initial_state('plain')
   batch = jax.tree.map(lambda x: x[0], batch_of(1))
 
   def logits(model):
     noise = jax.random.split(model.make_rng('noise'), 4)[0]
-    return model.judged(batch['image'], batch).logit, model.judged(model.fake(batch, noise), batch).logit
+    of_real, of_fake = (model.discriminate(x, batch) for x in (batch['image'], model.generate(batch, noise)))
+    return of_real.logits, of_fake.logits
 
   variables = {'params': state.params, **state.variables}
   (r, f), _ = IMAGES['plain'].apply(variables, rngs=KEY, method=logits, mutable=['batch_stats'])
   for loss in ('minimax', 'hinge'):
-    game = adversarial.GAMES[loss]
+    pair = adversarial.LOSSES[loss]
     found, metrics = value(IMAGES['plain'].clone(loss=loss), state, 'discriminator_loss', batch)
-    np.testing.assert_allclose(found, game.discriminator(r, f).mean(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, pair.discriminator(r, f).mean(), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose([metrics['real'], metrics['fake']], [r.mean(), f.mean()], rtol=1e-3, atol=1e-5)
 
   def fake_logits(model):
     noise = jax.random.split(model.make_rng('noise'))[0]
-    return model.judged(model.fake(batch, noise), batch).logit
+    return model.discriminate(model.generate(batch, noise), batch).logits
 
   f, _ = IMAGES['plain'].apply(variables, rngs=KEY, method=fake_logits, mutable=['batch_stats'])
   for loss in ('minimax', 'non_saturating'):
     found, _ = value(IMAGES['plain'].clone(loss=loss), state, 'generator_loss', batch)
-    np.testing.assert_allclose(found, adversarial.GAMES[loss].generator(f).mean(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, adversarial.LOSSES[loss].generator(f).mean(), rtol=1e-4, atol=1e-5)
 
 
 def test_a_lazy_penalty_is_as_large_on_the_whole():
-  state, _ = started('spectral')
-  batch, game = jax.tree.map(lambda x: x[0], batch_of(1)), IMAGES['spectral']
-  penalty = jax.jit(lambda step: game.apply({'params': state.params, **state.variables}, batch, step, rngs=KEY,
+  state, _ = initial_state('spectral')
+  batch, model = jax.tree.map(lambda x: x[0], batch_of(1)), IMAGES['spectral']
+  penalty = jax.jit(lambda step: model.apply({'params': state.params, **state.variables}, batch, step, rngs=KEY,
                     method='discriminator_loss', mutable=['spectral'])[0][1]['penalty'])  # fmt: skip
   found = [penalty(step) for step in range(4)]
-  always = value(game.clone(penalty_every=1), state, 'discriminator_loss', batch)[1]['penalty']
+  always = value(model.clone(penalty_every=1), state, 'discriminator_loss', batch)[1]['penalty']
   assert always > 0
   np.testing.assert_allclose(found, [2 * always, 0, 2 * always, 0], rtol=1e-5)
 
 
 def test_penalty_drift_and_cross_entropy_enter_the_loss():
   batch = jax.tree.map(lambda x: x[0], batch_of(1))
-  state, _ = started('wasserstein')
+  state, _ = initial_state('wasserstein')
   wasserstein, found = IMAGES['wasserstein'], {}
   for weight, drift in ((0.0, 0.0), (2.0, 0.0), (0.0, 3.0)):
-    game = wasserstein.clone(penalty_weight=weight, drift=drift)
-    found[weight, drift] = value(game, state, 'discriminator_loss', batch)
+    model = wasserstein.clone(penalty_weight=weight, drift=drift)
+    found[weight, drift] = value(model, state, 'discriminator_loss', batch)
   plain, metrics = found[0.0, 0.0]
   np.testing.assert_allclose(found[2.0, 0.0][0] - plain, 2 * metrics['penalty'], rtol=1e-3)
   variables = {'params': state.params, **state.variables}
   r = wasserstein.apply(variables, batch, method='logits')
   np.testing.assert_allclose(found[0.0, 3.0][0] - plain, 3 * (r**2).mean(), rtol=1e-2, atol=1e-6)
-  state, _ = started('classifier')
+  state, _ = initial_state('classifier')
   for player, field in (('discriminator', 'discriminator_weight'), ('generator', 'generator_weight')):
     losses = [
       value(IMAGES['classifier'].clone(head=head), state, f'{player}_loss', batch)[0]
@@ -173,32 +175,32 @@ def test_penalty_drift_and_cross_entropy_enter_the_loss():
 
 def test_real_and_fake_are_augmented_for_both_players():
   plain = IMAGES['wasserstein'].clone(penalty='none', penalty_weight=0.0)
-  game, (state, _) = plain.clone(augment=('contrast', 'brightness')), started('wasserstein')
+  model, (state, _) = plain.clone(augment=('contrast', 'brightness')), initial_state('wasserstein')
   batch, variables = jax.tree.map(lambda x: x[0], batch_of(1)), {'params': state.params}
 
   def logits(model, player, names):
     keys = jax.random.split(model.make_rng('noise'), 4 if player == 'discriminator' else 2)
-    through = lambda x, key: model.judged(augment(x, names, key, batch['row']), batch).logit.mean()
-    fake = through(model.fake(batch, keys[0]), keys[-1])
+    through = lambda x, key: model.discriminate(augment(x, names, key, batch['row']), batch).logits.mean()
+    fake = through(model.generate(batch, keys[0]), keys[-1])
     return (through(batch['image'], keys[-2]), fake) if player == 'discriminator' else (fake,)
 
-  by_hand = lambda player, names: game.apply(variables, player, names, rngs=KEY, method=logits)
-  for names, model in (((), plain), (game.augment, game)):
-    _, metrics = value(model, state, 'discriminator_loss', batch)
+  by_hand = lambda player, names: model.apply(variables, player, names, rngs=KEY, method=logits)
+  for names, each in (((), plain), (model.augment, model)):
+    _, metrics = value(each, state, 'discriminator_loss', batch)
     np.testing.assert_allclose((metrics['real'], metrics['fake']), by_hand('discriminator', names), rtol=1e-4)
-    loss, _ = value(model, state, 'generator_loss', batch)
+    loss, _ = value(each, state, 'generator_loss', batch)
     np.testing.assert_allclose(loss, -by_hand('generator', names)[0], rtol=1e-4)
-  for player in game.players:
-    assert np.abs(np.subtract(by_hand(player, game.augment), by_hand(player, ()))).min() > 1e-4
+  for player in model.players:
+    assert np.abs(np.subtract(by_hand(player, model.augment), by_hand(player, ()))).min() > 1e-4
 
-  loss = lambda params: game.apply({'params': params}, batch, 0, rngs=KEY, method='generator_loss')[0]
+  loss = lambda params: model.apply({'params': params}, batch, 0, rngs=KEY, method='generator_loss')[0]
   assert optax.tree.norm(jax.grad(loss)(state.params)['generator']) > 1e-3
 
 
 @pytest.mark.parametrize('name', ['plain', 'wasserstein', 'spectral', 'projection'])
 def test_the_number_of_devices_changes_nothing(name):
-  one, first = played(name)
-  two, second = played(name, devices=2)
+  one, first = state_after_step(name)
+  two, second = state_after_step(name, devices=2)
   close = functools.partial(np.testing.assert_allclose, rtol=0, atol=1e-5)
   jax.tree.map(close, (one.variables, one.ema), (two.variables, two.ema))
   for key in first:
@@ -206,56 +208,56 @@ def test_the_number_of_devices_changes_nothing(name):
 
 
 def test_samples_are_those_of_the_average_with_its_statistics():
-  game = IMAGES['plain']
-  other, _ = played('plain')
+  model = IMAGES['plain']
+  other, _ = state_after_step('plain')
   state = other._replace(ema=jax.tree.map(lambda x: x + 0.5, other.ema))
-  row = {'row': np.arange(4, dtype=np.int32)}
-  verbs = Verbs(game, state)
-  z = verbs.latents(row)
-  averaged = game.generator.apply(
-    {'params': state.ema['params']['generator'], 'batch_stats': state.ema['batch_stats']['generator']},
+  row, average = {'row': np.arange(4, dtype=np.int32)}, state.ema['ema']
+  bound = BoundModel(model, evaluated_variables(state))
+  z = bound.latents(row)
+  averaged = model.generator.apply(
+    {'params': average['params']['generator'], 'batch_stats': average['batch_stats']['generator']},
     z, None, SHAPE, False,
   )  # fmt: skip
-  np.testing.assert_allclose(verbs.sample(row), averaged, atol=1e-5)
-  assert np.abs(Verbs(game, other).sample(row) - averaged).max() > 1e-3
+  np.testing.assert_allclose(bound.sample(row), averaged, atol=1e-5)
+  assert np.abs(BoundModel(model, evaluated_variables(other)).sample(row) - averaged).max() > 1e-3
 
 
-def test_components_are_equally_probable_and_stand_beside_the_normal_numbers():
-  game = IMAGES['plain'].clone(components=4)
+def test_latent_modes_are_equally_probable_and_stand_beside_the_normal_numbers():
+  model = IMAGES['plain'].clone(latent_modes=4)
   rows = {'row': jnp.arange(4_000, dtype=jnp.int32)}
-  drawn = lambda rows: np.asarray(game.apply({}, rows, rngs=KEY, method='latents'))
-  z = drawn(rows)
+  latents = lambda rows: np.asarray(model.apply({}, rows, rngs=KEY, method='latents'))
+  z = latents(rows)
   assert z.shape == (4_000, 3 + 4)
   np.testing.assert_allclose(z.mean(0), 0, atol=0.06)
   np.testing.assert_allclose(z.std(0), 1, atol=0.05)
   np.testing.assert_allclose(np.corrcoef(z[:, :3].T, (z[:, 3:] > 0).argmax(1)), np.eye(4), atol=0.06)
   assert ((z[:, 3:] > 0).sum(1) == 1).all() and len(np.unique(np.round(z[:, 3:], 4))) == 2
-  np.testing.assert_array_equal(drawn({'row': rows['row'][7:9]}), z[7:9])
-  optimizers = {player: optax.sgd(0.1) for player in game.players}
-  state = create_state(game, optimizers, KEY, jax.tree.map(lambda x: x[0], batch_of(1)))
-  verbs, row = Verbs(game, state), {'row': np.arange(4, dtype=np.int32)}
-  np.testing.assert_allclose(verbs.sample(row), verbs.decode(verbs.latents(row), row), atol=1e-6)
+  np.testing.assert_array_equal(latents({'row': rows['row'][7:9]}), z[7:9])
+  optimizers = {player: optax.sgd(0.1) for player in model.players}
+  state = create_state(model, optimizers, KEY, jax.tree.map(lambda x: x[0], batch_of(1)))
+  bound, row = BoundModel(model, evaluated_variables(state)), {'row': np.arange(4, dtype=np.int32)}
+  np.testing.assert_allclose(bound.sample(row), bound.decode(bound.latents(row), row), atol=1e-6)
 
 
 def test_samples_of_a_row_do_not_depend_on_the_batch():
-  game, (state, _) = IMAGES['projection'], started('projection')
-  verbs, label = Verbs(game, state), np.array([0, 1, 2, 3], np.int32)
-  whole = verbs.sample({'row': np.arange(4, dtype=np.int32), 'label': label})
-  part = verbs.sample({'row': np.arange(2, 4, dtype=np.int32), 'label': label[2:]})
+  model, (state, _) = IMAGES['projection'], initial_state('projection')
+  bound, label = BoundModel(model, evaluated_variables(state)), np.array([0, 1, 2, 3], np.int32)
+  whole = bound.sample({'row': np.arange(4, dtype=np.int32), 'label': label})
+  part = bound.sample({'row': np.arange(2, 4, dtype=np.int32), 'label': label[2:]})
   np.testing.assert_allclose(whole[2:], part, atol=1e-6)
-  assert verbs.classes == 4
+  assert bound.classes == 4
 
 
 def test_a_batch_of_equal_examples_has_a_finite_diversity():
-  state, _ = started('plain')
+  state, _ = initial_state('plain')
   batch = jax.tree.map(lambda x: x[0], batch_of(1))
   batch['image'] = jnp.broadcast_to(batch['image'][:1], batch['image'].shape)
   assert np.isfinite(value(IMAGES['plain'], state, 'generator_loss', batch)[1]['diversity'])
 
 
 def test_a_collapsed_generator_has_no_diversity():
-  from gen_jax.models.gan import spread
+  from gen_jax.models.gan import standard_deviation
 
   x = jax.random.normal(KEY, (64, 5))
-  np.testing.assert_allclose(spread(x), np.sqrt(x.var(0).mean()), rtol=1e-5)
-  assert spread(jnp.broadcast_to(x[:1], x.shape)) < 1e-3
+  np.testing.assert_allclose(standard_deviation(x), np.sqrt(x.var(0).mean()), rtol=1e-5)
+  assert standard_deviation(jnp.broadcast_to(x[:1], x.shape)) < 1e-3

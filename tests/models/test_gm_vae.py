@@ -17,14 +17,14 @@ GRID = np.linspace(-12, 12, 2_001)
 
 def log_p_of_grid():
   """log p(x|z) on the grid of z, [2001,6]."""
-  p = MODEL.apply(VARIABLES, jnp.array(GRID, jnp.float32)[:, None], method='observation')
+  p = MODEL.apply(VARIABLES, jnp.array(GRID, jnp.float32)[:, None], method='p_x_given_z')
   return np.stack([log_likelihood(p, jnp.broadcast_to(x, p.logits.shape)) for x in BATCH['image']], 1)
 
 
 def densities():
   """(q(y|x) [6,3], log q(z|x,y) [2001,6,3], log p(z|y) [2001,3]) on the grid."""
   q_y, q_z = MODEL.apply(VARIABLES, BATCH, method='posterior')
-  p = MODEL.apply(VARIABLES, method='components')
+  p = MODEL.apply(VARIABLES, method='cluster_priors')
   log_q = scipy.stats.norm(q_z.mu[..., 0], np.exp(q_z.log_sigma[..., 0])).logpdf(GRID[:, None, None])
   return np.asarray(q_y.mean), log_q, scipy.stats.norm(p.mu[:, 0], np.exp(p.log_sigma[:, 0])).logpdf(GRID[:, None])
 
@@ -47,7 +47,7 @@ def test_the_elbo_is_that_of_the_integral_over_z_and_the_sum_over_y():
   expected = (q_y * (by_cluster - np.log(3) - np.log(q_y))).sum(-1)
   rows = jax.tree.map(lambda x: jnp.tile(x, (2_000, *(1,) * (x.ndim - 1))), BATCH)
   rows['row'] = jnp.arange(12_000, dtype=jnp.int32)
-  terms = apply(MODEL, VARIABLES, rows, method='evaluate')
+  terms = apply(MODEL, VARIABLES, rows, method='per_example')
   drawn = np.asarray(terms['elbo'], np.float64).reshape(2_000, 6)
   assert (np.abs(drawn.mean(0) - expected) < 4.5 * drawn.std(0) / np.sqrt(2_000)).all()
   np.testing.assert_allclose(terms['elbo'], -terms['reconstruction'] - terms['kl'], rtol=1e-4)
@@ -63,10 +63,20 @@ def test_the_loss_is_the_negative_elbo_and_reaches_every_parameter():
 def test_samples_take_the_clusters_in_turn():
   rows = {'row': jnp.arange(3_000, dtype=jnp.int32)}
   z = np.asarray(apply(MODEL, VARIABLES, rows, method='latents'))[:, 0].reshape(-1, 3)
-  p = MODEL.apply(VARIABLES, method='components')
+  p = MODEL.apply(VARIABLES, method='cluster_priors')
   np.testing.assert_allclose(z.mean(0), p.mu[:, 0], atol=0.2)
   np.testing.assert_allclose(z.std(0), np.exp(p.log_sigma[:, 0]), rtol=0.1)
-  assert apply(MODEL, VARIABLES, BATCH, method='classify').shape == (6,)
+
+
+def test_an_image_is_of_the_cluster_that_is_likeliest_to_the_encoder():
+  found = apply(MODEL, VARIABLES, BATCH, method='classify')
+  np.testing.assert_array_equal(found, densities()[0].argmax(-1))
+  encoder = VARIABLES['params']['encoder']
+  for cluster in range(3):  # the first numbers that the encoder gives are the logits of q(y|x)
+    sure = {**encoder['Dense_1'], 'bias': encoder['Dense_1']['bias'].copy()}
+    sure['bias'][cluster] += 1_000
+    variables = {'params': VARIABLES['params'] | {'encoder': encoder | {'Dense_1': sure}}}
+    np.testing.assert_array_equal(apply(MODEL, variables, BATCH, method='classify'), np.full(6, cluster))
 
 
 def test_the_running_variance_is_that_of_each_sample_about_its_own_image():

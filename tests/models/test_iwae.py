@@ -1,45 +1,29 @@
-"""The VAE with several samples, with labels, and with other posteriors and priors."""
+"""The IWAE's bound and its two gradients."""
 
 import jax
 import jax.flatten_util
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from models.test_vae import BATCH, KEY, apply, init, log_weights, vae
+from models.test_latent_variables import LABELED
+from models.test_vae import BATCH, KEY, PARTS, apply, init, log_weights, vae
 
-from gen_jax import networks
-from gen_jax.distributions import log_mean_exp
-
-LABELLED = BATCH | {'label': jnp.array([0, 1, 2, 0, 1, 2])}
+from gen_jax import models, networks
 
 
-def test_one_sample_of_the_bound_is_the_elbo_but_for_the_closed_form_of_its_kl():
-  model = vae()
-  variables = init(model)
-  rows = jax.tree.map(lambda x: jnp.repeat(x[:1], 20_000, 0), BATCH) | {'row': jnp.arange(20_000, dtype=jnp.int32)}
-  log_w = np.asarray(log_weights(model, variables, rows, KEY, 1), np.float64)[0]
-  elbo = np.asarray(apply(model, variables, rows, method='evaluate')['elbo'], np.float64)
-  error = np.hypot(log_w.std(), elbo.std()) / np.sqrt(len(elbo))
-  assert abs(log_w.mean() - elbo.mean()) < 4 * error
-
-
-def test_the_bound_rises_with_the_number_of_samples():
-  model = vae()
-  variables = init(model)
-  log_w = log_weights(model, variables, BATCH, KEY, 64 * 50)  # [3200,6]
-  bounds = [float(log_mean_exp(log_w.reshape(k, -1, 6)).mean()) for k in (1, 4, 16, 64)]
-  assert (np.diff(bounds) > 0.05).all()
+def iwae(likelihood=None, **fields):
+  encoder, decoder, binary, *sizes = PARTS
+  return models.IWAE(encoder, decoder, likelihood or binary, *sizes, **fields)
 
 
 @pytest.mark.parametrize('dreg', [False, True])
 def test_the_loss_is_the_negative_bound(dreg):
-  model = vae(samples=5, dreg=dreg)
+  model = iwae(samples=5, dreg=dreg)
   variables = init(model)
   loss, metrics = apply(model, variables, BATCH, 0, method='loss')
   np.testing.assert_allclose(loss, -metrics['bound'], rtol=1e-6)
   assert metrics['bound'] > metrics['elbo']
-  found = apply(model, variables, BATCH, method='evaluate')
-  # the verb draws from the same stream of noise
+  found = apply(model, variables, BATCH, method='per_example')
+  # `per_example` draws from the same stream of noise
   np.testing.assert_allclose(found['bound'].mean(), metrics['bound'], rtol=1e-5)
 
 
@@ -55,9 +39,9 @@ def gradients(model, variables, number=400):
   return jax.tree.map(np.asarray, jax.jit(lambda keys: jax.lax.map(one, keys))(jax.random.split(KEY, number)))
 
 
-def test_the_doubly_reparameterised_gradient_has_the_same_mean_and_less_variance():
+def test_the_doubly_reparameterized_gradient_has_the_same_mean_and_less_variance():
   variables = init(vae())
-  plain, doubly = (gradients(vae(samples=8, dreg=dreg), variables) for dreg in (False, True))
+  plain, doubly = (gradients(iwae(samples=8, dreg=dreg), variables) for dreg in (False, True))
   # the decoder's is the same, sample by sample
   np.testing.assert_allclose(plain[1], doubly[1], rtol=1e-3, atol=1e-5)
   direction = plain[0].mean(0) / np.linalg.norm(plain[0].mean(0))
@@ -68,87 +52,6 @@ def test_the_doubly_reparameterised_gradient_has_the_same_mean_and_less_variance
   assert b.mean() > 20 * b.std() / np.sqrt(len(b))
 
 
-@pytest.mark.parametrize('samples', [1, 3])
-@pytest.mark.parametrize('prior', [networks.MixturePrior(4), networks.VampPrior((8, 8, 1), 4)], ids=['mixture', 'vamp'])
-def test_learned_priors_have_gradients_and_samples(prior, samples):
-  model = vae(prior=prior, samples=samples)
-  variables = init(model)
-  gradient = jax.grad(lambda v: apply(model, v, BATCH, 0, method='loss')[0])(variables)['params']
-  assert all(np.isfinite(x).all() and (x != 0).any() for x in jax.tree.leaves(gradient['prior']))
-  terms = apply(model, variables, BATCH, method='evaluate')
-  assert 'kl_dim' not in terms and apply(model, variables, BATCH, method='sample').shape == (6, 8, 8, 1)
-  np.testing.assert_allclose(terms['elbo'], -terms['reconstruction'] - terms['kl'], rtol=1e-5)
-
-
-def uncorrelated(variables):
-  """A diagonal posterior's variables as those of one with a full covariance."""
-  last = variables['params']['encoder']['Dense_1']
-  wider = {}
-  for name, axis in (('kernel', 1), ('bias', 0)):
-    mu, log_variance = jnp.split(last[name], 2, axis=axis)
-    below = jnp.zeros_like(mu)
-    wider[name] = jnp.concatenate([mu, 0.5 * log_variance, below], axis)
-  return {'params': variables['params'] | {'encoder': variables['params']['encoder'] | {'Dense_1': wider}}}
-
-
-def test_a_full_covariance_without_correlations_is_the_diagonal_posterior():
-  diagonal, full = vae(), vae(family=networks.FullNormal())
-  variables = init(diagonal)
-  again = uncorrelated(variables)
-  a = log_weights(diagonal, variables, BATCH, KEY, 3)
-  b = log_weights(full, again, BATCH, KEY, 3)
-  np.testing.assert_allclose(a, b, rtol=1e-4)
-
-
-def test_a_flow_has_an_unbiased_estimate_of_its_evidence():
-  # E_q[p(x,z)/q(z|x)] = p(x) for any q: a random flow and a random Normal agree on it
-  normal, flow = vae(), vae(family=networks.InverseAutoregressiveFlow(2, 8, 4))
-  variables = init(flow)
-  assert variables['params']['family']
-  shared = {'params': init(normal)['params'] | {'decoder': variables['params']['decoder']}}
-  for seed in range(2):
-    key = jax.random.key(seed)
-    by_flow = log_mean_exp(log_weights(flow, variables, BATCH, key, 20_000))
-    by_normal = log_mean_exp(log_weights(normal, shared, BATCH, key, 20_000))
-    np.testing.assert_allclose(by_flow, by_normal, atol=0.15)
-
-
-def test_a_conditional_model_uses_its_labels_on_both_sides():
-  model = vae(conditional=True, num_classes=3)
-  variables = init(model, LABELLED)
-  assert variables['params']['label_map']['Embed_0']['embedding'].shape == (3, 64)
-  other = LABELLED | {'label': (LABELLED['label'] + 1) % 3}
-  q, q_other = (apply(model, variables, batch, method='posterior') for batch in (LABELLED, other))
-  assert (jnp.abs(q.mu - q_other.mu).max(-1) > 1e-4).all()
-  z = jnp.zeros((6, 3))
-  images, others = (apply(model, variables, z, batch, method='decode') for batch in (LABELLED, other))
-  assert (jnp.abs(images - others).max((1, 2, 3)) > 1e-4).all()
-  np.testing.assert_allclose(images[:3], images[3:], rtol=1e-6)  # one code, the same classes
-  gradient = jax.grad(lambda v: apply(model, v, LABELLED, 0, method='loss')[0])(variables)['params']
-  assert (np.abs(gradient['label_map']['Embed_0']['embedding']).max(1) > 0).all()
-  assert apply(model, variables, {n: LABELLED[n] for n in ('row', 'label')}, method='sample').shape == (6, 8, 8, 1)
-
-
-@pytest.mark.parametrize('samples', [1, 3])
-def test_the_prior_of_a_class_meets_the_codes_of_its_images(samples):
-  model = vae(conditional=True, num_classes=3, prior=networks.ClassMixturePrior(3, 2), samples=samples)
-  variables = init(model, LABELLED)
-  labels = np.asarray(LABELLED['label'])
-  mu = jnp.array([-40.0, 0.0, 40.0])[:, None, None] + jnp.zeros((3, 2, 3))
-  variables['params']['prior']['mu'] = mu  # classes far apart
-  z = apply(model, variables, LABELLED, method='latents')
-  np.testing.assert_allclose(z.mean(-1), 40.0 * (labels - 1), atol=4)
-  # log p(z|y) - log p(z|y') of the same codes is what the weights change by when y' gets the prior of y
-  log_w = log_weights(model, variables, LABELLED, KEY, 2)
-  variables['params']['prior']['mu'] = jnp.zeros_like(mu)
-  near = log_weights(model, variables, LABELLED, KEY, 2)
-  codes = np.asarray(model.apply(variables, LABELLED, KEY, 2, method='codes').z).reshape(2, 6, 3)
-  centre = 40.0 * (labels - 1)[:, None]
-  np.testing.assert_allclose(near - log_w, 0.5 * ((codes - centre) ** 2 - codes**2).sum(-1), rtol=1e-3, atol=1e-2)
-  gradient = jax.grad(lambda v: apply(model, v, LABELLED, 0, method='loss')[0])(variables)['params']['prior']
-  assert all((np.abs(g).reshape(3, -1).max(1) > 0).all() for g in (gradient['mu'], gradient['log_sigma']))
-
-
 def by_rows(model, variables, batch, read):
   """`read` of the loss of every example alone, with its noise and label, averaged."""
   rows = [jax.tree.map(lambda x: x[i : i + 1], batch) for i in range(6)]  # noqa: B023, called at once
@@ -157,31 +60,19 @@ def by_rows(model, variables, batch, read):
 
 @pytest.mark.parametrize('conditional', [False, True])
 def test_every_sample_meets_its_own_image_and_label(conditional):
-  model = vae(samples=3, conditional=conditional, num_classes=3)
-  variables = init(model, LABELLED)
-  part = jax.tree.map(lambda x: x[2:4], LABELLED)
-  whole = log_weights(model, variables, LABELLED, KEY, 3)
+  model = iwae(samples=3, conditional=conditional, num_classes=3)
+  variables = init(model, LABELED)
+  part = jax.tree.map(lambda x: x[2:4], LABELED)
+  whole = log_weights(model, variables, LABELED, KEY, 3)
   np.testing.assert_allclose(log_weights(model, variables, part, KEY, 3), whole[:, 2:4], rtol=1e-5)
   bound = lambda found, _: found[1]['bound']
-  expected = bound(*apply(model, variables, LABELLED, 0, method='loss', mutable=('statistics',)))
-  np.testing.assert_allclose(by_rows(model, variables, LABELLED, bound), expected, rtol=1e-5)
+  expected = bound(*apply(model, variables, LABELED, 0, method='loss', mutable=('statistics',)))
+  np.testing.assert_allclose(by_rows(model, variables, LABELED, bound), expected, rtol=1e-5)
 
 
 def test_the_running_variance_is_that_of_each_sample_about_its_own_image():
-  model = vae(networks.OptimalGaussian(), samples=3)
+  model = iwae(networks.OptimalGaussian(), samples=3)
   variables = init(model)
   variance = lambda _, changed: changed['statistics']['likelihood']['variance']
   expected = variance(*apply(model, variables, BATCH, 0, method='loss', mutable=('statistics',)))
   np.testing.assert_allclose(by_rows(model, variables, BATCH, variance), expected, rtol=1e-6)
-
-
-def test_the_estimated_kl_has_the_mean_of_the_closed_form():
-  diagonal, full = vae(), vae(family=networks.FullNormal())
-  variables = init(diagonal)
-  variables['params']['encoder']['Dense_1']['bias'] = jnp.array([0.5, -1, 0.2, -0.5, 0.3, -1.0])
-  rows = jax.tree.map(lambda x: jnp.repeat(x[:1], 20_000, 0), BATCH) | {'row': jnp.arange(20_000, dtype=jnp.int32)}
-  exact = apply(diagonal, variables, BATCH, method='evaluate')['kl'][0]
-  kl = np.asarray(apply(full, uncorrelated(variables), rows, method='evaluate')['kl'], np.float64)
-  assert exact > 0.5 and abs(kl.mean() - exact) < 4 * kl.std() / np.sqrt(len(kl))
-  _, metrics = apply(full, uncorrelated(variables), rows, 0, method='loss')
-  np.testing.assert_allclose(metrics['kl'], kl.mean(), rtol=1e-4)

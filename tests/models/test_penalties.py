@@ -11,12 +11,13 @@ from models.test_vae import BATCH, KEY, apply, init, vae
 
 from gen_jax.distributions import Normal
 from gen_jax.models import penalties
+from gen_jax.models.latent_variables import Codes
 
 PENALTIES = {
   'total correlation': penalties.TotalCorrelation(num_examples=60),
-  'density ratio': penalties.DensityRatio(hidden=(16, 16)),
-  'moments': penalties.Moments(),
-  'moments of samples': penalties.Moments(of_samples=True),
+  'factor vae': penalties.FactorVAEPenalty(hidden=(16, 16)),
+  'dip': penalties.DIPPenalty(),
+  'dip of samples': penalties.DIPPenalty(of_samples=True),
 }
 
 
@@ -31,6 +32,10 @@ def test_stratified_weights_estimate_the_aggregate_posterior_without_bias():
       np.testing.assert_allclose((densities[members] @ weights[n]).mean(), densities.mean(), rtol=1e-5)
 
 
+def codes_of(q, z):
+  return Codes(q, z, q.log_prob(z).sum(-1))
+
+
 def correlated(rho, rows, sigma=0.3):
   """Codes whose aggregate is N(0, [[1, rho], [rho, 1]]), and their posteriors."""
   noise = np.random.default_rng(0)
@@ -38,7 +43,7 @@ def correlated(rho, rows, sigma=0.3):
   mu = noise.standard_normal((rows, 2)) @ np.linalg.cholesky(s).T
   z = mu + sigma * noise.standard_normal((rows, 2))
   q = Normal(jnp.array(mu, jnp.float32), jnp.full((rows, 2), np.log(sigma), jnp.float32))
-  return penalties.Drawn(q, jnp.array(z, jnp.float32))
+  return codes_of(q, jnp.array(z, jnp.float32))
 
 
 @pytest.mark.parametrize('rho', [0.0, 0.8])
@@ -55,20 +60,23 @@ def test_small_batches_estimate_too_little():
   values = []
   for batch in (16, 64, 256):
     codes, model = correlated(0.8, 4_096), penalties.TotalCorrelation(num_examples=4_096)
-    parts = jax.tree.map(lambda x: x.reshape(-1, batch, 2), codes)  # noqa: B023, called at once
-    estimate = lambda part: model(part, part, jnp.arange(batch), 0)[1]['total_correlation']  # noqa: B023
-    values.append(float(jax.jit(jax.vmap(estimate))(parts).mean()))
+    parts = jax.tree.map(lambda x: x.reshape(-1, batch, 2), (codes.q, codes.z))  # noqa: B023, called at once
+
+    def estimate(q, z, model=model, batch=batch):
+      return model(codes_of(q, z), codes_of(q, z), jnp.arange(batch), 0)[1]['total_correlation']
+
+    values.append(float(jax.jit(jax.vmap(estimate))(*parts).mean()))
   exact = -0.5 * np.log(1 - 0.8**2)
   assert np.abs(np.diff([*values, exact])).sum() == pytest.approx(abs(exact - values[0]), abs=0.02)  # monotone
   assert abs(values[-1] - exact) < abs(values[0] - exact)
 
 
 @pytest.mark.parametrize('of_samples', [False, True])
-def test_the_moments_are_numpys(of_samples):
+def test_the_covariance_is_numpys(of_samples):
   noise = np.random.default_rng(0)
   q = Normal(jnp.array(noise.normal(size=(8, 3)), jnp.float32), jnp.array(noise.normal(size=(8, 3)), jnp.float32))
-  codes = penalties.Drawn(q, q.mu)
-  model = penalties.Moments(off_diagonal=2.0, diagonal=5.0, of_samples=of_samples)
+  codes = codes_of(q, q.mu)
+  model = penalties.DIPPenalty(off_diagonal=2.0, diagonal=5.0, of_samples=of_samples)
   value, found = model(codes, codes, jnp.arange(8), 0)
   c = np.cov(np.asarray(q.mu, np.float64).T, bias=True)
   if of_samples:
@@ -78,9 +86,9 @@ def test_the_moments_are_numpys(of_samples):
   np.testing.assert_allclose(value, 2 * off + 5 * on, rtol=1e-5)
 
 
-def test_permuted_latents_keep_each_latent_and_lose_what_they_share():
+def test_permute_latents_keep_each_latent_and_lose_what_they_share():
   z = jnp.stack([jnp.arange(500.0)] * 3, axis=1)
-  permuted = np.asarray(penalties.permuted_latents(z, KEY))
+  permuted = np.asarray(penalties.permute_latents(z, KEY))
   np.testing.assert_array_equal(np.sort(permuted, 0), z)
   assert np.abs(np.corrcoef(permuted.T) - np.eye(3)).max() < 0.15
 
@@ -92,7 +100,7 @@ def test_the_best_discriminator_finds_the_total_correlation():
   def logit(params, z):
     return params[0] + params[1] * z[:, 0] * z[:, 1] + params[2] * (z**2).sum(1)
 
-  class Quadratic(penalties.DensityRatio):
+  class Quadratic(penalties.FactorVAEPenalty):
     def logit(self, z):
       return logit(self.weight, z)
 
@@ -132,7 +140,7 @@ def test_the_objective_is_the_elbo_and_the_penalty(name):
   without = {'params': {group: p for group, p in variables['params'].items() if group != 'penalty'}}
   expected, _ = apply(plain, without, BATCH, 0, method='loss')
   penalty = PENALTIES[name]
-  if name.startswith('moments'):
+  if name.startswith('dip'):
     value = 10 * metrics['covariance'] + 100 * metrics['variance']
   else:
     value = penalty.weight * metrics['total_correlation']
@@ -142,7 +150,7 @@ def test_the_objective_is_the_elbo_and_the_penalty(name):
 
 
 def test_the_discriminator_is_a_player_of_its_own():
-  model = vae(penalty=PENALTIES['density ratio'])
+  model = vae(penalty=PENALTIES['factor vae'])
   assert model.players['discriminator'].trains == ('penalty',) and 'penalty' not in model.players['model'].trains
   params = init(model)['params']
   loss = lambda p: apply(model, {'params': params | {'penalty': p}}, BATCH, 0, method='discriminator_loss')[0]

@@ -68,7 +68,7 @@ def test_the_loss_is_the_mean_negative_log_probability_of_the_pixels_in_turn():
     expected -= scipy.stats.bernoulli.logpmf(np.asarray(batch['image'][:, i, j, 0]), probability)
   np.testing.assert_allclose(loss, expected.mean(), rtol=1e-5)
   np.testing.assert_allclose(metrics['nll'], loss)
-  terms = apply(model, variables, batch, method='evaluate')
+  terms = apply(model, variables, batch, method='per_example')
   np.testing.assert_allclose(terms['nll'], expected, rtol=1e-4)
   np.testing.assert_allclose(terms['bits_per_dim'], expected / 9 / np.log(2), rtol=1e-4)
 

@@ -19,9 +19,12 @@ BATCH = {
 }
 
 
+PARTS = networks.MLPEncoder((16,)), networks.MLPDecoder((16,)), networks.Bernoulli(binary=True), (8, 8, 1), 3
+
+
 def vae(likelihood=None, **fields):
-  likelihood = likelihood or networks.Bernoulli(binary=True)
-  return models.VAE(networks.MLPEncoder((16,)), networks.MLPDecoder((16,)), likelihood, (8, 8, 1), 3, **fields)
+  encoder, decoder, binary, *sizes = PARTS
+  return models.VAE(encoder, decoder, likelihood or binary, *sizes, **fields)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -66,7 +69,7 @@ def test_the_elbo_lies_below_the_exact_log_likelihood_and_an_exact_posterior_clo
   for shift, exact in ((0.0, True), (0.5, False)):
     mean = variance * w * (x - b) / sigma**2 + shift
     encoder = dense([[0.0, 0.0]], [mean, np.log(variance)])
-    terms = apply(model, {'params': {'encoder': encoder, 'decoder': decoder}}, batch, method='evaluate')
+    terms = apply(model, {'params': {'encoder': encoder, 'decoder': decoder}}, batch, method='per_example')
     elbo = np.asarray(terms['elbo'], np.float64)
     error = elbo.std() / np.sqrt(len(elbo))
     evidence = scipy.stats.norm(b, np.sqrt(w**2 + sigma**2)).logpdf(x)
@@ -114,7 +117,7 @@ def test_beta_may_be_traced():
 def test_terms_of_each_example():
   model = vae()
   variables = init(model)
-  terms = apply(model, variables, BATCH, method='evaluate')
+  terms = apply(model, variables, BATCH, method='per_example')
   assert {name: x.shape for name, x in terms.items()} == {
     'elbo': (6,), 'reconstruction': (6,), 'kl': (6,), 'kl_dim': (6, 3), 'squared_error': (6,), 'bits_per_dim': (6,),
   }  # fmt: skip
@@ -129,7 +132,7 @@ def test_the_closed_form_kl_is_that_of_the_posteriors_samples():
   model = vae()
   variables = init(model)
   q = apply(model, variables, BATCH, method='posterior')
-  kl_dim = apply(model, variables, BATCH, method='evaluate')['kl_dim']
+  kl_dim = apply(model, variables, BATCH, method='per_example')['kl_dim']
   mu, sigma = float(q.mu[0, 0]), float(jnp.exp(q.log_sigma[0, 0]))
   one, prior = scipy.stats.norm(mu, sigma), scipy.stats.norm()
   integral, _ = scipy.integrate.quad(
@@ -203,3 +206,15 @@ def test_the_capacity_is_held_by_the_global_batch():
     return jax.tree.map(lambda x: x[0], jax.jit(jax.vmap(mean, axis_name='batch'))(split))
 
   chex.assert_trees_all_close(gradient(1), gradient(2), rtol=1e-4, atol=1e-5)
+
+
+def test_old_sections_become_the_model_that_they_made():
+  plain = {'name': 'VAE', 'latent_dim': 3, 'beta': 4.0}
+  assert models.VAE.upgrade(plain) == plain
+  assert models.VAE.upgrade(plain | {'samples': 1, 'dreg': False}) == plain
+  weighted = {'name': 'VAE', 'latent_dim': 3, 'samples': 5, 'dreg': True}
+  expected = {'name': 'IWAE', 'latent_dim': 3, 'samples': 5, 'dreg': True}
+  assert models.VAE.upgrade(weighted | {'beta': 1.0, 'capacity': 0.0, 'penalty': None}) == expected
+  # what would have an effect stays, to be refused as no field
+  assert models.VAE.upgrade(weighted | {'beta': 2.0}) == expected | {'beta': 2.0}
+  assert models.VAE.upgrade(plain | {'samples': 0}) == plain | {'samples': 0}

@@ -56,6 +56,7 @@ def test_labels_change_what_is_made(name):
   variables = {**variables, 'params': drawn}
   made = [generator.apply(variables, z, jnp.full(4, label), (8, 8, 1), False) for label in (0, 1)]
   assert np.abs(made[0] - made[1]).max() > 1e-3
+  assert np.ptp(made[0], axis=0).max() > 1e-3  # so does z
 
 
 def test_a_projection_is_the_formula():
@@ -65,22 +66,23 @@ def test_a_projection_is_the_formula():
   embedded, weight = (np.asarray(variables['params'][f'Dense_{i}']['kernel']) for i in (0, 1))
   found = head.apply(variables, h, labels, False)
   expected = np.asarray(h) @ weight[:, 0] + (embedded.T[np.asarray(labels)] * np.asarray(h)).sum(1)
-  np.testing.assert_allclose(found.logit, expected, rtol=1e-4, atol=1e-6)
-  assert found.classes is None
+  np.testing.assert_allclose(found.logits, expected, rtol=1e-4, atol=1e-6)
+  assert found.class_logits is None
 
 
-def test_an_auxiliary_classifier_judges_without_the_label():
+def test_an_auxiliary_classifier_works_without_the_label():
   head, h = networks.ClassifierHead(4, spectral=True), jax.random.normal(KEY, (5, 6))
   variables = head.init(KEY, h, None, True)
   found = head.apply(variables, h, None, False)
-  assert found.logit.shape == (5,) and found.classes.shape == (5, 4)
+  assert found.logits.shape == (5,) and found.class_logits.shape == (5, 4)
   assert set(variables) == {'params', 'spectral'}
 
 
-def test_a_discriminator_normalises_examples_together_only_with_batch_norm():
+def test_a_discriminator_normalizes_examples_together_only_with_batch_norm():
   x = jax.random.normal(KEY, (4, 8, 8, 1))
   for name, discriminator in DISCRIMINATORS.items():
     variables = discriminator.init(KEY, x, True)
     alone = jnp.concatenate([discriminator.apply(variables, x[i : i + 2], False) for i in (0, 2)])
     together = discriminator.apply(variables, x, False)
+    assert np.ptp(together, axis=0).max() > 1e-3  # it sees the examples
     assert np.allclose(alone, together, atol=1e-5) == (name != 'conv')

@@ -30,7 +30,7 @@ def batch_apply(module, variables, h, target):
   return jax.tree.map(lambda x: x.reshape(h.shape), out), jax.tree.map(lambda x: x[0], changed)
 
 
-def test_the_optimal_sigma_maximises_the_likelihood_of_the_global_batch():
+def test_the_optimal_sigma_maximizes_the_likelihood_of_the_global_batch():
   module = likelihoods.OptimalGaussian(momentum=0.75)
   h, x = jnp.tile(H, (2, 1, 1, 1)), jnp.concatenate([X, X[::-1] * 0.5])
   out, changed = batch_apply(module, module.init(KEY, h), h, x)
@@ -68,7 +68,7 @@ def test_bits_per_dim_of_discrete_data():
 
 
 @pytest.mark.parametrize('width', [1.0, 2.0])
-def test_bits_per_dim_of_dequantised_data(width):
+def test_bits_per_dim_of_dequantized_data(width):
   # the uniform density on the model's range is 8 bits a dimension, whatever the range
   log_prob = jnp.full(3, -48 * math.log(width))
   for module in (likelihoods.Gaussian, likelihoods.LearnedGaussian, likelihoods.PixelGaussian):

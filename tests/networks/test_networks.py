@@ -3,6 +3,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small import random_variables
 
 from gen_jax import networks
 
@@ -27,6 +28,39 @@ def test_encoders_take_any_size(encoder, shape):
 def test_decoders_make_any_size(decoder, shape):
   out = shape_of(decoder, jnp.zeros((2, 7)), static=(shape,))
   assert (out.shape, out.dtype) == ((2, *shape), jnp.float32)
+
+
+SMALL = {'features': (3, 3), 'hidden': (8,), 'activation': 'elu'}  # no unit is dead
+ENCODERS = [networks.MLPEncoder((8,), 'elu'), networks.ConvEncoder(kernels=(4, 4), blocks=1, **SMALL)]
+DECODERS = [networks.MLPDecoder((8,), 'elu'), networks.ConvDecoder(blocks=1, **SMALL)]
+
+
+@pytest.mark.parametrize('encoder', ENCODERS)
+def test_every_number_of_a_code_tells_images_apart_and_every_pixel_counts(encoder):
+  x = jax.random.normal(KEY, (2, 9, 6, 3))
+  variables = random_variables(lambda key: encoder.init(key, x, 7))
+
+  def summed(x):
+    codes = encoder.apply(variables, x, 7)
+    return jnp.sin(codes).sum(), codes
+
+  gradient, codes = jax.jit(jax.grad(summed, has_aux=True))(x)
+  assert (np.ptp(codes, axis=0) > 1e-3).all()
+  assert (gradient != 0).all()
+
+
+@pytest.mark.parametrize('decoder', DECODERS)
+def test_every_pixel_tells_codes_apart_and_every_number_of_a_code_counts(decoder):
+  z = jax.random.normal(KEY, (2, 7))
+  variables = random_variables(lambda key: decoder.init(key, z, (9, 6, 3)))
+
+  def summed(z):
+    images = decoder.apply(variables, z, (9, 6, 3))
+    return jnp.sin(images).sum(), images
+
+  gradient, images = jax.jit(jax.grad(summed, has_aux=True))(z)
+  assert (np.ptp(images, axis=0) > 1e-6).all()
+  assert (gradient != 0).all()
 
 
 def test_the_burgess_architecture_has_the_published_parameters():

@@ -1,4 +1,4 @@
-"""Batch and spectral normalisation against Flax and numpy."""
+"""Batch and spectral normalization against Flax and numpy."""
 
 import flax.linen as nn
 import jax

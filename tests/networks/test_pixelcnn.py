@@ -5,7 +5,6 @@ import pytest
 from small import random_variables
 
 from gen_jax import networks
-from gen_jax.errors import UserError
 
 KEY = jax.random.key(0)
 
@@ -61,17 +60,6 @@ def test_a_window_of_the_rows_that_are_seen_is_enough():
   for i in range(rows - 1, 7):
     for all_rows, part in zip(whole, vertical(x[:, i + 1 - rows : i + 1]), strict=True):
       np.testing.assert_allclose(part[:, -1], all_rows[:, i], atol=1e-6)
-
-
-def test_a_first_dilation_that_skips_the_nearest_pixels_is_refused():
-  with pytest.raises(UserError, match=r'dilations=\(2, 1\): the first must be 1'):
-    small(dilations=(2, 1)).init(KEY, jnp.zeros((1, 5, 5, 1)), 1)
-
-
-@pytest.mark.parametrize('kernel', [1, 4])
-def test_a_kernel_without_a_middle_is_refused(kernel):
-  with pytest.raises(UserError, match=f'kernel={kernel}: must be odd and at least 3'):
-    small(kernel=kernel).init(KEY, jnp.zeros((1, 5, 5, 1)), 1)
 
 
 def test_bfloat16_computes_in_half_and_keeps_parameters_in_full_precision():

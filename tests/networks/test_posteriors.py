@@ -17,7 +17,7 @@ BY_NAME = {'argvalues': FAMILIES, 'ids': lambda family: type(family).__name__}
 def draw_with(family):
   """(eps -> (z, log q), q.mean) at random parameters and a random encoder's output."""
   h = 0.5 * jax.random.normal(KEY, (ROWS, family.outputs(DIM)))
-  touch = lambda family, h, eps: family(h, DIM).draw(eps)
+  touch = lambda family, h, eps: family(h, DIM).reparameterize(eps)
   init = lambda key, *arguments: family.init(key, *arguments, method=touch)
   variables = random_variables(init, h, jnp.zeros((ROWS, DIM)), scale=0.3)
   mean = family.apply(variables, h, method=lambda family, h: family(h, DIM).mean)

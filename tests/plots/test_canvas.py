@@ -1,30 +1,25 @@
-import os
+import io
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from gen_jax.plots import canvas
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
-  path = tmp_path / 'new_folder' / 'a.bin'
-  canvas.write_bytes(path, b'old')
-
-  def broken(*_):
-    raise OSError('disk full')
-
-  monkeypatch.setattr(os, 'replace', broken)
-  with pytest.raises(OSError, match='disk full'):
-    canvas.write_bytes(path, b'new')
-  assert path.read_bytes() == b'old'
-  assert os.listdir(path.parent) == ['a.bin']
-
-
-def test_a_saved_figure_is_a_png_of_its_size(tmp_path):
-  canvas.save_figure(tmp_path / 'a.png', canvas.new_figure(2, 1))
-  with Image.open(tmp_path / 'a.png') as image:
+def test_a_png_has_the_size_and_the_marks_of_its_figure():
+  figure = canvas.new_figure(2, 1)
+  axes = figure.add_axes((0, 0, 1, 1))
+  axes.axis('off')
+  axes.fill_between([0.5, 1], 0, 1, color=canvas.COLORS[0], linewidth=0)
+  axes.set_xlim(0, 1)
+  axes.set_ylim(0, 1)
+  with Image.open(io.BytesIO(canvas.png(figure))) as image:
     assert image.format == 'PNG'
     assert image.size == (2 * canvas.DPI, canvas.DPI)
+    pixels = np.asarray(image.convert('RGB'))
+  assert (pixels[:, : canvas.DPI - 2] == 255).all()
+  assert (pixels[5:-5, canvas.DPI + 2 : -5] == (0x00, 0x72, 0xB2)).all()
 
 
 def test_text_width_adds_up():

@@ -37,19 +37,17 @@ def test_grid_refuses_what_is_no_image(images):
 
 
 @pytest.mark.parametrize('channels', [1, 3])
-def test_saved_pixels_are_squares(tmp_path, channels):
+def test_pixels_of_a_png_are_squares(channels):
   image = random_images(1, channels=channels)[0]
-  grids.save_png(tmp_path / 'a.png', image, scale=3)
-  with Image.open(tmp_path / 'a.png') as read:
+  with Image.open(io.BytesIO(grids.png_bytes(image, scale=3))) as read:
     pixels = np.asarray(read).reshape(15, 12, channels)
   for dy in range(3):
     for dx in range(3):
       np.testing.assert_array_equal(pixels[dy::3, dx::3], image)
 
 
-def test_tiny_images_are_saved_large(tmp_path):
-  grids.save_png(tmp_path / 'a.png', random_images(1, 28, 28)[0])
-  with Image.open(tmp_path / 'a.png') as read:
+def test_tiny_images_make_large_pngs():
+  with Image.open(io.BytesIO(grids.png_bytes(random_images(1, 28, 28)[0]))) as read:
     assert read.size == (616, 616)  # 22 x 28, the first multiple above 600
 
 
@@ -59,13 +57,13 @@ def pixels_of(figure):
 
 
 @pytest.mark.parametrize(('n', 'scale'), [(3, 20), (20, 5)])  # 160 pixels a cell; some 900 a row of 198
-def test_labelled_rows_hold_every_image_unresampled(n, scale):
-  """In the drawn figure stands the whole image, each pixel a square of whole figure pixels."""
+def test_labeled_rows_hold_every_image_unresampled(n, scale):
+  """In the figure stands the whole image, each pixel a square of whole figure pixels."""
   images = random_images(n, 8, 8, 3)
-  drawn = pixels_of(grids.labelled_rows({'first': images, 'second': images[:2, ..., :1]}, 'title'))
+  pixels = pixels_of(grids.labeled_rows({'first': images, 'second': images[:2, ..., :1]}, 'title'))
   expected = images[2].repeat(scale, axis=0).repeat(scale, axis=1)
-  y, x = np.argwhere((drawn == images[2, 0, 0]).all(-1))[0]
-  np.testing.assert_array_equal(drawn[y : y + 8 * scale, x : x + 8 * scale], expected)
+  y, x = np.argwhere((pixels == images[2, 0, 0]).all(-1))[0]
+  np.testing.assert_array_equal(pixels[y : y + 8 * scale, x : x + 8 * scale], expected)
 
 
 def texts(figure):
@@ -73,7 +71,7 @@ def texts(figure):
 
 
 def test_labels_stand_beside_their_rows_and_inside_the_figure():
-  figure = grids.labelled_grid(
+  figure = grids.labeled_grid(
     [random_images(4), random_images(2)],
     ['data', 'a model of a very long name indeed'],
     'A title of so many words that it cannot stand on one line above a grid of so few and tiny images',
@@ -93,9 +91,9 @@ def test_labels_stand_beside_their_rows_and_inside_the_figure():
     assert not any(box.overlaps(other) for other in a if other is not box)
   axes = figure.axes[0].get_window_extent()
   assert boxes['data'].x1 < axes.x0
-  # rows are 5 high with 2 between: their centres are at 2.5 and 9.5 of 12
-  centre = (boxes['data'].y0 + boxes['data'].y1) / 2
-  assert (axes.y1 - centre) / axes.height == pytest.approx(2.5 / 12, abs=0.03)
+  # rows are 5 high with 2 between: their centers are at 2.5 and 9.5 of 12
+  center = (boxes['data'].y0 + boxes['data'].y1) / 2
+  assert (axes.y1 - center) / axes.height == pytest.approx(2.5 / 12, abs=0.03)
 
 
 def test_reconstructions_stand_below_their_originals():

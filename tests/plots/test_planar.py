@@ -13,8 +13,8 @@ EXTENT = (-1.0, 2.0, 0.0, 3.0)
 
 
 def offsets(axes, label):
-  found = [collection for collection in axes.collections if collection.get_label() == label]
-  return np.asarray(found[0].get_offsets())
+  collection = next(collection for collection in axes.collections if collection.get_label() == label)
+  return np.asarray(collection.get_offsets())
 
 
 def frames_of(number):
@@ -94,7 +94,7 @@ def test_rings_and_rays_cut_the_normal_evenly():
   np.testing.assert_allclose(ends, np.exp(2j * np.pi * np.arange(8) / 8), atol=1e-6)
 
 
-def test_places_keep_their_colours_under_the_map():
+def test_places_keep_their_colors_under_the_map():
   lines = planar.noise_lines(rings=3, spokes=4, resolution=30)
   z = np.random.default_rng(0).normal(size=(200, 2))
   figure = planar.transform(lines, 2 * lines + 1, z, 2 * z + 1)
@@ -103,15 +103,15 @@ def test_places_keep_their_colours_under_the_map():
     dots, segments = axes.collections
     np.testing.assert_allclose(np.asarray(dots.get_offsets()), places)
     np.testing.assert_allclose(segments.get_segments()[:29], np.stack([ends[0, :-1], ends[0, 1:]], axis=1), rtol=1e-5)
-    np.testing.assert_array_equal(dots.get_facecolor()[:, :3], planar.place_colours(z))
+    np.testing.assert_array_equal(dots.get_facecolor()[:, :3], planar.place_colors(z))
   assert (*right.get_xlim(), *right.get_ylim()) == planar.extent_of(2 * z + 1)
   canvas.png(figure)
 
 
-def test_colours_differ_by_place():
-  colours = planar.place_colours(planar.noise_lines(rings=3, spokes=4, resolution=9))
-  assert colours.min() >= 0 and colours.max() <= 1
-  rays = colours[3:]
+def test_colors_differ_by_place():
+  colors = planar.place_colors(planar.noise_lines(rings=3, spokes=4, resolution=9))
+  assert colors.min() >= 0 and colors.max() <= 1
+  rays = colors[3:]
   assert len(np.unique(rays[:, -1].round(3), axis=0)) == 4
   assert (np.diff(rays.max(-1) - rays.min(-1), axis=1) > 0).all()  # paler towards the middle
 
@@ -131,8 +131,8 @@ def test_an_animation_holds_every_frame_and_shows_the_last_where_it_stands_still
 def test_a_strip_runs_from_the_first_to_the_last(number, shown):
   images, data = frames_of(number)
   figure = planar.strip(data, 'Training', columns=3, width=40)
-  canvas = np.asarray(figure.axes[0].images[0].get_array())
-  assert canvas.shape == (30, len(shown) * 42 - 2, 3)
-  np.testing.assert_array_equal(canvas[:, :40], images[shown[0]])
-  np.testing.assert_array_equal(canvas[:, -40:], images[shown[-1]])
+  pixels = np.asarray(figure.axes[0].images[0].get_array())
+  assert pixels.shape == (30, len(shown) * 42 - 2, 3)
+  np.testing.assert_array_equal(pixels[:, :40], images[shown[0]])
+  np.testing.assert_array_equal(pixels[:, -40:], images[shown[-1]])
   canvas.png(figure)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from gen_jax.plots import canvas, grids
-from gen_jax.plots.report import number, write_report
+from gen_jax.plots.report import format_number, write_report
 
 VOID = {'meta', 'img', 'br'}
 EVIL = '<script>alert("x") & \'y\'</script>'
@@ -41,8 +41,8 @@ class Page(HTMLParser):
 def report(tmp_path):
   """Writes a report and parses it."""
   image = np.random.default_rng(0).integers(0, 255, (9, 7, 3), dtype=np.uint8)
-  grids.save_png(tmp_path / 'tiny.png', image, scale=1)
-  canvas.save_figure(tmp_path / 'plot.png', canvas.new_figure(6, 2))
+  (tmp_path / 'tiny.png').write_bytes(grids.png_bytes(image, scale=1))
+  (tmp_path / 'plot.png').write_bytes(canvas.png(canvas.new_figure(6, 2)))
 
   def write(**changes):
     arguments = {
@@ -91,7 +91,7 @@ def test_tiny_images_are_stretched_and_figures_keep_their_printed_size(report):
 def test_report_tells_the_numbers(report):
   _, page = report()
   words = ' '.join(' '.join(page.words).split())
-  for told in (
+  for part in (
     'a run',
     '-98.00',
     '-99.12',
@@ -101,7 +101,7 @@ def test_report_tells_the_numbers(report):
     'encoder.features',
     '(32, 64)',
   ):
-    assert told in words
+    assert part in words
   assert 'python launch.py --workdir=w' in words
   assert words.index('-98.00') < words.index('-99.12')  # the test split makes the headline
 
@@ -145,4 +145,4 @@ def test_a_report_of_almost_nothing(report):
   ],
 )
 def test_numbers_read_well(value, text):
-  assert number(value) == text
+  assert format_number(value) == text

@@ -29,4 +29,4 @@ def test_a_response_is_drawn_in_the_row_of_its_latent_and_the_column_of_its_fact
 
 def test_a_latent_follows_the_factor_of_which_it_tells_most_if_it_moves():
   information = np.array([[0.5, 0.2], [0.05, 0.09], [0.0, 0.4], [0.1, 0.7]])
-  assert response_maps.followed(information, np.array([1.0, 1.0, 0.01, 0.5]), NAMES) == ['shape', '', '', 'x']
+  assert response_maps.followed_factors(information, np.array([1.0, 1.0, 0.01, 0.5]), NAMES) == ['shape', '', '', 'x']

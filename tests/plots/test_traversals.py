@@ -6,15 +6,15 @@ from gen_jax.plots.canvas import png
 
 
 class Spy:
-  """A decoder that remembers its codes and paints each image in the grey 100 + 10 sum(z)."""
+  """A decoder that remembers its codes and paints each image in the gray 100 + 10 sum(z)."""
 
   def __init__(self):
     self.codes = []
 
   def __call__(self, z):
     self.codes.append(np.array(z))
-    grey = np.clip(100 + 10 * np.sum(z, axis=1), 0, 255).astype(np.uint8)
-    return np.tile(grey[:, None, None, None], (1, 3, 3, 1))
+    gray = np.clip(100 + 10 * np.sum(z, axis=1), 0, 255).astype(np.uint8)
+    return np.tile(gray[:, None, None, None], (1, 3, 3, 1))
 
 
 def test_traversal_moves_one_latent_at_a_time():
@@ -53,7 +53,7 @@ def test_figure_sorts_by_kl_and_marks_the_start():
   assert (canvas[5:8, :3] == start).all()
   frame, triangle = figure.axes[0].lines[:2]
   np.testing.assert_array_equal([frame.get_xdata().max(), frame.get_ydata().max()], [3, 3])
-  assert triangle.get_xdata()[0] == 2 * 5 + 1.5  # code[1] = 0: the centre of the column of 0
+  assert triangle.get_xdata()[0] == 2 * 5 + 1.5  # code[1] = 0: the center of the column of 0
   png(figure)
 
 

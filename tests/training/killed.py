@@ -3,6 +3,7 @@
 WHEN is 'step N': with the N-th step's window on its way, or 'save N': N milliseconds into writing the third checkpoint.
 """
 
+import functools
 import os
 import pathlib
 import signal
@@ -14,6 +15,7 @@ ROOT, WORKDIR, DATA, WHEN = sys.argv[1:5]
 sys.path[:0] = [ROOT, os.path.join(ROOT, 'tests')]
 from small import small_config  # noqa: E402
 
+from gen_jax import build  # noqa: E402
 from gen_jax.runs.workdir import claim_workdir  # noqa: E402
 from gen_jax.training import checkpoint, loop  # noqa: E402
 
@@ -26,10 +28,10 @@ kind, number = WHEN.split()
 if kind == 'step':
   original = loop.next_stop
 
-  def next_stop(step, config):
-    if step >= int(number) and sys._getframe(1).f_code.co_name == 'train':
+  def next_stop(step, config, until):
+    if step >= int(number) and sys._getframe(1).f_code.co_name == 'run':
       threading.Timer(0.002, die).start()
-    return original(step, config)
+    return original(step, config, until)
 
   loop.next_stop = next_stop
 else:
@@ -47,4 +49,4 @@ else:
 
 config = small_config(DATA)
 claim_workdir(pathlib.Path(WORKDIR), config)
-loop.train(config, pathlib.Path(WORKDIR))
+loop.run(functools.partial(build.task, config), pathlib.Path(WORKDIR))

@@ -42,7 +42,7 @@ def damage(directory, step, change):
 def test_what_is_saved_is_restored_bit_for_bit(tmp_path):
   checkpoints = save(tmp_path, [(10, None), (20, None)])
   like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), state_at(0))
-  restored = checkpoints.restore_latest(like)
+  restored = checkpoints.restore_latest(lambda step: like)
   chex.assert_trees_all_equal(restored, state_at(20))
   chex.assert_trees_all_equal_dtypes(restored, state_at(20))
   assert jax.tree.structure(restored) == jax.tree.structure(state_at(20))
@@ -82,11 +82,11 @@ def test_a_damaged_checkpoint_is_passed_over(kind, tmp_path, capfd):
   save(tmp_path, [(10, None), (20, None), (30, None)]).close()
   damage(tmp_path, 30, DAMAGES[kind])
   checkpoints = Checkpoints(tmp_path, keep=2)
-  chex.assert_trees_all_equal(checkpoints.restore_latest(state_at(0)), state_at(20))
+  chex.assert_trees_all_equal(checkpoints.restore_latest(state_at), state_at(20))
   said = capfd.readouterr().err
   assert len(list((tmp_path.parent / 'damaged').glob('30-*'))) == 1
   checkpoints.save(state_at(30), {})  # the run comes by the same step again
-  chex.assert_trees_all_equal(checkpoints.restore_latest(state_at(0)), state_at(30))
+  chex.assert_trees_all_equal(checkpoints.restore_latest(state_at), state_at(30))
   checkpoints.close()
   assert said.startswith('checkpoint 30 is damaged') and said.count('\n') == 1, said
 
@@ -98,7 +98,7 @@ def test_without_a_whole_checkpoint_there_is_nothing_to_resume(tmp_path):
   for _ in range(2):  # asked again, it does not start anew either
     checkpoints = Checkpoints(tmp_path, keep=2)
     with pytest.raises(UserError, match='holds no whole checkpoint: name another --workdir'):
-      checkpoints.restore_latest(state_at(0))
+      checkpoints.restore_latest(state_at)
     checkpoints.close()
     assert checkpoints.steps() == [10, 20]
 
@@ -118,7 +118,7 @@ def test_readers_leave_everything_as_it_is(tmp_path):
   (tmp_path / '30.orbax-checkpoint-tmp').mkdir()  # being written by another process
   before = sorted(tmp_path.rglob('*'))
   reader = Checkpoints(tmp_path, keep=2, read_only=True)
-  chex.assert_trees_all_equal(reader.restore_latest(state_at(0), 10), state_at(20))
+  chex.assert_trees_all_equal(reader.restore_latest(state_at, 10), state_at(20))
   reader.close()
   assert before == sorted(tmp_path.rglob('*'))
 
@@ -127,7 +127,7 @@ def test_a_missing_file_is_named(tmp_path, capfd):
   checkpoints = save(tmp_path, [(10, None), (20, None)])
   victim = next((tmp_path / '20' / 'state' / 'd').iterdir())
   victim.unlink()
-  chex.assert_trees_all_equal(checkpoints.restore_latest(state_at(0)), state_at(10))
+  chex.assert_trees_all_equal(checkpoints.restore_latest(state_at), state_at(10))
   assert f'state/d/{victim.name} is missing' in capfd.readouterr().err
   checkpoints.close()
 
@@ -135,7 +135,7 @@ def test_a_missing_file_is_named(tmp_path, capfd):
 def test_a_step_that_a_kill_left_without_a_seal_is_restored(tmp_path):
   checkpoints = save(tmp_path, [(10, None), (20, None)])
   (tmp_path / '20' / 'files.json').unlink()
-  chex.assert_trees_all_equal(checkpoints.restore_latest(state_at(0)), state_at(20))
+  chex.assert_trees_all_equal(checkpoints.restore_latest(state_at), state_at(20))
   checkpoints.close()
 
 
@@ -145,5 +145,49 @@ def test_damaged_records_beside_the_state(name, tmp_path):
   path = next(path for path in (tmp_path / '20').rglob(name) if path.is_file() and path.parent.name != 'state')
   path.write_bytes(path.read_bytes()[:7])
   checkpoints = Checkpoints(tmp_path, keep=2, best=METRIC)
-  assert int(checkpoints.restore_latest(state_at(0)).step) in (10, 20)
+  assert int(checkpoints.restore_latest(state_at).step) in (10, 20)
+  checkpoints.close()
+
+
+def layers_at(step):
+  """Two layers from step 20 on, one before, as networks that grow have."""
+  state = state_at(step)
+  grown = {'second': {'kernel': np.full((4, 4), step, 'f4')}} if step >= 20 else {}
+  return state._replace(params=state.params | grown)
+
+
+def test_the_structure_is_that_of_the_step(tmp_path):
+  checkpoints = Checkpoints(tmp_path, keep=2)
+  for step in (10, 20):
+    checkpoints.save(layers_at(step), {})
+  chex.assert_trees_all_equal(checkpoints.restore_latest(layers_at), layers_at(20))
+  chex.assert_trees_all_equal(checkpoints.restore_latest(layers_at, 10), layers_at(10))
+  checkpoints.close()
+
+
+WIDER = {'encoder': {'kernel': np.zeros((30, 21), 'f4')}, 'decoder': {'bias': np.zeros(3, 'f4')}}
+OTHERS = {  # what a checkpoint of another model is told by: (a state of this model, the answer)
+  'more': (layers_at(20), 'checkpoint 20 lacks params/second/kernel, of another model than this one'),
+  'less': (state_at(20)._replace(variables={}), 'checkpoint 20 has variables/count/calls, of another model'),
+  'wider': (
+    state_at(20)._replace(params=WIDER),
+    r'checkpoint 20: params/encoder/kernel is float32 \[30, 20\] there and float32 \[30, 21\] here',
+  ),
+  'whole numbers': (
+    state_at(20)._replace(step=np.float32(0)),
+    r'checkpoint 20: step is int32 \[\] there and float32 \[\] here',
+  ),
+}
+
+
+@pytest.mark.parametrize('kind', OTHERS)
+def test_a_checkpoint_of_another_model_is_refused_and_stays(kind, tmp_path, capfd):
+  save(tmp_path, [(10, None), (20, None)]).close()
+  like, expected = OTHERS[kind]
+  checkpoints = Checkpoints(tmp_path, keep=2)
+  before = {path: path.stat().st_mtime_ns for path in tmp_path.parent.rglob('*')}
+  with pytest.raises(UserError, match=expected):
+    checkpoints.restore_latest(lambda step: like)
+  assert before == {path: path.stat().st_mtime_ns for path in tmp_path.parent.rglob('*')}
+  assert checkpoints.steps() == [10, 20] and 'damaged' not in capfd.readouterr().err
   checkpoints.close()

@@ -10,8 +10,7 @@ from small import small_config, write_images
 
 from gen_jax import build
 from gen_jax.training import loop, parallel
-from gen_jax.training.compiled import Compiled, options_for
-from gen_jax.training.step import updates_per_step
+from gen_jax.training.compiled import options_for
 from gen_jax.training.stopwatch import Stopwatch
 
 
@@ -37,34 +36,31 @@ def parts(request, tmp_path_factory):
   streamed = request.param == 'streamed'
   data = str(write_images(tmp_path_factory.mktemp('data') / 'images')) if streamed else 'rendered'
   config = small_config(data, steps=8)
-  train = build.dataset(config, 'train')
-  game = build.model(config, train)
-  optimizers, rows = build.optimizers(config, game), parallel.local_rows(config.batch_size)
-  inputs = loop.inputs_of_windows(config, train, updates_per_step(game), rows, 0)
+  task = build.task(config)
+  run_steps, inputs = loop.open_stage(task, 0, Stopwatch())
   windows = [next(inputs), next(inputs)]
   inputs.close()
-  steps = loop.compiled_steps(config, train, game, optimizers)
-  state = loop.initial_state(config, train, game, optimizers)
-  return Compiled(steps, rows, streamed, Stopwatch()), steps, state, windows, rows
+  steps, rows = loop.compiled_steps(task), parallel.local_rows(config.batch_size)
+  return run_steps, steps, loop.initial_state(task), windows, rows
 
 
 def test_windows_of_two_lengths_are_one_compilation_and_what_pmap_computes(parts, capsys):
-  play, steps, state, windows, rows = parts
+  run_steps, steps, state, windows, rows = parts
   with compilations() as first:
-    after, _ = play(state, windows[0], 5)
+    after, _ = run_steps(state, windows[0], 5)
   assert '_fun' in str(first) and capsys.readouterr().err.count('first step after') == 1
   with compilations() as second:
-    after, history = play(after, windows[1], 3)
+    after, history = run_steps(after, windows[1], 3)
   assert second == []
-  expected, _ = steps(state, windows[0], np.int32(5), rows)
-  expected, expected_history = steps(expected, windows[1], np.int32(3), rows)
+  expected, _ = steps(state, windows[0], np.uint32(0), np.int32(5), rows)
+  expected, expected_history = steps(expected, windows[1], np.uint32(0), np.int32(3), rows)
   chex.assert_trees_all_equal(parallel.to_host((after, history)), parallel.to_host((expected, expected_history)))
   assert after.step == 8 and capsys.readouterr().err == ''
 
 
 def test_a_state_of_another_shape_or_dtype_is_refused(parts):
-  play, _, state, windows, _ = parts
-  play(state, windows[0], 1)
+  run_steps, _, state, windows, _ = parts
+  run_steps(state, windows[0], 1)
   halves = jax.tree.map(lambda x: x.astype(np.float16) if x.dtype == np.float32 else x, state)
   with compilations() as compiled:
     for other in (
@@ -74,14 +70,14 @@ def test_a_state_of_another_shape_or_dtype_is_refused(parts):
       state._replace(ema={}),
     ):
       with pytest.raises(TypeError):
-        play(other, windows[0], 1)
+        run_steps(other, windows[0], 1)
   assert compiled == []
 
 
 def test_the_state_is_donated(parts):
-  play, _, state, windows, _ = parts
-  before, _ = play(state, windows[0], 1)
-  play(before, windows[0], 1)
+  run_steps, _, state, windows, _ = parts
+  before, _ = run_steps(state, windows[0], 1)
+  run_steps(before, windows[0], 1)
   assert all(x.is_deleted() for x in jax.tree.leaves(before.params))
 
 

@@ -6,18 +6,21 @@ import socket
 import subprocess
 import sys
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from games import points, two_player_game
-from small import write_images
+from small import small_config, write_images
+from two_players import points, two_players
 
+from gen_jax import build
 from gen_jax.errors import UserError
-from gen_jax.training import dispatch, parallel
+from gen_jax.training import dispatch, loop, parallel
 from gen_jax.training.state import create_state
 from gen_jax.training.step import train_step
+from gen_jax.training.stopwatch import Stopwatch
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -88,25 +91,27 @@ def test_two_processes_are_one_with_as_many_devices(kind, tmp_path, folder, alon
 
 
 def test_the_game_of_two_players_on_one_two_and_four_devices():
-  game = two_player_game()
-  optimizers = {name: optax.adam(1e-2) for name in game.players}
+  model = two_players()
+  optimizers = {name: optax.adam(1e-2) for name in model.players}
   first = jax.tree.map(lambda x: x[0], points(jax.random.key(1), 1, 2))
-  state = parallel.to_host(create_state(game, optimizers, jax.random.key(0), first))
-  step = functools.partial(
-    train_step, model=game, optimizers=optimizers, preprocess=lambda batch, key: batch, rng=jax.random.key(7)
-  )
+  state = parallel.to_host(create_state(model, optimizers, jax.random.key(0), first))
+
+  def step(state, batch, seed):
+    options = {'preprocess': lambda batch, key: batch, 'rng': jax.random.key(seed), 'averages': {}}
+    return train_step(state, batch, model=model, optimizers=optimizers, **options)
+
   images = jnp.stack([points(jax.random.key(i), 4, 16)['image'] for i in range(20)])
 
-  def batch_of(images, step, i, rows):
-    return {'image': images[step][:, rows], 'index': jnp.broadcast_to(rows, (4, *rows.shape))}
+  def batch_of(images, state, seed, i, rows):
+    return {'image': images[state.step][:, rows], 'index': jnp.broadcast_to(rows, (4, *rows.shape))}
 
-  play, ends = dispatch.several_steps(step, batch_of, most=8), []
+  run_steps, ends = dispatch.repeat_step(step, batch_of, 8), []
   for devices in (1, 2, 4):
     chosen = jax.local_devices()[:devices]
-    run = jax.pmap(play, 'batch', in_axes=(None, None, None, 0), out_axes=(None, None), devices=chosen)
+    run = jax.pmap(run_steps, 'batch', in_axes=(None, None, None, None, 0), out_axes=(None, None), devices=chosen)
     rows, current = np.arange(16, dtype=np.int32).reshape(devices, -1), state
     for count in (8, 8, 4):
-      current, history = run(current, images, count, rows)
+      current, history = run(current, images, np.uint32(7), count, rows)
     ends.append(jax.tree.leaves(parallel.to_host((current, jax.tree.map(lambda x: x[:4], history)))))
   assert ends[0][0] == 20
   assert largest_difference(ends[0], ends[1]) <= 1e-5
@@ -127,3 +132,25 @@ def test_host_copies_do_not_change_with_a_donated_buffer():
     x = jax.tree.map(lambda x: step(x, np.arange(4)), x)
   np.testing.assert_array_equal(host['x'], np.arange(4.0))
   np.testing.assert_array_equal(x['x'], np.arange(4.0) + 3)
+
+
+@pytest.mark.parametrize('kind', ['resident', 'streamed'])
+@pytest.mark.parametrize('devices', [1, 2, 4])
+def test_pmap_and_shard_map_are_bit_equal(devices, kind, folder, monkeypatch):
+  """A VAE, its batches streamed or not, its noise keyed by global rows."""
+  chosen = jax.local_devices()[:devices]
+  monkeypatch.setattr(jax, 'local_devices', lambda *_, **__: chosen)
+  monkeypatch.setattr(jax, 'device_count', lambda: devices)
+  monkeypatch.setattr(jax, 'local_device_count', lambda: devices)
+  ends = []
+  for how in parallel.BY_NAME:
+    task = build.task(small_config(folder if kind == 'streamed' else kind, data_parallel=how, steps=10))
+    run_steps, inputs = loop.open_stage(task, 0, Stopwatch())
+    state, history = loop.initial_state(task), None
+    for count in (5, 5):
+      state, history = run_steps(state, next(inputs), count)
+    inputs.close()
+    assert len(jax.tree.leaves(state)[0].devices()) == devices
+    ends.append(parallel.to_host((state, history)))
+  chex.assert_trees_all_equal(*ends)
+  assert ends[0][0].step == 10

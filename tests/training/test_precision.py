@@ -21,13 +21,10 @@ def run(precision: str, seed: int):
     seed=seed,
     model={'encoder': {'hidden': (64,)}, 'decoder': {'hidden': (64,)}, 'latent_dim': 5},
   )
-  data = build.dataset(config, 'train')
-  game = build.model(config, data)
-  optimizers = build.optimizers(config, game)
-  play = loop.compiled_steps(config, data, game, optimizers)
-  state = loop.fresh_state(config, data, game, optimizers)
-  rows = parallel.local_rows(config.batch_size)
-  state, history = play(parallel.to_host(state), dict(data.arrays), np.int32(STEPS), rows)
+  task = build.task(config)
+  run_steps, rows = loop.compiled_steps(task), parallel.local_rows(config.batch_size)
+  state = parallel.to_host(loop.fresh_state(task))
+  state, history = run_steps(state, dict(task.data.arrays), np.uint32(seed), np.int32(STEPS), rows)
   return parallel.to_host(state), parallel.to_host(history)
 
 
@@ -58,11 +55,10 @@ def test_state_statistics_and_losses_stay_float32(runs):
 
 def test_the_networks_compute_in_bfloat16():
   config = small_config(precision='bfloat16')
-  data = build.dataset(config, 'train')
-  game = build.model(config, data)
-  batch = build.example_batch(data, build.preprocessor(config, data, train=False), rows=2)
-  variables = jax.eval_shape(game.init, jax.random.key(0), batch)
-  jaxpr = str(jax.make_jaxpr(lambda v: game.apply(v, batch, method='encode'))(variables))
+  task = build.task(config)
+  batch = build.example_batch(task.data, build.preprocessor(config, task.data, train=False), rows=2)
+  variables = jax.eval_shape(task.model.init, jax.random.key(0), batch)
+  jaxpr = str(jax.make_jaxpr(lambda v: task.model.apply(v, batch, method='encode'))(variables))
   products = [line for line in jaxpr.splitlines() if 'dot_general' in line]
   assert products
   assert all('bf16' in line.split('=')[0] for line in products)

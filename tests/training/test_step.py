@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from games import Net, TwoPlayerGame, points, two_player_game
+from two_players import Net, TwoPlayers, points, two_players
 
+from gen_jax.errors import UserError
 from gen_jax.training.state import create_state
 from gen_jax.training.step import train_step, updates_per_step
 from gen_jax.types import Player
@@ -20,39 +21,40 @@ def unchanged(batch, key):
   return batch
 
 
-def start(game, averages=False):
-  optimizers = {name: optax.adam(1e-2) for name in game.players}
+def start(model, averages=()):
+  optimizers = {name: optax.adam(1e-2) for name in model.players}
   first = jax.tree.map(lambda x: x[0], points(jax.random.key(1), 1, 2))
-  return create_state(game, optimizers, jax.random.key(0), first, averages), optimizers
+  return create_state(model, optimizers, jax.random.key(0), first, averages), optimizers
 
 
-def compiled(game, optimizers, devices=1, **options):
+def compiled(model, optimizers, devices=1, averages=None):
   """A step with the rows of the batch split over `devices` slices of an axis named 'batch'."""
   step = functools.partial(
-    train_step, model=game, optimizers=optimizers, preprocess=unchanged, rng=jax.random.key(7), **options
+    train_step, model=model, optimizers=optimizers, preprocess=unchanged, rng=jax.random.key(7),
+    averages=averages or {},
   )
 
   @jax.jit
-  def play(state, batch):
+  def run_step(state, batch):
     split = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(x.shape[0], devices, -1, *x.shape[2:]), 1, 0), batch)
     return jax.vmap(step, (None, 0), axis_name='batch')(state, split)
 
-  return play
+  return run_step
 
 
-def play(game, state, optimizers, batch, **options):
+def step_once(model, state, optimizers, batch, **options):
   """One step on one device."""
-  return jax.tree.map(lambda x: x[0], compiled(game, optimizers, **options)(state, batch))
+  return jax.tree.map(lambda x: x[0], compiled(model, optimizers, **options)(state, batch))
 
 
 def test_each_update_gets_its_own_batch_and_the_right_number_is_made():
-  game = two_player_game(critic_steps=3)
-  state, optimizers = start(game)
-  assert updates_per_step(game) == 4
-  after, metrics = play(game, state, optimizers, points(jax.random.key(2), 4, ROWS))
+  model = two_players(critic_steps=3)
+  state, optimizers = start(model)
+  assert updates_per_step(model) == 4
+  after, metrics = step_once(model, state, optimizers, points(jax.random.key(2), 4, ROWS))
   assert after.step == 1
   assert after.variables['count']['counter']['calls'] == 3
-  counts = {name: int(after.opt_state[name][0].count) for name in game.players}
+  counts = {name: int(after.opt_state[name][0].count) for name in model.players}
   assert counts == {'discriminator': 3, 'generator': 1}
   # the pool saw three different batches: .5^k of each, oldest first
   means = points(jax.random.key(2), 4, ROWS)['image'].reshape(4, ROWS, 2).mean(1)
@@ -64,16 +66,16 @@ def test_each_update_gets_its_own_batch_and_the_right_number_is_made():
 
 
 def test_a_step_equals_the_updates_written_out_by_hand():
-  game = two_player_game(critic_steps=1)
-  state, optimizers = start(game)
+  model = two_players(critic_steps=1)
+  state, optimizers = start(model)
   batch = points(jax.random.key(3), 2, ROWS)
-  after, metrics = play(game, state, optimizers, batch)
+  after, metrics = step_once(model, state, optimizers, batch)
 
   def by_hand(batch, params, variables, update, group, method):
     key = jax.random.split(jax.random.fold_in(jax.random.fold_in(jax.random.key(7), 0), update))[1]
 
     def loss(own):
-      (value, _), changed = game.apply(
+      (value, _), changed = model.apply(
         {'params': {**params, group: own}, **variables}, batch, 0, rngs=key, method=method, mutable=list(variables)
       )
       return value, changed
@@ -100,14 +102,14 @@ def test_a_step_equals_the_updates_written_out_by_hand():
 
 
 def test_playing_one_side_leaves_the_other_bit_equal():
-  class GeneratorOnly(TwoPlayerGame):
+  class GeneratorOnly(TwoPlayers):
     @property
     def players(self):
       return {'generator': Player('generator_loss', ('generator',))}
 
-  game = GeneratorOnly(Net(2), Net(1), two_player_game().counter, nn.Dense(2))
-  state, optimizers = start(game)
-  after, _ = play(game, state, optimizers, points(jax.random.key(3), 1, ROWS))
+  model = GeneratorOnly(Net(2), Net(1), two_players().counter, nn.Dense(2))
+  state, optimizers = start(model)
+  after, _ = step_once(model, state, optimizers, points(jax.random.key(3), 1, ROWS))
   chex.assert_trees_all_equal(after.params['discriminator'], state.params['discriminator'])
   chex.assert_trees_all_equal(after.params['frozen'], state.params['frozen'])
   moved = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), after.params['generator'], state.params['generator'])
@@ -116,10 +118,10 @@ def test_playing_one_side_leaves_the_other_bit_equal():
 
 @pytest.mark.parametrize('devices', [2, 4])
 def test_the_number_of_devices_changes_nothing(devices):
-  game = two_player_game()
-  state, optimizers = start(game, averages=True)
-  one, alone = state, compiled(game, optimizers, ema=0.9)
-  many, together = state, compiled(game, optimizers, devices, ema=0.9)
+  model = two_players()
+  state, optimizers = start(model, averages=['ema'])
+  one, alone = state, compiled(model, optimizers, averages={'ema': lambda step: 0.9})
+  many, together = state, compiled(model, optimizers, devices, averages={'ema': lambda step: 0.9})
   for i in range(20):
     batch = points(jax.random.key(i), 4, ROWS)
     replicas, second = together(many, batch)
@@ -131,9 +133,9 @@ def test_the_number_of_devices_changes_nothing(devices):
 
 
 def test_integer_variables_stay_integers():
-  game = two_player_game()
-  state, optimizers = start(game)
-  after, _ = play(game, state, optimizers, points(jax.random.key(3), 4, ROWS))
+  model = two_players()
+  state, optimizers = start(model)
+  after, _ = step_once(model, state, optimizers, points(jax.random.key(3), 4, ROWS))
   chex.assert_trees_all_equal_dtypes(after, state)
 
 
@@ -153,34 +155,36 @@ class Counting(nn.Module):
 
 
 def test_counts_and_flags_are_averaged_over_devices():
-  game = Counting(nn.Dense(1))
-  state, optimizers = start(game)
+  model = Counting(nn.Dense(1))
+  state, optimizers = start(model)
   batch = points(jax.random.key(3), 1, ROWS)
   first = jnp.arange(ROWS) < ROWS // 2  # the first device sees nothing positive
   sign = jnp.where(first, -1.0, 1.0).reshape(1, -1, 1, 1, 1)
-  _, metrics = compiled(game, optimizers, devices=2)(state, batch | {'image': sign * jnp.abs(batch['image'])})
+  _, metrics = compiled(model, optimizers, devices=2)(state, batch | {'image': sign * jnp.abs(batch['image'])})
   np.testing.assert_allclose(metrics['count'], [ROWS / 2] * 2)
   np.testing.assert_allclose(metrics['any'], [0.5] * 2)
 
 
 def test_the_average_of_the_parameters():
-  game = two_player_game()
-  state, optimizers = start(game, averages=True)
-  after, _ = play(game, state, optimizers, points(jax.random.key(3), 4, ROWS), ema=0.75)
-  assert set(state.ema) == {'params', 'batch_stats'} and set(state.ema['batch_stats']) == {'generator', 'discriminator'}
+  model = two_players()
+  state, optimizers = start(model, averages=['ema'])
+  batch, rules = points(jax.random.key(3), 4, ROWS), {'ema': lambda step: 0.75}
+  after, _ = step_once(model, state, optimizers, batch, averages=rules)
+  average = state.ema['ema']
+  assert set(average) == {'params', 'batch_stats'} and set(average['batch_stats']) == {'generator', 'discriminator'}
   new = {'params': after.params, 'batch_stats': after.variables['batch_stats']}  # both, or they would not fit together
-  expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, state.ema, new)
-  chex.assert_trees_all_close(after.ema, expected, rtol=1e-5, atol=1e-7)
+  expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, average, new)
+  chex.assert_trees_all_close(after.ema['ema'], expected, rtol=1e-5, atol=1e-7)
   pointers = {x.unsafe_buffer_pointer() for x in jax.tree.leaves(state.params)}
   assert pointers.isdisjoint(x.unsafe_buffer_pointer() for x in jax.tree.leaves(state.ema))
 
 
 def test_shared_modules_and_shared_groups_are_refused():
   net = Net(1)
-  with pytest.raises(ValueError, match='fields generator and discriminator hold one module'):
-    start(TwoPlayerGame(net, net, two_player_game().counter, nn.Dense(2)))
+  with pytest.raises(UserError, match='fields generator and discriminator hold one module'):
+    start(TwoPlayers(net, net, two_players().counter, nn.Dense(2)))
 
-  class Greedy(TwoPlayerGame):
+  class Greedy(TwoPlayers):
     @property
     def players(self):
       return {
@@ -188,5 +192,31 @@ def test_shared_modules_and_shared_groups_are_refused():
         'two': Player('discriminator_loss', ('generator', 'discriminator')),
       }
 
-  with pytest.raises(ValueError, match='both train the group generator'):
-    start(Greedy(Net(2), Net(1), two_player_game().counter, nn.Dense(2)))
+  with pytest.raises(UserError, match='both train the group generator'):
+    start(Greedy(Net(2), Net(1), two_players().counter, nn.Dense(2)))
+
+
+def test_several_averages_each_move_by_their_own_rule():
+  model = two_players()
+  state, optimizers = start(model, averages=['slow', 'rising'])
+  rules = {'slow': lambda step: 0.75, 'rising': lambda step: step / (step + 1)}  # the latter is the plain mean
+  step, means = compiled(model, optimizers, averages=rules), []
+  for i in range(3):
+    state = jax.tree.map(lambda x: x[0], step(state, points(jax.random.key(i), 4, ROWS))[0])
+    means.append(state.params)
+  plain = jax.tree.map(lambda *x: sum(x) / 3, *means)
+  chex.assert_trees_all_close(state.ema['rising']['params'], plain, rtol=1e-5, atol=1e-6)
+  different = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), state.ema['slow'], state.ema['rising'])
+  assert any(jax.tree.leaves(different))
+
+
+def test_two_players_may_not_give_one_metric():
+  class Named(TwoPlayers):
+    def generator_loss(self, batch, step):
+      loss, _ = super().generator_loss(batch, step)
+      return loss, {'real': loss}
+
+  model = Named(Net(2), Net(1), two_players().counter, nn.Dense(2))
+  state, optimizers = start(model)
+  with pytest.raises(UserError, match="players discriminator and generator both give the metric 'real'"):
+    step_once(model, state, optimizers, points(jax.random.key(3), 4, ROWS))

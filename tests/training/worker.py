@@ -1,5 +1,6 @@
 """One process of a small run: `python worker.py ROOT WORKDIR DATA DEVICES [ADDRESS:PORT,PROCESSES,ID [report]]`."""
 
+import functools
 import os
 import pathlib
 import sys
@@ -13,20 +14,21 @@ import numpy as np  # noqa: E402
 from small import small_config  # noqa: E402
 
 import gen_jax  # noqa: E402
-from gen_jax.app import modes  # noqa: E402
+from gen_jax import build  # noqa: E402
+from gen_jax.app import cluster, modes  # noqa: E402
 from gen_jax.runs.workdir import claim_workdir  # noqa: E402
 from gen_jax.training import loop, parallel  # noqa: E402
 
 config, workdir = small_config(DATA, steps=20), pathlib.Path(WORKDIR)
 if SPEC:
-  modes.join_processes(SPEC[0])
+  cluster.join_processes(SPEC[0])
 if 'report' in SPEC:  # all that the command does: training, evaluation, figures, report
   modes.train(config, workdir)
   state = gen_jax.load(workdir, 'last').state
 else:
   if parallel.is_main():
     claim_workdir(workdir, config)
-  state, _ = loop.train(config, workdir)
+  state, _ = loop.run(functools.partial(build.task, config), workdir)
 if parallel.is_main():
   leaves, _ = jax.tree.flatten_with_path(state)
   np.savez(workdir / 'state.npz', **{jax.tree_util.keystr(path): leaf for path, leaf in leaves})

@@ -1,13 +1,26 @@
-"""scikit-learn's handwritten digits: 1,797 real grey images of 8x8, part of the package."""
+"""scikit-learn's handwritten digits: 1,797 real gray images of 8x8, part of the package."""
+
 import numpy as np
+from ml_collections import ConfigDict
 
 from gen_jax.data.dataset import Dataset, from_arrays
 
 PER_CLASS = 20  # examples of each class in validation, and again in test
 
 
+def owns(data: ConfigDict) -> bool:
+  """Whether the section `config.data` names these digits."""
+  return data.name == 'digits'
+
+
+def open_split(data: ConfigDict, split: str) -> Dataset:
+  """The split of the digits."""
+  del data
+  return load(split)
+
+
 def load(split: str) -> Dataset:
-  """'train' (1,397 examples), 'validation' (200) or 'test' (200), with 17 of 256 grey values in use.
+  """'train' (1,397 examples), 'validation' (200) or 'test' (200), with 17 of 256 gray values in use.
 
   Of each class, in stored order, 20 evenly spaced examples are validation and the fourth after each is test.
   Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI (1998), its test part.

@@ -1,4 +1,5 @@
 """A folder of image files as a data set."""
+
 import contextlib
 import hashlib
 import os
@@ -8,14 +9,26 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from ml_collections import ConfigDict
 from PIL import ExifTags, Image, ImageOps
 
-from gen_jax.data.dataset import Dataset, from_fetch
+from gen_jax.data.dataset import Dataset, Feature, from_fetch
 from gen_jax.errors import UserError
 
 SUFFIXES = {'.png', '.jpg', '.jpeg', '.webp', '.bmp'}
 SPLIT_FOLDERS = {'train': ('train',), 'validation': ('validation', 'val'), 'test': ('test',)}
-GREY = {'L', '1'}  # modes of PIL; all others become RGB
+GRAY = {'L', '1'}  # modes of PIL; all others become RGB
+
+
+def owns(data: ConfigDict) -> bool:
+  """Whether the section `config.data` names a folder, unless TFDS has prepared it."""
+  path = Path(data.name).expanduser()
+  return path.is_dir() and not (path / 'dataset_info.json').exists()
+
+
+def open_split(data: ConfigDict, split: str) -> Dataset:
+  """The split of the images in the folder that the section names."""
+  return load(data.name, split, data.size, data.resident_mib * 2**20)
 
 
 def load(path: str | os.PathLike, split: str, size: int, budget_bytes: int) -> Dataset:
@@ -23,14 +36,14 @@ def load(path: str | os.PathLike, split: str, size: int, budget_bytes: int) -> D
 
   Splits are the subfolders train, validation (or val) and test; without any, the hash of each file's relative
   path sends 80 % to train, 10 % to validation, 10 % to test. Where every image lies in one of at least two
-  subfolders (of its split), their sorted names are the classes. Images are grey if all are, otherwise RGB.
+  subfolders (of its split), their sorted names are the classes. Images are gray if all are, otherwise RGB.
   Equal shapes stay as they are; others are cropped to their central square and resized to `size`, then not 0.
   Raises UserError: no such folder, no images, unequal shapes without `size`, a file that is no image.
   """
   root = Path(path).expanduser()
-  files = find(root)
+  files = find_images(root)
   classes = sorted({file.relative_to(base).parts[0] for base, file, _ in files if file.parent != base})
-  labelled = len(classes) > 1 and all(file.parent != base for base, file, _ in files)
+  labeled = len(classes) > 1 and all(file.parent != base for base, file, _ in files)
   shape, mode = common_shape([file for _, file, _ in files], size)
   chosen = [(base, file) for base, file, part in files if part == split]
   if not chosen:
@@ -38,23 +51,22 @@ def load(path: str | os.PathLike, split: str, size: int, budget_bytes: int) -> D
     raise UserError(f'{root} has no images for the {split} split: put some into {place}')
 
   names = [file.relative_to(base).parts[0] for base, file in chosen]
-  labels = np.searchsorted(classes, names).astype(np.int32) if labelled else None
+  labels = np.searchsorted(classes, names).astype(np.int32) if labeled else None
 
   def fetch(indices: np.ndarray) -> dict[str, np.ndarray]:
     images = np.stack([decode(chosen[i][1], mode, 0 if shape else size) for i in indices])
-    return {'image': images, 'label': labels[indices]} if labelled else {'image': images}
+    return {'image': images, 'label': labels[indices]} if labeled else {'image': images}
 
-  image_shape = (*(shape or (size, size)), len(mode))
-  num_classes = len(classes) if labelled else 0
-  return from_fetch(fetch, len(chosen), image_shape, budget_bytes, num_classes=num_classes)
+  feature = Feature((*(shape or (size, size)), len(mode)))
+  num_classes = len(classes) if labeled else 0
+  return from_fetch(fetch, len(chosen), {'image': feature}, budget_bytes, num_classes=num_classes)
 
 
-def find(root: Path) -> list[tuple[Path, Path, str]]:
+def find_images(root: Path) -> list[tuple[Path, Path, str]]:
   """All images of all splits as (folder of the split, file, split), sorted by path."""
   if not root.is_dir():
     raise UserError(f'there is no folder {root}')
-  bases = {split: root / name for split, names in SPLIT_FOLDERS.items() for name in names
-           if (root / name).is_dir()}
+  bases = {split: root / name for split, names in SPLIT_FOLDERS.items() for name in names if (root / name).is_dir()}
   if bases:
     files = [(base, file, split) for split, base in bases.items() for file in images_below(base)]
   else:
@@ -66,8 +78,11 @@ def find(root: Path) -> list[tuple[Path, Path, str]]:
 
 def images_below(folder: Path) -> list[Path]:
   """Sorted image files at any depth."""
-  return sorted(file for file in folder.rglob('*') if file.suffix.lower() in SUFFIXES
-                and not file.name.startswith('.') and file.is_file())
+  return sorted(
+    file
+    for file in folder.rglob('*')
+    if file.suffix.lower() in SUFFIXES and not file.name.startswith('.') and file.is_file()
+  )
 
 
 def hashed_split(relative: Path) -> str:
@@ -80,7 +95,7 @@ def common_shape(files: list[Path], size: int) -> tuple[tuple[int, int] | None, 
   """(H, W) of all images, None where they differ, and 'L' or 'RGB'. Reads headers only."""
   with ThreadPoolExecutor(os.cpu_count()) as pool:
     headers = list(pool.map(header, files))
-  mode = 'L' if all(mode in GREY for _, mode in headers) else 'RGB'
+  mode = 'L' if all(mode in GRAY for _, mode in headers) else 'RGB'
   shape = headers[0][0]
   for file, (other, _) in zip(files, headers, strict=True):
     if other != shape:
@@ -92,7 +107,7 @@ def common_shape(files: list[Path], size: int) -> tuple[tuple[int, int] | None, 
 
 
 @contextlib.contextmanager
-def opened(source: Path | BinaryIO, name: str | Path) -> Iterator[Image.Image]:
+def open_image(source: Path | BinaryIO, name: str | Path) -> Iterator[Image.Image]:
   """An image of 8 bits a channel; whatever goes wrong with it becomes a UserError that names it."""
   try:
     with Image.open(source) as image:
@@ -110,7 +125,7 @@ def orientation(image: Image.Image) -> int:
 
 def header(file: Path) -> tuple[tuple[int, int], str]:
   """((H, W), mode) without decoding the pixels."""
-  with opened(file, file) as image:
+  with open_image(file, file) as image:
     width, height = image.size
     return ((width, height) if orientation(image) >= 5 else (height, width)), image.mode
 
@@ -120,7 +135,7 @@ def decode(source: Path | BinaryIO, mode: str, size: int, name: str | Path = '')
 
   `name` stands in the message where `source` is not a path.
   """
-  with opened(source, name or source) as image:
+  with open_image(source, name or source) as image:
     if orientation(image) > 1:
       image = ImageOps.exif_transpose(image)
     if image.mode != mode:

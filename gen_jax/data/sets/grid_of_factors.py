@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gen_jax.data.dataset import Dataset
+from gen_jax.data.dataset import Dataset, Feature
 from gen_jax.errors import UserError
 from gen_jax.types import Batch
 
@@ -27,8 +27,8 @@ def split_rows(number: int, split: str) -> np.ndarray:
   if split not in ranks:
     raise UserError(f"there is no split '{split}': use one of {', '.join(ranks)}.")
   h = np.arange(number, dtype=np.uint32)
-  h = (h ^ h >> 16) * np.uint32(0x85ebca6b)
-  h = (h ^ h >> 13) * np.uint32(0xc2b2ae35)
+  h = (h ^ h >> 16) * np.uint32(0x85EBCA6B)
+  h = (h ^ h >> 13) * np.uint32(0xC2B2AE35)
   return np.sort(np.argsort(h ^ h >> 16)[ranks[split]])
 
 
@@ -53,8 +53,7 @@ def load(
 
   return Dataset(
     size=len(arrays['factors']),
-    image_shape=shape,
-    levels=levels,
+    features={'image': Feature(shape, levels)},
     num_classes=0,
     factor_sizes=factor_sizes,
     arrays=arrays,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from gen_jax.data.dataset import Dataset, from_arrays
 from gen_jax.data.sets.folder import SUFFIXES, decode
@@ -23,7 +24,7 @@ class Target(NamedTuple):
   """A distribution of points, most of them in [-2, 2]^2."""
 
   sample: Callable[[np.random.Generator, int], np.ndarray]  # (rng, n) -> float32 [n,2]
-  modes: np.ndarray | None = None  # [K,2], the centres of K equally frequent normals, where it is made of such
+  modes: np.ndarray | None = None  # [K,2], the centers of K equally frequent normals, where it is made of such
   sigma: float = 0.0  # their standard deviation
 
 
@@ -31,8 +32,8 @@ def mixture(modes: np.ndarray, sigma: float) -> Target:
   """1/K sum_k N(modes[k], sigma^2 I), for modes [K,2]."""
 
   def sample(rng: np.random.Generator, n: int) -> np.ndarray:
-    centres = modes[rng.integers(len(modes), size=n)]
-    return (centres + sigma * rng.standard_normal((n, 2))).astype(np.float32)
+    centers = modes[rng.integers(len(modes), size=n)]
+    return (centers + sigma * rng.standard_normal((n, 2))).astype(np.float32)
 
   return Target(sample, modes, sigma)
 
@@ -60,7 +61,7 @@ def swiss_roll(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def moons(rng: np.random.Generator, n: int) -> np.ndarray:
-  """Two half circles, one in the other's opening: scikit-learn's `make_moons`, noise .05, centred, by 1.2: [n,2]."""
+  """Two half circles, one in the other's opening: scikit-learn's `make_moons`, noise .05, centered, by 1.2: [n,2]."""
   t, upper = rng.uniform(0, math.pi, n), rng.random(n) < 0.5
   arc = np.stack([np.cos(t), np.sin(t)], axis=-1)
   curve = np.where(upper[:, None], arc, [1, 0.5] - arc)
@@ -86,37 +87,46 @@ TARGETS = {
 }
 
 
-def known(name: str) -> bool:
+def owns(data: ConfigDict) -> bool:
+  """Whether the section `config.data` names a distribution of points."""
+  return names_points(data.name)
+
+
+def open_split(data: ConfigDict, split: str) -> Dataset:
+  """The split of the points that the section names."""
+  return load(data.name, split)
+
+
+def names_points(name: str) -> bool:
   """Whether `load` takes this name: one of TARGETS, or a path that ends as a CSV or an image does."""
   return name in TARGETS or Path(name).suffix.lower() in {'.csv', *SUFFIXES}
 
 
 def load(name: str, split: str) -> Dataset:
-  """'train' (100,000 points), 'validation' (10,000) or 'test' (10,000): {'image': float32 [N,1,1,2]}, levels = 0.
+  """'train' (100,000 points), 'validation' (10,000) or 'test' (10,000): {'image': float32 [N,1,1,2]}.
 
   `name` is one of TARGETS or the path of a picture (see `picture`), sampled with a seed for each split; or that of a
-  CSV, whose own rows are divided 8 : 1 : 1 (see `standardised`). Raises UserError for what cannot be read.
+  CSV, whose own rows are divided 8 : 1 : 1 (see `standardized_rows`). The data set's `target` is their distribution.
+  Raises UserError for what cannot be read.
   """
   if split not in SPLITS:
     raise UserError(f"there is no split '{split}': use one of {', '.join(SPLITS)}.")
   if is_csv(name):
-    points = standardised(name, split)
+    points = standardized_rows(name, split)
   else:
     points = target(name).sample(np.random.default_rng(list(SPLITS).index(split)), SPLITS[split])
-  return from_arrays({'image': points.reshape(-1, 1, 1, 2)}, levels=0)
+  data = from_arrays({'image': points.reshape(-1, 1, 1, 2)}, kind='points')
+  return data._replace(target=target(name))
 
 
 @functools.cache
-def target(name: str) -> Target | None:
-  """The distribution of this name, made once; None where there is none, as for a set of images.
-
-  That of a CSV draws from its training rows, with replacement.
-  """
-  if name in TARGETS or not known(name):
-    return TARGETS.get(name)
+def target(name: str) -> Target:
+  """The distribution of this name, made once; that of a CSV draws from its training rows, with replacement."""
+  if name in TARGETS:
+    return TARGETS[name]
   if not is_csv(name):
     return picture(name)
-  rows = standardised(name, 'train')
+  rows = standardized_rows(name, 'train')
   return Target(lambda rng, n: rows[rng.integers(len(rows), size=n)])
 
 
@@ -128,13 +138,13 @@ def is_csv(name: str) -> bool:
 def picture(path: str | os.PathLike) -> Target:
   """An image file as a density: where it is bright there are many points, where it is black or transparent none.
 
-  A pixel is drawn with probability proportional to its grey value times its opacity, then a point uniformly within
-  it. The picture is upright (y up) and centred, its longer side from -2 to 2.
+  A pixel is drawn with probability proportional to its gray value times its opacity, then a point uniformly within
+  it. The picture is upright (y up) and centered, its longer side from -2 to 2.
   Raises UserError: no such file, no image, all of it black.
   """
-  path = existing(path)
-  grey, opacity = np.moveaxis(decode(path, 'LA', 0), -1, 0).astype(np.int64)  # [H,W] each
-  (height, width), cumulative = grey.shape, np.cumsum(grey * opacity)
+  path = require_file(path)
+  gray, opacity = np.moveaxis(decode(path, 'LA', 0), -1, 0).astype(np.int64)  # [H,W] each
+  (height, width), cumulative = gray.shape, np.cumsum(gray * opacity)
   if not cumulative[-1]:
     raise UserError(f'{path} is all black: brightness is density, so make bright what is to have points')
 
@@ -150,7 +160,7 @@ def picture(path: str | os.PathLike) -> Target:
   return Target(sample)
 
 
-def standardised(path: str | os.PathLike, split: str) -> np.ndarray:
+def standardized_rows(path: str | os.PathLike, split: str) -> np.ndarray:
   """A split of the rows of a CSV, float32 [N,2]: from each column the mean of the training rows, by their deviation.
 
   So training rows have mean 0 and variance 1. Raises UserError: what `read_csv` does, a column without variance.
@@ -168,15 +178,16 @@ def read_csv(path: str | os.PathLike) -> np.ndarray:
   The first line is a header where none of its cells is a number; empty lines are passed over. Raises UserError: no
   such file, no text, columns that are not two, a cell that is no finite number, fewer than 10 rows.
   """
-  path = existing(path)
+  path = require_file(path)
   try:
     with path.open(newline='', encoding='utf-8-sig') as file:
       reader = csv.reader(file)
       lines = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
   except (OSError, UnicodeDecodeError, csv.Error) as error:
     raise UserError(f'{path} cannot be read as CSV: {error}') from None
-  width = len(lines[0][1]) if lines else 2
-  header = [cell.strip() for cell in lines[0][1]] if lines and all(map(math.isnan, map(number, lines[0][1]))) else []
+  first = [cell.strip() for cell in lines[0][1]] if lines else []
+  header = first if all(math.isnan(parse_number(cell)) for cell in first) else []
+  width = len(first) if lines else 2
   if width == 2:
     columns = (0, 1)
   elif {'x', 'y'} <= set(header):
@@ -189,14 +200,14 @@ def read_csv(path: str | os.PathLike) -> np.ndarray:
     if len(row) != width:
       raise UserError(f'line {line} of {path} has {len(row)} cells, not {width}: mend or remove it')
     for column in columns:
-      if not math.isfinite(number(row[column])):
+      if not math.isfinite(parse_number(row[column])):
         raise UserError(f'line {line} of {path}: {row[column]!r} is no finite number: mend or remove it')
   if len(lines) < FEWEST:
     raise UserError(f'{path} has {len(lines)} rows of numbers: it needs at least {FEWEST}')
-  return np.array([[number(row[column]) for column in columns] for _, row in lines])
+  return np.array([[parse_number(row[column]) for column in columns] for _, row in lines])
 
 
-def number(cell: str) -> float:
+def parse_number(cell: str) -> float:
   """The number that a cell says, NaN where it says none."""
   try:
     return float(cell)
@@ -204,7 +215,7 @@ def number(cell: str) -> float:
     return math.nan
 
 
-def existing(path: str | os.PathLike) -> Path:
+def require_file(path: str | os.PathLike) -> Path:
   """The path of a file, or UserError."""
   path = Path(path).expanduser()
   if not path.is_file():

@@ -1,4 +1,4 @@
-"""A solid in a coloured room, ray cast from its factors inside the compiled step; the factors of 3D Shapes.
+"""A solid in a colored room, ray cast from its factors inside the compiled step; the factors of 3D Shapes.
 
 The 480,000 images are the Cartesian product of the factors below, last fastest, as in Burgess & Kim (2018), whose
 pictures these are not: there is one light, and no shadow.
@@ -7,6 +7,7 @@ pictures these are not: there is one light, and no shadow.
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ml_collections import ConfigDict
 
 from gen_jax.data.dataset import Dataset
 from gen_jax.data.sets import grid_of_factors
@@ -48,9 +49,9 @@ def upwards(height: jax.Array | float) -> jax.Array:
   return height * jnp.array([0.0, 1.0, 0.0])
 
 
-def ball(origin: jax.Array, ray: jax.Array, centre: jax.Array, radius: jax.Array) -> Hit:
+def ball(origin: jax.Array, ray: jax.Array, center: jax.Array, radius: jax.Array) -> Hit:
   """Of a sphere."""
-  to = origin - centre
+  to = origin - center
   b = ray @ to
   root = b**2 - to @ to + radius**2
   t = -b - jnp.sqrt(jnp.maximum(root, 0))
@@ -106,7 +107,7 @@ def pixel(factors: jax.Array, ray: jax.Array) -> jax.Array:
   cos, sin = jnp.cos(angle), jnp.sin(angle)
   turn = jnp.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])  # of the eye, with the light, about the room
   origin, ray, light = turn @ jnp.float32(EYE), turn @ ray, turn @ jnp.float32(LIGHT)
-  lit = lambda colour, normal: colour * (0.45 + 0.55 * jnp.maximum(normal @ light, 0))
+  lit = lambda color, normal: color * (0.45 + 0.55 * jnp.maximum(normal @ light, 0))
 
   # the room from inside, where the ray leaves it; no wall is as high as the ray goes
   walls = ((jnp.sign(ray) * ROOM - origin) / ray)[jnp.array([0, 2])]
@@ -125,6 +126,17 @@ def render(factors: jax.Array) -> jax.Array:
   every_pixel = jax.vmap(jax.vmap(pixel, (None, 0)), (None, 0))
   images = jax.vmap(every_pixel, (0, None))(factors, jnp.float32(rays()))
   return jnp.round(255 * images).astype(jnp.uint8)
+
+
+def owns(data: ConfigDict) -> bool:
+  """Whether the section `config.data` names these shapes."""
+  return data.name == 'shapes'
+
+
+def open_split(data: ConfigDict, split: str) -> Dataset:
+  """The split of the shapes."""
+  del data
+  return load(split)
 
 
 def load(split: str) -> Dataset:

@@ -1,4 +1,5 @@
 """Any image set of TensorFlow Datasets that lies prepared on disk, read without TensorFlow."""
+
 import io
 import logging
 import os
@@ -6,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ml_collections import ConfigDict
 
-from gen_jax.data.dataset import Dataset, from_fetch
+from gen_jax.data.dataset import Dataset, Feature, from_fetch
 from gen_jax.data.sets.folder import decode
 from gen_jax.errors import UserError, nearest
 
@@ -15,8 +17,20 @@ MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
 SAMPLED = 1000  # examples that decide whether an image is binary
 
 
-def load(name: str, split: str, data_dir: str | os.PathLike | None, budget_bytes: int, *, label: str = '',
-         size: int = 0) -> Dataset:
+def owns(data: ConfigDict) -> bool:
+  """Any name that no other set owns may be one of TFDS, which says what is wrong with it."""
+  return bool(data.name)
+
+
+def open_split(data: ConfigDict, split: str) -> Dataset:
+  """The split of the prepared set that the section names, by the section's expression for it, `train_split` ..."""
+  expression, budget = data[f'{split}_split'], data.resident_mib * 2**20
+  return load(data.name, expression, data.dir or None, budget, label=data.label, size=data.size)
+
+
+def load(
+  name: str, split: str, data_dir: str | os.PathLike | None, budget_bytes: int, *, label: str = '', size: int = 0
+) -> Dataset:
   """One split of a prepared set; `split` is a TFDS expression ('train[:55000]', 'test').
 
   `name` is a TFDS name ('mnist', 'emnist/letters'), the name of any set prepared below `data_dir` (None:
@@ -26,13 +40,12 @@ def load(name: str, split: str, data_dir: str | os.PathLike | None, budget_bytes
   alphabetical order. Images without a fixed shape are cropped to their central square and resized to `size`.
   Raises UserError: unknown name, split or label, not prepared, damaged.
   """
-  builder = find(name, data_dir)
+  builder = find_builder(name, data_dir)
   try:
     features = dict(builder.info.features.items())
   except Exception as error:
-    raise damaged(name, error) from error
-  classes = {key: feature.num_classes for key, feature in features.items()
-             if type(feature).__name__ == 'ClassLabel'}
+    raise damage_error(name, error) from error
+  classes = {key: feature.num_classes for key, feature in features.items() if type(feature).__name__ == 'ClassLabel'}
   image_key, (height, width, channels) = image_feature(name, features)
   if label and label not in classes:
     raise UserError(f'{name} has no label {label!r}{nearest(label, classes)}')
@@ -41,18 +54,20 @@ def load(name: str, split: str, data_dir: str | os.PathLike | None, budget_bytes
   label = label or ('label' if 'label' in classes else '')
   factors = sorted(key for key in classes if key.startswith('label_'))
   fixed = height and width
-  source = open_split(name, builder, split, image_key)
+  source = open_source(name, builder, split, image_key)
   shape = (height, width, channels) if fixed else (size, size, channels)
 
   def fetch(indices: np.ndarray) -> dict[str, np.ndarray]:
     """The rows of these examples."""
     try:
       examples = source.__getitems__([int(i) for i in indices])
-      images = [decode(io.BytesIO(example[image_key]), MODES[channels], 0 if fixed else size, f'example {i}')
-                for i, example in zip(indices, examples, strict=True)]
+      images = [
+        decode(io.BytesIO(example[image_key]), MODES[channels], 0 if fixed else size, f'example {i}')
+        for i, example in zip(indices, examples, strict=True)
+      ]
       rows = {'image': np.stack(images)}
     except Exception as error:
-      raise damaged(name, error) from error
+      raise damage_error(name, error) from error
     if label:
       rows['label'] = np.array([example[label] for example in examples], np.int32)
     if factors:
@@ -60,16 +75,23 @@ def load(name: str, split: str, data_dir: str | os.PathLike | None, budget_bytes
     return rows
 
   sample = fetch(np.linspace(0, len(source) - 1, min(len(source), SAMPLED)).astype(int))['image']
-  data = from_fetch(fetch, len(source), shape, budget_bytes, levels=2 if sample.max() <= 1 else 256,
-                    num_classes=classes.get(label, 0), factor_sizes=tuple(classes[key] for key in factors))
+  feature = Feature(shape, levels=2 if sample.max() <= 1 else 256)
+  data = from_fetch(
+    fetch,
+    len(source),
+    {'image': feature},
+    budget_bytes,
+    num_classes=classes.get(label, 0),
+    factor_sizes=tuple(classes[key] for key in factors),
+  )
   return data._replace(factor_names=tuple(key.removeprefix('label_') for key in factors))
 
 
-def find(name: str, data_dir: str | os.PathLike | None) -> Any:
+def find_builder(name: str, data_dir: str | os.PathLike | None) -> Any:
   """The TFDS builder of a set that lies prepared on disk."""
   import tensorflow_datasets as tfds  # slow to import
 
-  logging.getLogger('absl').addFilter(no_chatter)
+  logging.getLogger('absl').addFilter(is_no_chatter)
   data_dir = data_dir and Path(data_dir).expanduser()
   folder = Path(name).expanduser()
   try:
@@ -79,8 +101,8 @@ def find(name: str, data_dir: str | os.PathLike | None) -> Any:
   except tfds.core.DatasetNotFoundError:
     root = Path(data_dir or tfds.core.constants.DATA_DIR)
     prepared = {info.parents[1].name for info in root.glob('*/*/dataset_info.json')}
-    known = {*tfds.list_builders(with_community_datasets=False), *prepared}
-    raise UserError(f'no TFDS set {name!r} is known or prepared below {root}{nearest(name, known)}') from None
+    names = {*tfds.list_builders(with_community_datasets=False), *prepared}
+    raise UserError(f'no TFDS set {name!r} is known or prepared below {root}{nearest(name, names)}') from None
   except Exception as error:  # a malformed name, no such configuration or version, damaged dataset_info.json
     raise UserError(f'cannot open the TFDS set {name!r}: {one_line(error)}') from error
   if not (Path(builder.data_path) / 'dataset_info.json').is_file():
@@ -101,7 +123,7 @@ def image_feature(name: str, features: dict[str, Any]) -> tuple[str, tuple[int |
   return key, shape
 
 
-def open_split(name: str, builder: Any, split: str, image_key: str) -> Any:
+def open_source(name: str, builder: Any, split: str, image_key: str) -> Any:
   """Random access to examples whose image is still encoded (PIL decodes faster than the library does)."""
   import tensorflow_datasets as tfds
 
@@ -122,7 +144,7 @@ def open_split(name: str, builder: Any, split: str, image_key: str) -> Any:
     remedy = f'remove it, then {how_to_prepare(name, builder.data_dir)}'
     raise UserError(f'{builder.data_path} is not stored as ArrayRecord: {remedy}') from error
   except Exception as error:
-    raise damaged(name, error) from error
+    raise damage_error(name, error) from error
 
 
 def how_to_prepare(name: str, data_dir: str | os.PathLike | None) -> str:
@@ -133,7 +155,7 @@ def how_to_prepare(name: str, data_dir: str | os.PathLike | None) -> str:
   return f'prepare it once, where tensorflow is installed: {command}'
 
 
-def damaged(name: str, error: Exception) -> UserError:
+def damage_error(name: str, error: Exception) -> UserError:
   """For whatever a library raises while it reads the files of a set."""
   return UserError(f'the files of {name} cannot be read, prepare them again: {one_line(error)}')
 
@@ -143,6 +165,6 @@ def one_line(error: Exception) -> str:
   return ' '.join(str(error).split())[:300]
 
 
-def no_chatter(record: logging.LogRecord) -> bool:
+def is_no_chatter(record: logging.LogRecord) -> bool:
   """Lets pass what TFDS logs from a warning upwards, and everything of all others."""
   return record.levelno >= logging.WARNING or 'tensorflow_datasets' not in record.pathname

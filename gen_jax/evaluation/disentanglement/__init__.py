@@ -1,4 +1,7 @@
-"""Metrics of disentanglement; every one returns {name: float}, and sizes and seeds are arguments."""
+"""Metrics of disentanglement as plain functions of codes and factors -> {name: float}; sizes and seeds are arguments.
+
+The evaluators that give them codes of a model are in `suite`.
+"""
 
 from gen_jax.evaluation.disentanglement.dependence import unsupervised as unsupervised
 from gen_jax.evaluation.disentanglement.explicitness import modularity_explicitness as modularity_explicitness
@@ -11,5 +14,3 @@ from gen_jax.evaluation.disentanglement.interventions import factor_vae_score as
 from gen_jax.evaluation.disentanglement.interventions import irs as irs
 from gen_jax.evaluation.disentanglement.predictability import sap as sap
 from gen_jax.evaluation.disentanglement.ranking import udr as udr
-from gen_jax.evaluation.disentanglement.suite import boosted_dci as boosted_dci
-from gen_jax.evaluation.disentanglement.suite import evaluator as evaluator

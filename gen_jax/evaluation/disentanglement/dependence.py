@@ -1,9 +1,9 @@
-"""How dependent latents are on each other; knows nothing of factors."""
+"""Total correlation, Wasserstein dependence, mutual information score: how dependent latents are on each other."""
 
 import numpy as np
 
 from gen_jax.evaluation.disentanglement.information import POINTS, mutual_information
-from gen_jax.evaluation.disentanglement.subsets import BINS, Points, binned, checked_codes, drawn
+from gen_jax.evaluation.disentanglement.subsets import BINS, Points, bin_codes, draw_subsets, finite_codes
 
 SAME = 1e-12
 
@@ -20,8 +20,8 @@ def unsupervised(
   averaged over all pairs. Constant latents depend on nothing. Arguments as of `mig`; factors are not read.
   """
   del factors  # that all metrics may be called alike
-  codes = checked_codes(codes)
-  (part,) = drawn(Points(codes, np.zeros((len(codes), 0), int)), (points,), (POINTS,), seed)
+  codes = finite_codes(codes)
+  (part,) = draw_subsets(Points(codes, np.zeros((len(codes), 0), int)), (points,), (POINTS,), seed)
   s = np.atleast_2d(np.cov(part.codes.T))
   variance = np.diag(s)
   alive = variance > 0
@@ -29,7 +29,7 @@ def unsupervised(
   correlation = np.where(alive[:, None] & alive, s / np.outer(root, root), np.eye(len(s)))
   eigenvalues = np.linalg.eigvalsh(correlation * np.outer(variance, variance))  # of D^1/2 S D^1/2
   distance = max(0.0, 2 * float(variance.sum() - np.sqrt(np.maximum(eigenvalues, 0)).sum()))
-  z = binned(part.codes, bins)
+  z = bin_codes(part.codes, bins)
   pairs = mutual_information(z, z)[~np.eye(z.shape[1], dtype=bool)]
   return {
     'gaussian_total_correlation': -0.5 * float(np.log(np.maximum(np.linalg.eigvalsh(correlation), SAME)).sum()),

@@ -1,4 +1,4 @@
-"""Disentanglement, completeness and informativeness (Eastwood & Williams, 2018)."""
+"""DCI: disentanglement, completeness and informativeness (Eastwood & Williams, 2018)."""
 
 import os
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gen_jax.evaluation.disentanglement.subsets import TEST, TRAIN, Points, checked, drawn
+from gen_jax.evaluation.disentanglement.subsets import TEST, TRAIN, Points, draw_subsets, points_of
 
 
 def dci(
@@ -22,19 +22,19 @@ def dci(
   """
   from sklearn.ensemble import GradientBoostingClassifier  # slow to import
 
-  parts = drawn(checked(codes, factors), (train, test), (TRAIN, TEST), seed)
-  return scores(*importances_and_accuracies(lambda: GradientBoostingClassifier(random_state=seed), *parts))
+  parts = draw_subsets(points_of(codes, factors), (train, test), (TRAIN, TEST), seed)
+  return dci_scores(*importances_and_accuracies(lambda: GradientBoostingClassifier(random_state=seed), *parts))
 
 
 def dci_fast(
   codes: np.ndarray, factors: np.ndarray, *, seed: int = 0, train: int | None = None, test: int | None = None
 ) -> dict[str, float]:
   """DCI by the importances of 25 bagged trees of depth 8: seconds. Names and arguments as of `dci`."""
-  parts = drawn(checked(codes, factors), (train, test), (TRAIN, TEST), seed)
-  return scores(*by_forests(*parts, seed))
+  parts = draw_subsets(points_of(codes, factors), (train, test), (TRAIN, TEST), seed)
+  return dci_scores(*forest_importances(*parts, seed))
 
 
-def by_forests(known: Points, new: Points, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def forest_importances(known: Points, new: Points, seed: int) -> tuple[np.ndarray, np.ndarray]:
   """`importances_and_accuracies` of random forests."""
   from sklearn.ensemble import RandomForestClassifier
 
@@ -42,7 +42,7 @@ def by_forests(known: Points, new: Points, seed: int) -> tuple[np.ndarray, np.nd
   return importances_and_accuracies(forest, known, new)
 
 
-def scores(importances: np.ndarray, accuracies: np.ndarray) -> dict[str, float]:
+def dci_scores(importances: np.ndarray, accuracies: np.ndarray) -> dict[str, float]:
   """DCI of R [D,K], and accuracies on known and new points [2,K]."""
   return {
     'disentanglement': concentration(importances),

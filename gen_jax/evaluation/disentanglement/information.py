@@ -1,8 +1,8 @@
-"""What latents, cut into bins, tell of factors."""
+"""Mutual information of factors with latents that are cut into bins, in nats."""
 
 import numpy as np
 
-from gen_jax.evaluation.disentanglement.subsets import BINS, binned, checked, drawn
+from gen_jax.evaluation.disentanglement.subsets import BINS, bin_codes, draw_subsets, points_of
 
 POINTS = 10_000
 
@@ -16,10 +16,10 @@ def _mutual_information(x: np.ndarray, y: np.ndarray) -> float:
   """sum p(x, y) log p(x, y) / (p(x) p(y)); exactly 0 where x or y has one value."""
   width = int(y.max()) + 1
   joint = np.bincount(x * width + y, minlength=(int(x.max()) + 1) * width).reshape(-1, width)
-  there = joint > 0
+  occurs = joint > 0
   # of whole numbers, so that independence gives log 1
-  ratio = joint[there] * len(x) / (joint.sum(1, keepdims=True) * joint.sum(0))[there]
-  return max(0.0, float((joint[there] * np.log(ratio)).sum()) / len(x))
+  ratio = joint[occurs] * len(x) / (joint.sum(1, keepdims=True) * joint.sum(0))[occurs]
+  return max(0.0, float((joint[occurs] * np.log(ratio)).sum()) / len(x))
 
 
 def entropies(x: np.ndarray) -> np.ndarray:
@@ -31,8 +31,8 @@ def information_matrix(
   codes: np.ndarray, factors: np.ndarray, *, seed: int = 0, bins: int = BINS, points: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
   """(I(bin of z_j; v_k) [D,K], H(v_k) [K]), nats, of `points` rows; None: 10,000, or all where there are fewer."""
-  (part,) = drawn(checked(codes, factors), (points,), (POINTS,), seed)
-  return mutual_information(binned(part.codes, bins), part.factors), entropies(part.factors)
+  (part,) = draw_subsets(points_of(codes, factors), (points,), (POINTS,), seed)
+  return mutual_information(bin_codes(part.codes, bins), part.factors), entropies(part.factors)
 
 
 def gaps(scores: np.ndarray) -> np.ndarray:

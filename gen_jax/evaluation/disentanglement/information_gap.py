@@ -1,4 +1,4 @@
-"""The mutual information gap, of binned latents and of the posterior's density."""
+"""MIG: the mutual information gap, of binned latents and of the posterior's density."""
 
 import math
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 
 from gen_jax.errors import UserError
 from gen_jax.evaluation.disentanglement.information import gaps, information_matrix
-from gen_jax.evaluation.disentanglement.subsets import BINS, checked, checked_codes
+from gen_jax.evaluation.disentanglement.subsets import BINS, finite_codes, points_of
 
 CHUNK = 2**22  # densities computed at a time
 LEVEL = 0.05  # between values of log sigma that count as different
@@ -35,11 +35,11 @@ def mig_density(
   I(z_j; v_k) = H(z_j) - H(z_j|v_k), of q(z_j) = 1/N sum_n N(z_j; mu_nj, sigma_nj^2) over all rows and of q(z_j|v_k)
   over those with that value; an entropy from `samples` draws, shared out over the values (Chen et al., 2018, section 4
   and appendix C). Means and log-variances [N,D] of q(z|x_n), integer factors [N,K]. Differs from `mig` in the
-  normaliser too. With few rows for each value, and posteriors that hardly overlap, the information is too high: give
+  normalizer too. With few rows for each value, and posteriors that hardly overlap, the information is too high: give
   all rows that there are.
   """
-  mu, v = checked(means, factors)
-  log_sigma = 0.5 * checked_codes(log_variances)
+  mu, v = points_of(means, factors)
+  log_sigma = 0.5 * finite_codes(log_variances)
   if log_sigma.shape != mu.shape:
     raise UserError(f'log_variances must have the shape {list(mu.shape)} of means; these have {list(log_sigma.shape)}')
   rng, sizes = np.random.default_rng(seed), v.max(0) + 1
@@ -78,12 +78,12 @@ class Cells(NamedTuple):
   def entropy(self, rows: np.ndarray, rng: np.random.Generator, samples: int) -> float:
     """-E log q(z) in nats of q, the mean of the Normals of `rows`, by `samples` z ~ q."""
     counts = np.bincount(self.place[rows], minlength=len(self.mu))
-    there = np.flatnonzero(counts)
-    mu, sigma = self.mu[there], self.sigma[there]
-    weights = (counts[there] / (len(rows) * math.sqrt(2 * math.pi) * sigma)).astype(np.float32)
-    drawn = rng.choice(rows, samples)
-    z = (self.rows[0][drawn] + self.rows[1][drawn] * rng.standard_normal(samples)).astype(np.float32)
+    used = np.flatnonzero(counts)
+    mu, sigma = self.mu[used], self.sigma[used]
+    weights = (counts[used] / (len(rows) * math.sqrt(2 * math.pi) * sigma)).astype(np.float32)
+    chosen = rng.choice(rows, samples)
+    z = (self.rows[0][chosen] + self.rows[1][chosen] * rng.standard_normal(samples)).astype(np.float32)
     density = []
-    for part in np.array_split(z, -(-samples * len(there) // CHUNK)):
+    for part in np.array_split(z, -(-samples * len(used) // CHUNK)):
       density.append(np.exp(-0.5 * ((part[:, None] - mu) / sigma) ** 2) @ weights)
     return -float(np.log(np.concatenate(density), dtype=np.float64).mean())

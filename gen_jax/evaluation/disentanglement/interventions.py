@@ -1,4 +1,4 @@
-"""Scores of codes in which one factor is held, or set: beta-VAE, FactorVAE and IRS."""
+"""The beta-VAE score, the FactorVAE score and IRS: of codes in which one factor is held, or set."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,15 @@ import numpy as np
 
 from gen_jax.errors import UserError
 from gen_jax.evaluation.disentanglement.information import POINTS
-from gen_jax.evaluation.disentanglement.subsets import BINS, TEST, TRAIN, binned, checked, checked_codes, drawn
+from gen_jax.evaluation.disentanglement.subsets import (
+  BINS,
+  TEST,
+  TRAIN,
+  bin_codes,
+  draw_subsets,
+  finite_codes,
+  points_of,
+)
 
 Encode = Callable[[np.ndarray], np.ndarray]  # factors int [n,K] -> codes [n,D]
 VOTES = 500  # encoded at a time
@@ -14,14 +22,14 @@ DEAD = 0.05  # latents of a smaller standard deviation take no part in a vote (L
 QUANTILE = 0.99
 
 
-def sampled(rng: np.random.Generator, factor_sizes: Sequence[int], *shape: int) -> np.ndarray:
+def sample_factors(rng: np.random.Generator, factor_sizes: Sequence[int], *shape: int) -> np.ndarray:
   """Factors drawn uniformly, int [*shape, K]."""
   return rng.integers(np.asarray(factor_sizes), size=(*shape, len(factor_sizes)))
 
 
-def encoded(encode: Encode, factors: np.ndarray) -> np.ndarray:
+def encode_factors(encode: Encode, factors: np.ndarray) -> np.ndarray:
   """The codes [..., D] of factors [..., K]. UserError where they are not finite."""
-  codes = checked_codes(encode(factors.reshape(-1, factors.shape[-1])))
+  codes = finite_codes(encode(factors.reshape(-1, factors.shape[-1])))
   return codes.reshape(*factors.shape[:-1], -1)
 
 
@@ -50,21 +58,21 @@ def beta_vae_score(
 
   check_sizes(factor_sizes)
   rng = np.random.default_rng(seed)
-  known, new = (differences(encode, factor_sizes, rng, count, batch_size) for count in (train, test))
+  known, new = (pair_differences(encode, factor_sizes, rng, count, batch_size) for count in (train, test))
   model = LogisticRegression(max_iter=1_000).fit(*known)
   return {'beta_vae_score': float(model.score(*new)), 'beta_vae_score_train': float(model.score(*known))}
 
 
-def differences(
+def pair_differences(
   encode: Encode, factor_sizes: Sequence[int], rng: np.random.Generator, count: int, batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
   """`count` points of the beta-VAE score: (mean |z - z'| [count,D], the shared factor [count])."""
   points, labels = [], rng.integers(len(factor_sizes), size=count)
   for shared in np.split(labels, range(VOTES, count, VOTES)):
-    pair = sampled(rng, factor_sizes, 2, len(shared), batch_size)
+    pair = sample_factors(rng, factor_sizes, 2, len(shared), batch_size)
     rows = np.arange(len(shared))
     pair[1, rows, :, shared] = pair[0, rows, :, shared]
-    z, other = encoded(encode, pair)
+    z, other = encode_factors(encode, pair)
     points.append(np.abs(z - other).mean(1))
   return np.concatenate(points), labels
 
@@ -86,13 +94,13 @@ def factor_vae_score(
   """
   check_sizes(factor_sizes)
   rng = np.random.default_rng(seed)
-  variance = encoded(encode, sampled(rng, factor_sizes, POINTS)).var(axis=0, ddof=1)
+  variance = encode_factors(encode, sample_factors(rng, factor_sizes, POINTS)).var(axis=0, ddof=1)
   active = np.flatnonzero(np.sqrt(variance) >= DEAD)
   if not len(active):
     return {'factor_vae_score': 0.0, 'factor_vae_score_train': 0.0, 'active_latents': 0.0}
-  known, new = (votes(encode, factor_sizes, rng, count, batch_size, variance, active) for count in (train, test))
-  named = known.argmax(1)
-  accuracy = lambda table: float(table[np.arange(len(active)), named].sum() / table.sum())
+  known, new = (count_votes(encode, factor_sizes, rng, count, batch_size, variance, active) for count in (train, test))
+  factor = known.argmax(1)  # that each active latent stands for
+  accuracy = lambda table: float(table[np.arange(len(active)), factor].sum() / table.sum())
   return {
     'factor_vae_score': accuracy(new),
     'factor_vae_score_train': accuracy(known),
@@ -100,7 +108,7 @@ def factor_vae_score(
   }
 
 
-def votes(
+def count_votes(
   encode: Encode,
   factor_sizes: Sequence[int],
   rng: np.random.Generator,
@@ -113,10 +121,10 @@ def votes(
   table = np.zeros((len(active), len(factor_sizes)))
   labels = rng.integers(len(factor_sizes), size=count)
   for held in np.split(labels, range(VOTES, count, VOTES)):
-    factors = sampled(rng, factor_sizes, len(held), batch_size)
+    factors = sample_factors(rng, factor_sizes, len(held), batch_size)
     rows = np.arange(len(held))
     factors[rows, :, held] = factors[rows, :1, held]
-    spread = encoded(encode, factors).var(axis=1, ddof=1)[:, active] / variance[active]
+    spread = encode_factors(encode, factors).var(axis=1, ddof=1)[:, active] / variance[active]
     np.add.at(table, (spread.argmin(1), held), 1)
   return table
 
@@ -130,11 +138,11 @@ def irs(
   |z_j - E[z_j|v_k]| among the points of one value of v_k, averaged over its values (factors of more than `bins` values
   cut into `bins`). Constant latents take no part; 0 without others. Arguments as of `mig`.
   """
-  (part,) = drawn(checked(codes, factors), (points,), (POINTS,), seed)
+  (part,) = draw_subsets(points_of(codes, factors), (points,), (POINTS,), seed)
   z = part.codes[:, np.ptp(part.codes, axis=0) > 0]
   if not z.size:
     return {'irs': 0.0}
-  coarse = binned(part.factors, bins)
+  coarse = bin_codes(part.factors, bins)
   values = np.where(part.factors.max(0) < bins, part.factors, coarse)
   most = np.abs(z - z.mean(0)).max(0)
   deviation = np.stack([mean_deviation(z, column) for column in values.T], axis=1)  # E [D,K]

@@ -1,9 +1,9 @@
-"""The separated attribute predictability of Kumar et al. (2018)."""
+"""SAP: the separated attribute predictability (Kumar et al., 2018)."""
 
 import numpy as np
 
 from gen_jax.evaluation.disentanglement.information import gaps
-from gen_jax.evaluation.disentanglement.subsets import TEST, TRAIN, Points, checked, drawn
+from gen_jax.evaluation.disentanglement.subsets import TEST, TRAIN, Points, draw_subsets, points_of
 
 
 def sap(
@@ -21,18 +21,18 @@ def sap(
   `continuous`, the squared correlation of the training points. One latent cannot separate many ordered values
   linearly: a perfect code of dSprites gets .25. Arguments as of `modularity_explicitness`.
   """
-  known, new = drawn(checked(codes, factors), (train, test), (TRAIN, TEST), seed)
+  known, new = draw_subsets(points_of(codes, factors), (train, test), (TRAIN, TEST), seed)
   if continuous:
     scores = squared_correlation(known.codes, known.factors)
   else:
     latents, kinds = range(known.codes.shape[1]), range(known.factors.shape[1])
-    scores = np.array([[accuracy(known, new, j, k, seed) for k in kinds] for j in latents])
+    scores = np.array([[svm_accuracy(known, new, j, k, seed) for k in kinds] for j in latents])
   gap = gaps(scores)
   return {'sap': float(gap.mean())} | {f'sap_{k}': float(g) for k, g in enumerate(gap)}
 
 
-def accuracy(known: Points, new: Points, j: int, k: int, seed: int) -> float:
-  """Of a linear support vector machine from z_j to v_k, on new points."""
+def svm_accuracy(known: Points, new: Points, j: int, k: int, seed: int) -> float:
+  """The accuracy of a linear support vector machine from z_j to v_k, on new points."""
   from sklearn.svm import LinearSVC  # slow to import
 
   machine = LinearSVC(C=0.01, class_weight='balanced', random_state=seed)

@@ -1,4 +1,4 @@
-"""Codes and factors as the metrics take them: checked, drawn, binned."""
+"""Codes and factors as the metrics take them: checked, drawn at random, cut into bins."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ class Points(NamedTuple):
   factors: np.ndarray  # integers 0, 1, ... for the values that there are, [n,K]
 
 
-def checked_codes(codes: np.ndarray) -> np.ndarray:
+def finite_codes(codes: np.ndarray) -> np.ndarray:
   """Codes as float64 [N,D]. UserError where they are no matrix or not finite."""
   codes = np.asarray(codes, np.float64)
   if codes.ndim != 2 or not codes.size:
@@ -28,9 +28,9 @@ def checked_codes(codes: np.ndarray) -> np.ndarray:
   return codes
 
 
-def checked(codes: np.ndarray, factors: np.ndarray) -> Points:
+def points_of(codes: np.ndarray, factors: np.ndarray) -> Points:
   """All rows. UserError where codes or factors are misshapen, not finite, or a factor has one value alone."""
-  codes, factors = checked_codes(codes), np.asarray(factors)
+  codes, factors = finite_codes(codes), np.asarray(factors)
   if factors.ndim != 2 or len(factors) != len(codes) or not factors.size:
     raise UserError(f'factors must have the shape [{len(codes)}, K], like codes; these have {list(factors.shape)}')
   if not np.issubdtype(factors.dtype, np.integer):
@@ -41,19 +41,19 @@ def checked(codes: np.ndarray, factors: np.ndarray) -> Points:
   return Points(codes, np.stack(columns, axis=1))
 
 
-def drawn(points: Points, counts: tuple[int | None, ...], usual: tuple[int, ...], seed: int) -> list[Points]:
+def draw_subsets(points: Points, counts: tuple[int | None, ...], usual: tuple[int, ...], seed: int) -> list[Points]:
   """Disjoint sets of rows, drawn with `seed`: as many as `counts` says, None for the `usual` number.
 
   Where the usual numbers are not to be had, what is left is shared out in their proportion. UserError where fewer are
   there than asked for, or a factor has one value alone in the first set, from which is learned.
   """
-  there, asked = len(points.codes), sum(count for count in counts if count is not None)
+  available, requested = len(points.codes), sum(count for count in counts if count is not None)
   free = sum(n for count, n in zip(counts, usual, strict=True) if count is None)
-  share = min(1.0, (there - asked) / free) if free else 1.0
+  share = min(1.0, (available - requested) / free) if free else 1.0
   wanted = [int(share * n) if count is None else count for count, n in zip(counts, usual, strict=True)]
-  if min(wanted) < 1 or sum(wanted) > there:
-    raise UserError(f'{asked} points are asked for and {there} are there: ask for fewer, of each at least 1')
-  rows = np.random.default_rng(seed).permutation(there)
+  if min(wanted) < 1 or sum(wanted) > available:
+    raise UserError(f'{requested} points are asked for and {available} are there: ask for fewer, of each at least 1')
+  rows = np.random.default_rng(seed).permutation(available)
   ends = np.cumsum(wanted)
   parts = [Points(*(x[rows[end - n : end]] for x in points)) for n, end in zip(wanted, ends, strict=True)]
   if alone := np.flatnonzero(np.ptp(parts[0].factors, axis=0) == 0).tolist():
@@ -61,7 +61,7 @@ def drawn(points: Points, counts: tuple[int | None, ...], usual: tuple[int, ...]
   return parts
 
 
-def binned(codes: np.ndarray, bins: int = BINS) -> np.ndarray:
+def bin_codes(codes: np.ndarray, bins: int = BINS) -> np.ndarray:
   """The bin 0 ... bins - 1 of each code [N,D], of equal width from a latent's least to its largest value.
 
   All codes of a constant latent are in one bin. UserError where there are fewer than two.

@@ -1,5 +1,6 @@
-"""Frozen classifiers whose features and names of images judge samples; `python -m gen_jax.evaluation.extractors`
-trains both kinds on any labelled image set.
+"""Extractors: frozen classifiers by whose features and classes samples are measured.
+
+`python -m gen_jax.evaluation.extractors` trains both kinds on any labeled image set.
 
 Retrained with another seed, the same network moves a Frechet distance by half, so weights are never made silently:
 those below `SHIPPED` lie beside this file, and the hash of the weights stands beside every number they make.
@@ -26,7 +27,7 @@ from gen_jax.errors import UserError
 from gen_jax.files import cache_folder
 from gen_jax.networks.layers import Conv
 
-SHIPPED = {  # accuracy on the test images as they are, and binarised
+SHIPPED = {  # accuracy on the test images as they are, and binarized
   'mnist-cnn': 'e9ddf0e0c245',  # .9937, .9911
   'mnist-lenet': '9337aeef7d7c',  # .9867, .9825
   'fashion_mnist-cnn': 'ed2e45b95e63',  # .8933, .8610
@@ -57,15 +58,15 @@ class LeNet(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """[B,H,W,C] in [0, 1] -> logits [B,classes], features [B,84]."""
-    x = mean_of_four(jnp.tanh(Conv(6, 5)(x)))
+    x = mean_pool(jnp.tanh(Conv(6, 5)(x)))
     padding = 'VALID' if min(x.shape[1:3]) >= 6 else 'SAME'  # nothing would be left of a smaller image
-    x = mean_of_four(jnp.tanh(Conv(16, 5, padding=padding)(x)))
+    x = mean_pool(jnp.tanh(Conv(16, 5, padding=padding)(x)))
     x = jnp.tanh(nn.Dense(120)(x.reshape(x.shape[0], -1)))
     features = jnp.tanh(nn.Dense(84)(x))
     return nn.Dense(self.classes)(features), features
 
 
-def mean_of_four(x: jax.Array) -> jax.Array:
+def mean_pool(x: jax.Array) -> jax.Array:
   """[B,H,W,C] -> the means of 2x2 pixels [B,H/2,W/2,C]."""
   return nn.avg_pool(x, (2, 2), strides=(2, 2))
 
@@ -95,24 +96,24 @@ class Extractor(NamedTuple):
 
   def outputs(self, images: jax.Array) -> tuple[np.ndarray, np.ndarray]:
     """Logits [N,classes] and features [N,d] of images [N,H,W,C] in [0, 1]; UserError for any others."""
-    images = self.checked(images)
+    images = self.check_images(images)
     with jax.default_matmul_precision('highest'):  # left alone, a GPU rounds to ten bits
       parts = [apply(self.network, self.params, part) for part in in_batches(images)]
     return tuple(np.concatenate(x)[: len(images)] for x in zip(*parts, strict=True))
 
   def logits(self, images: jax.Array) -> np.ndarray:
-    """Unnormalised log p(class | image) [N,classes]; images as for `outputs`."""
+    """Unnormalized log p(class | image) [N,classes]; images as for `outputs`."""
     return self.outputs(images)[0]
 
   def features(self, images: jax.Array) -> np.ndarray:
     """The penultimate layer [N,d]; images as for `outputs`."""
     return self.outputs(images)[1]
 
-  def named(self, images: jax.Array) -> np.ndarray:
+  def classify(self, images: jax.Array) -> np.ndarray:
     """The most probable class [N]; images as for `outputs`."""
     return np.argmax(self.logits(images), axis=-1)
 
-  def checked(self, images: jax.Array) -> np.ndarray:
+  def check_images(self, images: jax.Array) -> np.ndarray:
     """The images as float32, if they are such as the network knows."""
     images = np.asarray(images, np.float32)
     if images.shape[1:] != self.image_shape:
@@ -156,8 +157,8 @@ def find(kind: str, data_name: str, where: str = '') -> pathlib.Path:
 
 
 @functools.cache
-def load(kind: str = 'cnn', data_name: str = 'mnist', where: str = '', asked: str = '') -> Extractor:
-  """The extractor that `find` finds, if its hash is the one asked for: `asked`, or that of the shipped ones.
+def load(kind: str = 'cnn', data_name: str = 'mnist', where: str = '', expected: str = '') -> Extractor:
+  """The extractor that `find` finds, if its hash is the one `expected`, or that of the shipped ones.
 
   Raises UserError: a missing or a damaged file, another hash.
   """
@@ -168,17 +169,17 @@ def load(kind: str = 'cnn', data_name: str = 'mnist', where: str = '', asked: st
     data = path.read_bytes()
   except OSError as error:
     raise UserError(f'the extractor {path} cannot be read ({error.strerror}): {remedy}') from None
-  found = digest_of(data)
-  asked = asked or (SHIPPED.get(path.stem, '') if shipped else '')
-  if asked and found != asked:
-    raise UserError(f'the extractor {path} has the hash {found}, not {asked}: {remedy}')
+  digest = digest_of(data)
+  expected = expected or (SHIPPED.get(path.stem, '') if shipped else '')
+  if expected and digest != expected:
+    raise UserError(f'the extractor {path} has the hash {digest}, not {expected}: {remedy}')
   try:
-    return unpacked(path.stem, kind, data)
+    return unpack(path.stem, kind, data)
   except Exception:  # whatever NumPy raises at damaged files
     raise UserError(f'the extractor {path} is damaged: {remedy}') from None
 
 
-def unpacked(name: str, kind: str, data: bytes) -> Extractor:
+def unpack(name: str, kind: str, data: bytes) -> Extractor:
   """The extractor in the bytes of a file: NumPy arrays alone, nothing that is run."""
   with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
     flat = dict(arrays)
@@ -202,7 +203,7 @@ def digest_of(data: bytes) -> str:
   return hashlib.sha256(data).hexdigest()[:12]
 
 
-def packed(params: Any, image_shape: tuple[int, int, int]) -> bytes:
+def pack(params: Any, image_shape: tuple[int, int, int]) -> bytes:
   """Weights as the bytes of a file, in float16."""
   flat = {key: np.asarray(array, np.float16) for key, array in flatten_dict(params, sep='/').items()}
   file = io.BytesIO()

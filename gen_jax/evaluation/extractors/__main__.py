@@ -1,9 +1,9 @@
-"""Trains both extractors of a labelled image set, and writes their weights.
+"""Trains both extractors of a labeled image set, and writes their weights.
 
     python -m gen_jax.evaluation.extractors [NAME [DATA_DIR]] [--folder=FOLDER] [--label=LABEL] [--size=SIZE]
 
 NAME, LABEL and SIZE are what config.data calls so, NAME by default mnist; FOLDER is by default where evaluators look.
-Trained on 'train' (the shipped ones on its first 55,000 images), judged on 'test'. MNIST takes 10 minutes of a CPU
+Trained on 'train' (the shipped ones on its first 55,000 images), tested on 'test'. MNIST takes 10 minutes of a CPU
 core. Another machine rounds otherwise, so that the hash differs: the shipped weights are not replaced.
 """
 
@@ -22,6 +22,7 @@ import optax
 from ml_collections import FrozenConfigDict
 
 from gen_jax import build, randomness
+from gen_jax.config import DATA, defaults
 from gen_jax.data.dataset import Dataset
 from gen_jax.data.preprocess import bernoulli
 from gen_jax.errors import UserError
@@ -34,14 +35,14 @@ BATCH, EPOCHS, LEARNING_RATE, MOVE = 128, 8, 2e-3, 2
 MOST_MIB = 8192  # of images
 
 
-def scaled(images: jax.Array, levels: int, key: jax.Array) -> jax.Array:
+def scale(images: jax.Array, levels: int, key: jax.Array) -> jax.Array:
   """Integers 0..levels - 1 [B,H,W,C] -> [0, 1]."""
   del key
   return images / (levels - 1)
 
 
-def varied(images: jax.Array, levels: int, key: jax.Array) -> jax.Array:
-  """Integers [B,H,W,C] -> [0, 1], moved by up to two pixels; the first half binarised where they are grey."""
+def augment(images: jax.Array, levels: int, key: jax.Array) -> jax.Array:
+  """Integers [B,H,W,C] -> [0, 1], moved by up to two pixels; the first half binarized where they are gray."""
   move_key, draw_key = jax.random.split(key)
   count, shape = images.shape[0], images.shape[1:]
   padded = jnp.pad(images / (levels - 1), [(0, 0), (MOVE, MOVE), (MOVE, MOVE), (0, 0)])
@@ -55,11 +56,11 @@ def varied(images: jax.Array, levels: int, key: jax.Array) -> jax.Array:
   return jnp.where(half, bernoulli(draw_key, images), images) if shape[-1] == 1 else images
 
 
-AS_TRAINED = {'cnn': varied, 'lenet': scaled}
+AS_TRAINED = {'cnn': augment, 'lenet': scale}
 
 
 def fit(kind: str, arrays: Mapping[str, np.ndarray], classes: int, levels: int = 256) -> Any:
-  """Weights that minimise the cross-entropy, by Adam with a rate that falls to 0 along a cosine."""
+  """Weights that minimize the cross-entropy, by Adam with a rate that falls to 0 along a cosine."""
   network, as_trained = extractors.NETWORKS[kind](classes), AS_TRAINED[kind]
   images, labels = arrays['image'], arrays['label']
   batch_size = min(BATCH, len(labels))
@@ -67,8 +68,9 @@ def fit(kind: str, arrays: Mapping[str, np.ndarray], classes: int, levels: int =
   optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
 
   @functools.partial(jax.jit, donate_argnums=(0, 1))
-  def update(params, state, images, labels, key):
+  def update(params, state, images, labels, step):
     """One step of Adam -> (params, state)."""
+    key = jax.random.fold_in(randomness.key(1), step)  # compiled, as it takes longer than the rest where it is not
 
     def loss(params):
       logits, _ = network.apply({'params': params}, as_trained(images, levels, key))
@@ -84,21 +86,20 @@ def fit(kind: str, arrays: Mapping[str, np.ndarray], classes: int, levels: int =
     if step % (steps // EPOCHS) == 0:
       shuffled = order.permutation(len(labels))
     rows = shuffled[step % (steps // EPOCHS) * batch_size :][:batch_size]
-    key = jax.random.fold_in(randomness.key(1), step)
-    params, state = update(params, state, images[rows], labels[rows], key)
+    params, state = update(params, state, images[rows], labels[rows], np.int32(step))
   return jax.device_get(params)
 
 
-def accuracies(judge: extractors.Extractor, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-  """The share of images [N,H,W,C] in [0, 1] that are named right, and of grey ones the same of them binarised."""
+def accuracies(extractor: extractors.Extractor, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+  """The accuracy on images [N,H,W,C] in [0, 1], and where they are gray on the same binarized, each in [0, 1]."""
   kinds = {'as they are': images}
   if images.shape[-1] == 1:
-    kinds['binarised'] = np.asarray(bernoulli(randomness.key(0), images))
-  return {kind: float((judge.named(x) == labels).mean()) for kind, x in kinds.items()}
+    kinds['binarized'] = np.asarray(bernoulli(randomness.key(0), images))
+  return {kind: float((extractor.classify(x) == labels).mean()) for kind, x in kinds.items()}
 
 
-def opened(split: str, options: argparse.Namespace) -> Dataset:
-  """A split of a labelled set, in memory; UserError where there is none."""
+def open_labeled_split(split: str, options: argparse.Namespace) -> Dataset:
+  """A split of a labeled set, in memory; UserError where there is none."""
   section = {
     'name': options.name,
     'dir': options.data_dir,
@@ -108,7 +109,7 @@ def opened(split: str, options: argparse.Namespace) -> Dataset:
     'size': options.size,
     'resident_mib': MOST_MIB,
   }
-  data = build.opened(FrozenConfigDict(section), split)
+  data = build.dataset(FrozenConfigDict({'data': defaults(DATA) | section}), split)
   if not data.num_classes:
     raise UserError(f'{options.name} has no labels: an extractor learns to name classes')
   if data.arrays is None:
@@ -127,20 +128,20 @@ def check_writable(folder: pathlib.Path) -> None:
 
 def make(options: argparse.Namespace) -> None:
   """Trains, and writes the weights that are good enough; UserError where they are not, or the set is not there."""
-  train, test = opened('train', options), opened('test', options)
+  train, test = open_labeled_split('train', options), open_labeled_split('test', options)
   images = test.arrays['image'].astype(np.float32) / (test.levels - 1)
   folder = pathlib.Path(options.folder).expanduser() if options.folder else extractors.default_folder()
   check_writable(folder)
   for kind in extractors.NETWORKS:
     params = fit(kind, train.arrays, train.num_classes, train.levels)
-    path, data = folder / extractors.file_name(options.name, kind), extractors.packed(params, train.image_shape)
-    judge = extractors.unpacked(path.stem, kind, data)
-    found = accuracies(judge, images, test.arrays['label'])
-    said = ', '.join(f'{what} {value:.4f}' for what, value in found.items())
-    if found['as they are'] < (least := LEAST_ACCURACY.get(options.name, 0.0)):
-      raise UserError(f'{path.stem}: accuracy on test {said}: below {least}, so it is not written')
+    path, data = folder / extractors.file_name(options.name, kind), extractors.pack(params, train.image_shape)
+    extractor = extractors.unpack(path.stem, kind, data)
+    measured = accuracies(extractor, images, test.arrays['label'])
+    text = ', '.join(f'{what} {value:.4f}' for what, value in measured.items())
+    if measured['as they are'] < (least := LEAST_ACCURACY.get(options.name, 0.0)):
+      raise UserError(f'{path.stem}: accuracy on test {text}: below {least}, so it is not written')
     write_bytes(path, data)
-    print(f'{path}: hash {judge.hash}; accuracy on test {said}', flush=True)
+    print(f'{path}: hash {extractor.hash}; accuracy on test {text}', flush=True)
 
 
 def main(argv: list[str]) -> int:

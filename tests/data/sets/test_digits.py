@@ -26,8 +26,9 @@ def test_classes_are_balanced(splits):
 
 
 def test_splits_are_disjoint_and_complete(splits):
-  ours = np.concatenate([np.concatenate([s.arrays['image'].reshape(-1, 64), s.arrays['label'][:, None]], 1)
-                         for s in splits.values()])
+  ours = np.concatenate(
+    [np.concatenate([s.arrays['image'].reshape(-1, 64), s.arrays['label'][:, None]], 1) for s in splits.values()]
+  )
   images, labels = load_digits(return_X_y=True)
   theirs = np.concatenate([images, labels[:, None]], 1)
   ours = np.concatenate([np.rint(ours[:, :64] * 16 / 255), ours[:, 64:]], 1)

@@ -38,10 +38,10 @@ def test_without_split_folders_the_path_decides(tmp_path):
   sizes = {split: folder.load(tmp_path, split, 0, BUDGET).size for split in ('train', 'validation', 'test')}
   assert sum(sizes.values()) == 200
   assert abs(sizes['train'] - 160) < 20 and abs(sizes['validation'] - 20) < 15
-  kept = {file.name for _, file, split in folder.find(tmp_path) if split == 'test'}
+  kept = {file.name for _, file, split in folder.find_images(tmp_path) if split == 'test'}
   for i in range(200, 210):
     put(tmp_path / f'{i}.png', 1, 1, 'L')
-  assert kept <= {file.name for _, file, split in folder.find(tmp_path) if split == 'test'}
+  assert kept <= {file.name for _, file, split in folder.find_images(tmp_path) if split == 'test'}
 
 
 def test_one_subfolder_is_no_class(tmp_path):
@@ -57,14 +57,14 @@ def test_images_outside_the_classes_leave_no_labels(tmp_path):
   assert folder.load(tmp_path, 'train', 0, BUDGET).num_classes == 0
 
 
-def test_grey_only_if_all_are(tmp_path):
-  grey = put(tmp_path / 'train/a.png', mode='L')
+def test_gray_only_if_all_are(tmp_path):
+  gray = put(tmp_path / 'train/a.png', mode='L')
   split = folder.load(tmp_path, 'train', 0, BUDGET)
   assert split.image_shape == (6, 8, 1)
-  np.testing.assert_array_equal(split.arrays['image'][0, :, :, 0], grey)
+  np.testing.assert_array_equal(split.arrays['image'][0, :, :, 0], gray)
   put(tmp_path / 'train/b.png', mode='RGB')
   images = folder.load(tmp_path, 'train', 0, BUDGET).arrays['image']
-  np.testing.assert_array_equal(images[0], np.repeat(grey[:, :, None], 3, 2))
+  np.testing.assert_array_equal(images[0], np.repeat(gray[:, :, None], 3, 2))
   assert images.shape == (2, 6, 8, 3)
 
 

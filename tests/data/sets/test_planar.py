@@ -4,6 +4,7 @@ from PIL import Image
 from scipy import stats
 from sklearn.datasets import make_moons, make_swiss_roll
 
+from gen_jax.data.dataset import Feature
 from gen_jax.data.sets import planar
 from gen_jax.data.sets.grid_of_factors import split_rows
 from gen_jax.errors import UserError
@@ -71,7 +72,7 @@ def test_splits_are_fixed_and_differ(name):
   points = {split: data.arrays['image'] for split, data in splits.items()}
   assert points['test'].dtype == np.float32
   assert points['test'].shape == (10_000, 1, 1, 2)
-  assert (splits['test'].image_shape, splits['test'].levels) == ((1, 1, 2), 0)
+  assert splits['test'].features == {'image': Feature((1, 1, 2), 0, 'points')}
   every = np.concatenate(list(points.values())).reshape(-1, 2)
   assert len(np.unique(every, axis=0)) > 0.999 * len(every)
   assert np.abs(every).max() < 2.2
@@ -79,7 +80,7 @@ def test_splits_are_fixed_and_differ(name):
 
 
 @pytest.mark.parametrize('header', ['', 'height,weight\n', '\ufeffx,y\n\n'])
-def test_the_rows_of_a_csv_are_divided_and_standardised(tmp_path, header):
+def test_the_rows_of_a_csv_are_divided_and_standardized(tmp_path, header):
   path = write_csv(tmp_path / 'points.csv', header=header)
   parts = {split: planar.load(path, split).arrays['image'].reshape(-1, 2) for split in planar.SPLITS}
   assert {split: len(part) for split, part in parts.items()} == {'train': 47, 'validation': 5, 'test': 5}
@@ -95,6 +96,7 @@ def test_a_csv_is_resampled_from_its_training_rows(tmp_path):
   train = planar.load(path, 'train').arrays['image'].reshape(-1, 2)
   assert {tuple(row) for row in sample(path, 2000)} == {tuple(row) for row in train}
   assert planar.target(path).modes is None
+  assert planar.load(path, 'test').target is planar.target(path)
 
 
 def test_of_more_columns_those_named_x_and_y_count(tmp_path):
@@ -166,8 +168,7 @@ def test_a_missing_file_is_named(tmp_path, name):
 
 
 def test_other_names_are_no_distributions():
-  assert all(map(planar.known, ['ring', 'a/b.CSV', 'x.jpeg']))
-  assert not any(map(planar.known, ['mnist', 'sprites', 'folder/of/images']))
-  assert planar.target('mnist') is None
+  assert all(map(planar.names_points, ['ring', 'a/b.CSV', 'x.jpeg']))
+  assert not any(map(planar.names_points, ['mnist', 'sprites', 'folder/of/images']))
   with pytest.raises(UserError, match="there is no split 'val': use one of train, validation, test"):
     planar.load('ring', 'val')

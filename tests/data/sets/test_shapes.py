@@ -32,7 +32,7 @@ def test_hues_are_those_of_colorsys():
 
 
 @pytest.mark.parametrize('part, factor, where', [('floor', 'floor_hue', (-1, 2)), ('wall', 'wall_hue', (18, 2))])
-def test_each_hue_colours_its_own_part(part, factor, where):
+def test_each_hue_colors_its_own_part(part, factor, where):
   images = np.stack([draw(**{factor: value}) for value in range(10)])
   changed = (images != images[:1]).any((0, 3))
   assert changed[where] and not changed[40, 32] and not changed[0, 0]  # not the solid, not the sky
@@ -41,7 +41,7 @@ def test_each_hue_colours_its_own_part(part, factor, where):
 
 
 def disc(radius):
-  """Where a ball on the floor is: the rays within asin(radius / distance) of the direction to its centre."""
+  """Where a ball on the floor is: the rays within asin(radius / distance) of the direction to its center."""
   to = np.array([0.0, radius, 0.0]) - shapes.EYE
   cosine = shapes.rays() @ to / np.linalg.norm(to)
   return cosine > np.sqrt(1 - (radius / np.linalg.norm(to)) ** 2)

@@ -21,22 +21,25 @@ def draw(factors):
   return np.asarray(images)[..., 0].reshape(*factors.shape[:-1], 64, 64) > 0
 
 
-def centre_of_mass(images):
+def center_of_mass(images):
   """Bool [N,64,64] -> (column [N], row [N])."""
   area = images.sum((1, 2))
   return (images.sum(1) @ np.arange(64)) / area, (images.sum(2) @ np.arange(64)) / area
 
 
-def centred(shape, scale=5):
-  """All 40 orientations at x = y = 0, cut so that the sprite's centre is the window's: [40,32,32]."""
+def centerd(shape, scale=5):
+  """All 40 orientations at x = y = 0, cut so that the sprite's center is the window's: [40,32,32]."""
   return draw([(shape, scale, k, 0, 0) for k in range(40)])[:, :32, :32]
 
 
-@pytest.mark.parametrize(('shape', 'areas'), [
-  (SQUARE, (100, 144, 196, 256, 324, 400)),
-  (ELLIPSE, (76, 104, 144, 184, 228, 288)),
-  (HEART, (58, 84, 108, 140, 182, 222)),
-])
+@pytest.mark.parametrize(
+  ('shape', 'areas'),
+  [
+    (SQUARE, (100, 144, 196, 256, 324, 400)),
+    (ELLIPSE, (76, 104, 144, 184, 228, 288)),
+    (HEART, (58, 84, 108, 140, 182, 222)),
+  ],
+)
 def test_areas_of_the_upright_sprites_are_the_published_ones(shape, areas):
   drawn = draw([(shape, scale, 0, 0, 0) for scale in range(6)]).sum((1, 2))
   np.testing.assert_allclose(drawn, areas, atol=2 if shape == HEART else 0)
@@ -50,25 +53,24 @@ def test_upright_square_fills_a_box():
 
 
 @pytest.mark.parametrize('shape', [SQUARE, ELLIPSE])
-def test_x_moves_the_centre_right_and_y_down(shape):
+def test_x_moves_the_center_right_and_y_down(shape):
   x, y = np.meshgrid(np.arange(32), np.arange(32), indexing='ij')
   factors = np.stack([np.full(1024, shape), np.full(1024, 3), np.full(1024, 7), x.ravel(), y.ravel()], -1)
-  column, row = centre_of_mass(draw(factors))
-  np.testing.assert_allclose(column, 16 - .5 + 32 * np.linspace(0, 1, 32)[x.ravel()], atol=.2)
-  np.testing.assert_allclose(row, 16 - .5 + 32 * np.linspace(0, 1, 32)[y.ravel()], atol=.2)
+  column, row = center_of_mass(draw(factors))
+  np.testing.assert_allclose(column, 16 - 0.5 + 32 * np.linspace(0, 1, 32)[x.ravel()], atol=0.2)
+  np.testing.assert_allclose(row, 16 - 0.5 + 32 * np.linspace(0, 1, 32)[y.ravel()], atol=0.2)
 
 
 @pytest.mark.parametrize('shape', [SQUARE, ELLIPSE, HEART])
 def test_a_full_turn_is_no_turn(shape):
-  pairs = np.array([[(shape, scale, k, x, 31 - x) for k in (0, 39)]
-                    for scale in range(6) for x in range(0, 32, 5)])
+  pairs = np.array([[(shape, scale, k, x, 31 - x) for k in (0, 39)] for scale in range(6) for x in range(0, 32, 5)])
   first, last = draw(pairs).swapaxes(0, 1)
   np.testing.assert_array_equal(first, last)
   assert (draw((shape, 5, 0, 0, 0)) != draw((shape, 5, 5, 0, 0))).any()
 
 
 def test_symmetries():
-  square, ellipse, heart = (centred(shape) for shape in (SQUARE, ELLIPSE, HEART))
+  square, ellipse, heart = (centerd(shape) for shape in (SQUARE, ELLIPSE, HEART))
   np.testing.assert_array_equal(square, np.rot90(square, axes=(1, 2)))
   np.testing.assert_array_equal(ellipse, ellipse[:, ::-1, ::-1])
   assert (ellipse != np.rot90(ellipse, axes=(1, 2))).sum((1, 2)).min() > 100
@@ -78,10 +80,10 @@ def test_symmetries():
 
 
 def test_turns_are_counter_clockwise():
-  column, row = centre_of_mass(draw([(HEART, 5, k, 0, 0) for k in range(40)]))
-  angle = np.linspace(0, 2 * np.pi, 40)  # upright, the heart's mass lies above the centre
-  np.testing.assert_allclose(column, 15.5 - 1.98 * np.sin(angle), atol=.15)
-  np.testing.assert_allclose(row, 15.5 - 1.98 * np.cos(angle), atol=.15)
+  column, row = center_of_mass(draw([(HEART, 5, k, 0, 0) for k in range(40)]))
+  angle = np.linspace(0, 2 * np.pi, 40)  # upright, the heart's mass lies above the center
+  np.testing.assert_allclose(column, 15.5 - 1.98 * np.sin(angle), atol=0.15)
+  np.testing.assert_allclose(row, 15.5 - 1.98 * np.cos(angle), atol=0.15)
   ellipse = draw((ELLIPSE, 5, 5, 0, 0))  # 46 degrees: from lower left to upper right
   assert ellipse[8, 23]
   assert not ellipse[8, 8]
@@ -90,10 +92,11 @@ def test_turns_are_counter_clockwise():
 @pytest.mark.parametrize(('scale', 'orientation'), [(5, 0), (5, 7), (3, 16), (2, 25), (0, 33)])
 def test_heart_is_its_parametric_curve(scale, orientation):
   t = np.linspace(0, 2 * np.pi, 4000)
-  curve_x = sprites.HEART_A * np.sin(t)**3
+  curve_x = sprites.HEART_A * np.sin(t) ** 3
   curve_y = sprites.HEART_OFFSET - sprites.HEART_B * (
-    13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t))
-  size, angle = np.linspace(.5, 1, 6)[scale], np.linspace(0, 2 * np.pi, 40)[orientation]
+    13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
+  )
+  size, angle = np.linspace(0.5, 1, 6)[scale], np.linspace(0, 2 * np.pi, 40)[orientation]
   z = 15.5 + 15.5j + size * (curve_x + 1j * curve_y) * np.exp(-1j * angle)  # y points down
   # A point is inside when a ray to the right crosses the polygon an odd number of times.
   row, column = np.arange(64)[:, None, None], np.arange(64)[None, :, None]
@@ -131,28 +134,31 @@ def test_index_and_factors_are_inverse_in_the_published_order():
 
 def test_splits_are_disjoint_complete_exact_tenths_and_stable():
   parts = {name: split_rows(sprites.NUM_IMAGES, name) for name in ('train', 'validation', 'test')}
-  assert {name: len(rows) for name, rows in parts.items()} == {
-    'train': 589_824, 'validation': 73_728, 'test': 73_728}
+  assert {name: len(rows) for name, rows in parts.items()} == {'train': 589_824, 'validation': 73_728, 'test': 73_728}
   np.testing.assert_array_equal(np.sort(np.concatenate(list(parts.values()))), np.arange(737_280))
   assert {name: zlib.crc32(rows.astype('<i4').tobytes()) for name, rows in parts.items()} == {
-    'train': 2961502215, 'validation': 1249148233, 'test': 2485895925}
+    'train': 2961502215,
+    'validation': 1249148233,
+    'test': 2485895925,
+  }
   for rows in parts.values():  # no value of a factor is over- or under-represented
     for factor, count in zip(sprites.factors_of(rows).T, sprites.FACTOR_SIZES, strict=True):
-      np.testing.assert_allclose(np.bincount(factor, minlength=count) * count / len(rows), 1, atol=.1)
+      np.testing.assert_allclose(np.bincount(factor, minlength=count) * count / len(rows), 1, atol=0.1)
 
 
 def test_splits_follow_fmix32():
   def fmix32(h):
     h ^= h >> 16
-    h = h * 0x85ebca6b % 2**32
+    h = h * 0x85EBCA6B % 2**32
     h ^= h >> 13
-    h = h * 0xc2b2ae35 % 2**32
+    h = h * 0xC2B2AE35 % 2**32
     return h ^ h >> 16
 
-  assert fmix32(1) == 0x514e28b7  # the published value of murmur3's finaliser
-  test, validation, train = (max(fmix32(int(i)) for i in split_rows(sprites.NUM_IMAGES, name)[:5000])
-                             for name in ('test', 'validation', 'train'))
-  assert test < 2**32 * .11 < validation < 2**32 * .21 < train
+  assert fmix32(1) == 0x514E28B7  # the published value of murmur3's finaliser
+  test, validation, train = (
+    max(fmix32(int(i)) for i in split_rows(sprites.NUM_IMAGES, name)[:5000]) for name in ('test', 'validation', 'train')
+  )
+  assert test < 2**32 * 0.11 < validation < 2**32 * 0.21 < train
 
 
 def test_load_draws_its_rows():
@@ -204,8 +210,8 @@ def test_render_matches_published_images():
   drawn = draw(published_factors())
   overlap = (drawn & published).sum((1, 2)) / (drawn | published).sum((1, 2))
   assert overlap.shape == (160,)
-  assert overlap.mean() >= .999  # .9996
-  assert overlap.min() >= .98  # .9890
+  assert overlap.mean() >= 0.999  # .9996
+  assert overlap.min() >= 0.98  # .9890
 
 
 def images_of(variant, index):
@@ -217,20 +223,20 @@ def images_of(variant, index):
 INDEX = np.arange(0, 70_000, 700)
 
 
-def test_coloured_sprites_have_one_bright_colour_each():
+def test_colored_sprites_have_one_bright_color_each():
   inside, images = images_of('sprites', INDEX)[..., 0] > 0, images_of('sprites_coloured', INDEX)
   assert images.shape == (100, 64, 64, 3) and not images[~inside].any()
-  colours = np.array([image[mask].min(0) for image, mask in zip(images, inside, strict=True)])
-  np.testing.assert_array_equal(colours, [image[mask].max(0) for image, mask in zip(images, inside, strict=True)])
-  assert colours.min() >= 127 and colours.max() > 240 and (colours.std(0) > 25).all()  # uniform: 36.8
-  assert np.abs(np.corrcoef(colours.T) - np.eye(3)).max() < .35
+  colors = np.array([image[mask].min(0) for image, mask in zip(images, inside, strict=True)])
+  np.testing.assert_array_equal(colors, [image[mask].max(0) for image, mask in zip(images, inside, strict=True)])
+  assert colors.min() >= 127 and colors.max() > 240 and (colors.std(0) > 25).all()  # uniform: 36.8
+  assert np.abs(np.corrcoef(colors.T) - np.eye(3)).max() < 0.35
 
 
 def test_noisy_sprites_are_white_on_uniform_noise():
   inside, images = images_of('sprites', INDEX)[..., 0] > 0, images_of('sprites_noisy', INDEX)
   assert (images[inside] == 255).all()
   noise = images[~inside] / 255
-  np.testing.assert_allclose([noise.mean(), noise.std()], [.5, 12**-.5], atol=.003)
+  np.testing.assert_allclose([noise.mean(), noise.std()], [0.5, 12**-0.5], atol=0.003)
   assert np.abs(images[0] - images[1].astype(int)).mean() > 60  # another noise for each image
 
 

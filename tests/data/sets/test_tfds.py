@@ -45,15 +45,38 @@ def picture(image):
 def root(tmp_path_factory):
   root = tmp_path_factory.mktemp('tfds')
   people = [{'image': picture(image), 'label': i % 3, 'gender': i % 2, 'age': i} for i, image in enumerate(IMAGES)]
-  prepare(root, 'people', lambda f: {'image': f.Image(shape=(6, 5, 3)), 'label': f.ClassLabel(num_classes=3),
-                                     'gender': f.ClassLabel(names=['male', 'female']), 'age': np.int64},
-          {'train': people[:15], 'test': people[15:]})
-  prepare(root, 'shapes', lambda f: {'picture': f.Image(shape=(4, 4, 1)), 'label_b': f.ClassLabel(num_classes=7),
-                                     'label_a': f.ClassLabel(num_classes=4), 'value_a': np.float32},
-          {'train': [{'picture': picture(image), 'label_b': i, 'label_a': i // 2, 'value_a': i / 2}
-                     for i, image in enumerate(BINARY)]})
-  prepare(root, 'unequal', lambda f: {'image': f.Image(shape=(None, None, 1))},
-          {'train': [{'image': picture(image)} for image in UNEQUAL]})
+  prepare(
+    root,
+    'people',
+    lambda f: {
+      'image': f.Image(shape=(6, 5, 3)),
+      'label': f.ClassLabel(num_classes=3),
+      'gender': f.ClassLabel(names=['male', 'female']),
+      'age': np.int64,
+    },
+    {'train': people[:15], 'test': people[15:]},
+  )
+  prepare(
+    root,
+    'shapes',
+    lambda f: {
+      'picture': f.Image(shape=(4, 4, 1)),
+      'label_b': f.ClassLabel(num_classes=7),
+      'label_a': f.ClassLabel(num_classes=4),
+      'value_a': np.float32,
+    },
+    {
+      'train': [
+        {'picture': picture(image), 'label_b': i, 'label_a': i // 2, 'value_a': i / 2} for i, image in enumerate(BINARY)
+      ]
+    },
+  )
+  prepare(
+    root,
+    'unequal',
+    lambda f: {'image': f.Image(shape=(None, None, 1))},
+    {'train': [{'image': picture(image)} for image in UNEQUAL]},
+  )
   return root
 
 
@@ -105,8 +128,9 @@ def test_another_feature_as_label(root):
   split = tfds.load('people', 'train', root, BUDGET, label='gender')
   original = by_content(IMAGES)
   assert split.num_classes == 2
-  np.testing.assert_array_equal(split.arrays['label'],
-                                [original[image.tobytes()] % 2 for image in split.arrays['image']])
+  np.testing.assert_array_equal(
+    split.arrays['label'], [original[image.tobytes()] % 2 for image in split.arrays['image']]
+  )
 
 
 def test_factors_and_binary_images(root):
@@ -134,19 +158,25 @@ def test_tensorflow_is_not_needed(root, monkeypatch):
   assert tfds.load('people', 'train', root, BUDGET).size == 15
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-  ({'name': 'peopel'}, "no TFDS set 'peopel' is known or prepared below .*; did you mean people"),
-  ({'name': 'mnst'}, "no TFDS set 'mnst' .*; did you mean mnist"),
-  ({'name': 'a b'}, "cannot open the TFDS set 'a b'"),
-  ({'name': 'emnist'}, r"emnist is not prepared in .*emnist.*: prepare it once, where tensorflow is installed: "
-                       r"python -c .*tfds.builder\('emnist', file_format='array_record', data_dir='.*'\)"),
-  ({'split': 'trian'}, "people has no split 'trian'; did you mean train"),
-  ({'split': 'train[:99]'}, r"'train\[:99\]' is no split of people: .*15 examples"),
-  ({'split': 'train[x]'}, r"'train\[x\]' is no split of people"),
-  ({'split': 'train[2:2]'}, r"the split 'train\[2:2\]' of people is empty"),
-  ({'label': 'gendre'}, "people has no label 'gendre'; did you mean gender"),
-  ({'label': 'age'}, "people has no label 'age'; there are gender, label"),
-])
+@pytest.mark.parametrize(
+  ('options', 'message'),
+  [
+    ({'name': 'peopel'}, "no TFDS set 'peopel' is known or prepared below .*; did you mean people"),
+    ({'name': 'mnst'}, "no TFDS set 'mnst' .*; did you mean mnist"),
+    ({'name': 'a b'}, "cannot open the TFDS set 'a b'"),
+    (
+      {'name': 'emnist'},
+      r'emnist is not prepared in .*emnist.*: prepare it once, where tensorflow is installed: '
+      r"python -c .*tfds.builder\('emnist', file_format='array_record', data_dir='.*'\)",
+    ),
+    ({'split': 'trian'}, "people has no split 'trian'; did you mean train"),
+    ({'split': 'train[:99]'}, r"'train\[:99\]' is no split of people: .*15 examples"),
+    ({'split': 'train[x]'}, r"'train\[x\]' is no split of people"),
+    ({'split': 'train[2:2]'}, r"the split 'train\[2:2\]' of people is empty"),
+    ({'label': 'gendre'}, "people has no label 'gendre'; did you mean gender"),
+    ({'label': 'age'}, "people has no label 'age'; there are gender, label"),
+  ],
+)
 def test_mistakes_name_the_nearest(root, options, message):
   options = {'name': 'people', 'split': 'train', 'label': '', **options}
   with pytest.raises(UserError, match=message):
@@ -155,14 +185,14 @@ def test_mistakes_name_the_nearest(root, options, message):
 
 def cut(folder):
   (file,) = folder.glob('*train.array_record*')
-  file.write_bytes(file.read_bytes()[:file.stat().st_size // 2])
+  file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
 def overwrite(folder):
   (file,) = folder.glob('*train.array_record*')
   data = bytearray(file.read_bytes())
   start = data.index(b'IDAT') if b'IDAT' in data else len(data) // 3
-  data[start:start + 40] = bytes(40)
+  data[start : start + 40] = bytes(40)
   file.write_bytes(data)
 
 
@@ -210,6 +240,7 @@ def test_mnist():
   except UserError as error:
     pytest.skip(str(error))
   assert (split.size, split.image_shape, split.levels, split.num_classes) == (10000, (28, 28, 1), 256, 10)
-  np.testing.assert_array_equal(np.bincount(split.arrays['label']),
-                                [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009])
-  assert abs(split.arrays['image'].mean() / 255 - .1325) < 1e-3
+  np.testing.assert_array_equal(
+    np.bincount(split.arrays['label']), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+  )
+  assert abs(split.arrays['image'].mean() / 255 - 0.1325) < 1e-3

@@ -1,4 +1,4 @@
-"""Tiny games for the tests of the step: two players, critic steps, BatchNorm, a collection, a frozen group."""
+"""A tiny model of two players for the tests of the step: critic steps, BatchNorm, a collection, a frozen group."""
 
 import flax.linen as nn
 import jax
@@ -32,8 +32,8 @@ class Counter(nn.Module):
       seen.value = 0.5 * seen.value + 0.5 * x.mean(0)
 
 
-class TwoPlayerGame(nn.Module):
-  """A Wasserstein-like game on 2-D points kept in 'image' [B,1,2,1]."""
+class TwoPlayers(nn.Module):
+  """A Wasserstein-like GAN of 2-D points kept in 'image' [B,1,2,1]."""
 
   generator: nn.Module
   discriminator: nn.Module
@@ -69,9 +69,9 @@ class TwoPlayerGame(nn.Module):
     return -self.discriminator(self.generate(batch, train=True), train=False).mean(), {}
 
 
-def two_player_game(**fields):
-  """The game with networks of 2-D points."""
-  return TwoPlayerGame(Net(2), Net(1), Counter(), nn.Dense(2), **fields)
+def two_players(**fields):
+  """The model with networks of 2-D points."""
+  return TwoPlayers(Net(2), Net(1), Counter(), nn.Dense(2), **fields)
 
 
 def points(key, updates, rows):

@@ -1,0 +1,107 @@
+"""FID, KID, precision and recall by the features of small frozen networks: how far samples are from the data.
+
+The networks are `extractors` of the data set, not Inception, whose distances are in fid.py.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gen_jax.evaluation.bound import BoundModel
+from gen_jax.evaluation.distances import frechet_from_moments, kernel_distance, moments, precision_recall
+from gen_jax.evaluation.extractors import NETWORKS, Extractor, load
+from gen_jax.evaluation.needs import extractors_of_data, images, methods, needs
+from gen_jax.evaluation.reference import Reference, extractor_outputs, references_of, shares_of_classes
+from gen_jax.evaluation.samples import draw_images, is_binary, like_samples, random_subset, unit_images
+from gen_jax.evaluation.source import Source
+
+MOST, NEIGHBORS = 5_000, 3  # rows of either side in precision and recall, and k
+Values = Iterator[tuple[str, float | str]]
+
+
+@needs(images, methods('sample'), extractors_of_data)
+def sample_distances(model: BoundModel, source: Source) -> Values:
+  """Distances of `settings.sample_count` samples from the training split, by the features of two frozen networks.
+
+  For X of 'cnn' and 'lenet', those of the data set or where `settings.extractors` says (`extractors.find`):
+
+  frechet_X, frechet_over_trace_X: the Frechet distance, and by the trace of the real covariance.
+  kernel_X, kernel_stderr_X: the kernel distance.
+  precision_X, recall_X, density_X, coverage_X: of 5,000 samples and 5,000 real images, or of as many as there are,
+      k = 3.
+  ..._X_floor: the same of as many images of the split, or of all: what perfect samples would get.
+  extractor_X: its name and hash.
+
+  share_class_c: the share of the samples that the CNN names c; least_share_ratio, most_share_ratio: the least and the
+      largest of these by that of the real images.
+  sample_count, floor_count, reference_count, sample_protocol: how many images, which, and their size.
+
+  Binary samples stand beside the images as the model sees them, others beside gray images. All are brought to [0, 1],
+  and resized where the networks know another size. Distances compare at the same counts and hashes alone.
+  """
+  extractors = {kind: load(kind, source.name, source.settings.extractors) for kind in NETWORKS}
+  samples = draw_images(model, source.settings.sample_count, source.value_range)
+  source = like_samples(samples, source)
+  references = references_of(extractors, source.train, source.value_range)
+  real = random_subset(unit_images(source.batches(), source.value_range), source.settings.sample_count)
+  for kind, reference in references.items():
+    extractor = extractors[kind]
+    logits, features = extractor_outputs(extractor, samples)
+    yield from ((f'{name}_{kind}', value) for name, value in all_distances(features, reference))
+    floor = all_distances(extractor_outputs(extractor, real)[1], reference)
+    yield from ((f'{name}_{kind}_floor', value) for name, value in floor)
+    if kind == 'cnn':
+      yield from class_shares(logits, reference)
+    yield f'extractor_{kind}', f'{extractor.name} {extractor.hash}'
+  counts = len(samples), len(real), int(reference.count)
+  yield from zip(('sample_count', 'floor_count', 'reference_count'), map(float, counts), strict=True)
+  yield 'sample_protocol', protocol(samples, real, reference, extractor)
+
+
+@needs(images, methods('sample'), extractors_of_data)
+def frechet(model: BoundModel, source: Source) -> Values:
+  """`frechet_over_trace_cnn` and `_lenet` of `sample_distances` alone, by which checkpoints are told apart."""
+  extractors = {kind: load(kind, source.name, source.settings.extractors) for kind in NETWORKS}
+  samples = draw_images(model, source.settings.sample_count, source.value_range)
+  references = references_of(extractors, like_samples(samples, source).train, source.value_range)
+  for kind, reference in references.items():
+    distances = dict(frechet_to(extractor_outputs(extractors[kind], samples)[1], reference))
+    yield f'frechet_over_trace_{kind}', distances['frechet_over_trace']
+
+
+def protocol(samples: np.ndarray, real: np.ndarray, reference: Reference, extractor: Extractor) -> str:
+  """Of which images the numbers of `sample_distances` are."""
+  size, seen = ('x'.join(map(str, shape[:2])) for shape in (samples.shape[1:], extractor.image_shape))
+  kept = len(reference.features)
+  return (
+    f'{len(samples)} samples (rows from 0) and {len(real)} images of the split, beside all {reference.count} of train, '
+    f'{kept} of them for the kernel distance; precision and the rest of at most {min(MOST, kept)} of each, '
+    f'k = {NEIGHBORS}; {"binary" if is_binary(samples) else "not binary"}, '
+    f'{size if size == seen else f"{size} resized to {seen}"}; seed 0'
+  )
+
+
+def all_distances(features: np.ndarray, reference: Reference) -> Values:
+  """All distances of features [N,d] from the reference."""
+  yield from frechet_to(features, reference)
+  kernel = kernel_distance(features, reference.features)
+  yield from ((name.replace('_distance', ''), value) for name, value in kernel.items())
+  most = min(MOST, len(features), len(reference.features))
+  yield from precision_recall(reference.features[:most], features[:most], NEIGHBORS).items()
+
+
+def frechet_to(features: np.ndarray, reference: Reference) -> Values:
+  """The Frechet distance of features [N,d] from the reference, and the same by the trace of its covariance."""
+  distance = frechet_from_moments(*moments(features), reference.mean, reference.covariance)
+  yield 'frechet', distance
+  yield 'frechet_over_trace', distance / float(np.trace(reference.covariance))
+
+
+def class_shares(logits: np.ndarray, reference: Reference) -> Values:
+  """The share of each class by logits [N,classes], and the extremes of their ratios to those of the reference."""
+  shares = shares_of_classes(logits)
+  yield from ((f'share_class_{c}', float(share)) for c, share in enumerate(shares))
+  mask = reference.shares > 0
+  ratios = shares[mask] / reference.shares[mask]
+  yield 'least_share_ratio', float(ratios.min())
+  yield 'most_share_ratio', float(ratios.max())

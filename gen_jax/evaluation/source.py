@@ -1,0 +1,91 @@
+"""Source: the data that an evaluator may ask for; and `collect`, which gathers what batches or a model say of them."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict, FrozenConfigDict
+
+from gen_jax import build
+from gen_jax.config import keys_that_may_differ
+from gen_jax.data.batches import evaluation_batches
+from gen_jax.data.dataset import Dataset
+from gen_jax.types import Batch
+
+EVALUATION_BATCH = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """One split of a data set, and what stands beside it: the training split, all splits, other data sets.
+
+  Every method that yields batches begins anew at each call, with the same batches: preprocessed as in evaluation,
+  `EVALUATION_BATCH` rows each, the last one padded, which batch['mask'] tells.
+  """
+
+  data: Dataset  # the split that is evaluated
+  name: str  # of the data set, config.data.name
+  value_range: tuple[float, float]  # of images as the model sees them
+  settings: FrozenConfigDict  # the keys of the config that may differ on a finished run: `settings.sample_count` ...
+  examples: int  # of the split, in a fixed random order; 0: all
+  _config: ConfigDict = dataclasses.field(repr=False)
+  _binarized: bool = True  # False: gray values, whatever the config says
+
+  @classmethod
+  def of(cls, config: ConfigDict, data: Dataset, examples: int = 0) -> 'Source':
+    """That of a run's config: `data`, a split of its data set, or `examples` of it."""
+    settings = FrozenConfigDict({key: config[key] for key in sorted(keys_that_may_differ()) if key in config})
+    return cls(data, config.data.name, tuple(config.data.value_range), settings, examples, config)
+
+  def batches(self, examples: int | None = None) -> Iterator[Batch]:
+    """The split, or as many examples of it as the source is of, or as are given here; 0: all."""
+    return self._batches_of(self.data, self.examples if examples is None else examples)
+
+  def train(self, examples: int = 0) -> Iterator[Batch]:
+    """The training split, or `examples` of it."""
+    return self._batches_of(self.split('train'), examples)
+
+  def everything(self) -> Iterator[Batch]:
+    """The whole training, validation and test splits."""
+    splits = ('train', 'validation', 'test')
+    return itertools.chain.from_iterable(self._batches_of(self.split(name)) for name in splits)
+
+  def split(self, name: str) -> Dataset:
+    """The 'train', 'validation' or 'test' split of this data set, raw."""
+    return build.dataset(self._config, name)
+
+  def unbinarized(self) -> 'Source':
+    """The same data as gray values, where the model sees them binarized."""
+    return dataclasses.replace(self, _binarized=False)
+
+  def other(self, name: str, split: str = 'test') -> 'Source':
+    """A split of another data set, preprocessed alike, as many examples of it."""
+    config = ConfigDict(self._config.to_dict())
+    config.data.name = name
+    return dataclasses.replace(self, data=build.dataset(config, split), name=name, _config=config)
+
+  def _batches_of(self, data: Dataset, examples: int = 0) -> Iterator[Batch]:
+    changes = {} if self._binarized else {'binarize': 'none'}
+    process = build.preprocessor(self._config, data, train=False, **changes)
+    return evaluation_batches(data, process, EVALUATION_BATCH, examples)
+
+
+Quantity = str | Callable[[Batch], Any]
+"""A name in the batch, or a function of it, such as `model.encode`; arrays [B,...], or a pytree of such."""
+
+
+def without_padding(batches: Iterator[Batch], **quantities: Quantity) -> Iterator[dict[str, Any]]:
+  """{name: array [n,...]} of each batch, as NumPy arrays, without the rows that only pad the batch."""
+  for batch in batches:
+    values = {name: batch[of] if isinstance(of, str) else of(batch) for name, of in quantities.items()}
+    mask = np.asarray(batch['mask']) > 0
+    yield {name: jax.tree.map(lambda x, mask=mask: np.asarray(x)[mask], value) for name, value in values.items()}
+
+
+def collect(batches: Iterator[Batch], **quantities: Quantity) -> dict[str, Any]:
+  """{name: array [N,...]} of all rows that are no padding: `collect(source.batches(), z=model.encode, y='label')`."""
+  parts = list(without_padding(batches, **quantities))
+  return {name: jax.tree.map(lambda *x: np.concatenate(x), *(part[name] for part in parts)) for name in quantities}

@@ -1,0 +1,122 @@
+"""The latent space: one latent moved alone, walks between two codes, and a plane of two latents."""
+
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from gen_jax.evaluation.needs import images, methods
+from gen_jax.evaluation.source import Source, collect
+from gen_jax.figures.factors import factor_names
+from gen_jax.figures.figure import Output, Picture, figure
+from gen_jax.figures.inputs import decode_pixels, test_batch, test_batches
+from gen_jax.networks import StandardNormal
+from gen_jax.plots import latent_plane, response_maps, traversals
+from gen_jax.runs import Run
+from gen_jax.types import Batch
+
+TRAVERSED = 3  # test images from which latents are moved
+ROWS = 20  # latents that are moved, at most
+PAIRS = 4  # of test images, between whose codes there are walks
+PLANE_CODES, PLANE_SIDE = 5_000, 20  # test images in a plane, and places along a side of what it decodes to
+
+
+def plain_codes(model: Any, source: Source) -> str | None:
+  """Codes that say the image alone, between two of which lie others: not of a class, not of categories."""
+  if getattr(model, 'conditional', False):
+    return f'needs codes that say the image alone; {type(model).__name__} is conditional: a code is of one class'
+  if hasattr(model, 'categories'):
+    return f'needs codes that are numbers; {type(model).__name__} is of categories: there is nothing between two'
+  return None
+
+
+def two_latents(model: Any, source: Source) -> str | None:
+  """Codes that lie in a plane."""
+  if model.latent_dim == 2:
+    return None
+  name = type(model).__name__
+  return f'needs a plane of codes; {name} has {model.latent_dim} latents, not 2: train with --config.model.latent_dim=2'
+
+
+def has_kl_of_latents(run: Run) -> bool:
+  """Whether each latent has a KL from the prior of its own."""
+  model = run.model
+  return 'encode' in model and 'per_example' in model and 'kl_dim' in model.per_example(test_batch(run))
+
+
+def codes_and_kl(run: Run, batches: Iterable[Batch]) -> tuple[np.ndarray, np.ndarray]:
+  """(codes [N,D], mean KL of each latent [D]) of all examples, of a model that `has_kl_of_latents`."""
+  model = run.model
+  values = collect(batches, codes=model.encode, kl=lambda batch: model.per_example(batch)['kl_dim'])
+  return values['codes'], values['kl'].mean(0)
+
+
+@figure(
+  'one latent at a time is moved: figures/traversals_*.png',
+  needs=(methods('encode'), methods('decode'), methods('per_example'), images),
+  place=40,
+  automatic=True,
+)
+def traverse(run: Run) -> Iterator[Output]:
+  """Latents moved alone, from three test images; 20 latents at most, the most informative by their KL."""
+  batch = test_batch(run)
+  if has_kl_of_latents(run):
+    codes, kl = codes_and_kl(run, [batch])
+    scale = {'kl': kl}
+  else:  # no N(0, I) to measure by: the moments of the codes themselves
+    codes = collect([batch], codes=run.model.encode)['codes']
+    scale = {'mean': codes.mean(0), 'std': codes.std(0)}
+  information = run.arrays().get('factor_information')
+  if information is not None:
+    scale['follows'] = response_maps.followed_factors(information, codes.std(0), factor_names(run.source.data))
+  for i in range(min(TRAVERSED, len(codes))):
+    title = f'Latent traversals from test image {i + 1}: one latent moves, the others keep their value'
+    decode = functools.partial(decode_pixels, run, label=int(batch['label'][i]) if run.model.classes else 0)
+    if categories := getattr(run.module, 'categories', 0):
+      one_hot = np.eye(categories)[codes[i].reshape(-1, categories).argmax(-1)]
+      canvas = traversals.category_figure(decode, one_hot, scale['kl'], rows=ROWS, title=title)
+    else:
+      canvas = traversals.traversal_figure(decode, codes[i], rows=ROWS, title=title, **scale)
+    yield Picture(f'traversals_{i + 1}', canvas, 'One latent at a time')
+
+
+@figure(
+  'walks between the codes of two test images: figures/interpolations.png',
+  needs=(methods('encode'), methods('decode'), images, plain_codes),
+  place=50,
+  automatic=True,
+)
+def interpolate(run: Run) -> Iterator[Output]:
+  """Walks between the codes of pairs of test images, straight and along the sphere."""
+  codes = collect([test_batch(run)], codes=run.model.encode)['codes']
+  pairs = min(PAIRS, len(codes) // 2)
+  decode = functools.partial(decode_pixels, run)
+  canvas = traversals.interpolation_figure(decode, codes[:pairs], codes[pairs : 2 * pairs])
+  caption = 'Walks between the codes of two test images, straight and along the sphere'
+  yield Picture('interpolations', canvas, caption)
+
+
+def plane_of(run: Run) -> latent_plane.Plane:
+  """The codes of test images in a plane of two latents, and what its places decode to."""
+  batches = list(test_batches(run, PLANE_CODES))
+  parts = {'codes': run.model.encode} | ({'labels': 'label'} if 'label' in batches[0] else {})
+  values = collect(batches, **parts)
+  codes = values['codes']
+  normal_prior = isinstance(getattr(run.module, 'prior', None), StandardNormal)
+  quantiles = latent_plane.prior_quantiles(PLANE_SIDE)
+  x, y = (quantiles, quantiles) if normal_prior else latent_plane.code_range(codes, PLANE_SIDE)
+  decoded = latent_plane.decode_plane(functools.partial(decode_pixels, run), x, y)
+  return latent_plane.Plane(type(run.module).__name__, codes, values.get('labels'), x, y, decoded, normal_prior)
+
+
+@figure(
+  'a 2-D latent space, encoded and decoded: figures/plane.png',
+  needs=(methods('encode'), methods('decode'), images, plain_codes, two_latents),
+  place=60,
+  automatic=True,
+)
+def plane(run: Run) -> Iterator[Output]:
+  """The codes of test images in the plane, and what its places decode to."""
+  caption = 'The latent plane: codes of the test set, and what the plane decodes to'
+  yield Picture('plane', latent_plane.planes([plane_of(run)]), caption)

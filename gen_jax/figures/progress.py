@@ -1,0 +1,89 @@
+"""What the same noise becomes over training, from what the evaluator `fixed_noise` has left at each evaluation."""
+
+import contextlib
+import pathlib
+import zipfile
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from gen_jax.errors import UserError
+from gen_jax.figures.figure import Output, Picture, figure
+from gen_jax.figures.inputs import is_planar
+from gen_jax.figures.planar import real_points
+from gen_jax.plots import canvas, grids, planar
+from gen_jax.runs import Run
+
+FRAMES = 40  # of the animation, at most
+STRIPS, COLUMNS = 8, 12  # steps of which the strip shows images, and images of each
+GRID = 10  # columns of a frame of images
+
+
+def evenly_spaced(steps: list[int], most: int) -> list[int]:
+  """At most so many of the steps, from the first to the last."""
+  places = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), most)).round().astype(int))
+  return [steps[place] for place in places]
+
+
+@contextlib.contextmanager
+def open_arrays(path: pathlib.Path) -> Iterator[np.ndarray | Mapping[str, np.ndarray]]:
+  """The array of an npy file, or those of an npz file, read when they are asked for. UserError where it is damaged."""
+  try:
+    with path.open('rb') as file:
+      yield np.load(file, allow_pickle=False)
+  except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    raise UserError(f'{path} is damaged ({error}): remove it') from None
+
+
+def fixed_noise_files(workdir: pathlib.Path) -> dict[int, pathlib.Path]:
+  """{step: file} in ascending order: evaluations/STEP.npz that hold it, or fixed_noise/STEP.npy of older runs."""
+  files = {int(path.stem): path for path in (workdir / 'fixed_noise').glob('*.npy') if path.stem.isdecimal()}
+  for path in (workdir / 'evaluations').glob('*.npz'):
+    if path.stem.isdecimal():
+      with open_arrays(path) as arrays:
+        if 'fixed_noise' in arrays:
+          files[int(path.stem)] = path
+  return dict(sorted(files.items()))
+
+
+def read_fixed_noise(path: pathlib.Path) -> np.ndarray:
+  """What fixed noise had become: images uint8 [N,H,W,C], or points [N,2]."""
+  with open_arrays(path) as arrays:
+    return arrays if isinstance(arrays, np.ndarray) else arrays['fixed_noise']
+
+
+def fixed_noise_by_step(workdir: pathlib.Path) -> dict[int, np.ndarray]:
+  """{step: what fixed noise had become}, evenly spaced over training."""
+  files = fixed_noise_files(workdir)
+  return {step: read_fixed_noise(files[step]) for step in evenly_spaced(list(files), FRAMES)}
+
+
+def has_fixed_noise(run: Run) -> bool:
+  """Whether the run has left any."""
+  return bool(fixed_noise_files(run.workdir))
+
+
+@figure(
+  'what fixed noise became in training: figures/progress.png, and as an animation, animation.png',
+  place=90,
+  automatic=has_fixed_noise,
+)
+def progress(run: Run) -> Iterator[Output]:
+  """What the same noise becomes: a strip of several steps, and an animation."""
+  by_step = fixed_noise_by_step(run.workdir)
+  if not by_step:
+    raise UserError(f'{run.workdir} has no samples of fixed noise: train with fixed_noise among config.evals')
+  title = 'What the same noise becomes over training'
+  if is_planar(run):
+    real = real_points(run)
+    extent = planar.extent_of(real)
+    frames = [
+      canvas.png(planar.samples_over_target(real, fake, f'Step {step:,}', extent)) for step, fake in by_step.items()
+    ]
+    strip = planar.strip(frames, title)
+  else:
+    frames = [grids.png_bytes(grids.grid(images, GRID), scale=2) for images in by_step.values()]
+    steps = evenly_spaced(list(by_step), STRIPS)
+    strip = grids.labeled_rows({f'step {step:,}': by_step[step][:COLUMNS] for step in steps}, title)
+  yield Picture('progress', strip, title)
+  yield Picture('animation', planar.animation(frames), 'The same, as an animation')

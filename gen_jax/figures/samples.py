@@ -1,0 +1,106 @@
+"""Samples of a model, and codes from a mixture of Gaussians fitted to those of training images, decoded."""
+
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from gen_jax import randomness
+from gen_jax.distributions import sample_rows, standard_normal
+from gen_jax.errors import UserError, nearest
+from gen_jax.evaluation import mixture
+from gen_jax.evaluation.needs import images, methods
+from gen_jax.evaluation.source import collect
+from gen_jax.figures.figure import Arrays, Flag, Output, Picture, figure, require
+from gen_jax.figures.inputs import decode_pixels, is_planar, rows_to_sample, to_pixels
+from gen_jax.figures.latents import plain_codes
+from gen_jax.plots import grids
+from gen_jax.runs import Run
+
+CODES = ('prior', 'mixture')
+FITTED = 10_000  # codes of training images that the mixture is fitted to
+COLUMNS, ROWS = 12, 4  # images of each kind of codes, where both are compared
+
+
+@figure(
+  'samples: samples.npz, figures/samples.png; from the prior, or by --codes',
+  needs=(methods('sample', 'encode'),),
+  place=20,
+  automatic=lambda run: 'sample' in run.model,
+  flags={
+    'number': Flag(64, 'how many samples', lower_bound=1),
+    'label': Flag(None, 'the class of all samples; each in turn by default', type=int),
+    'seed': Flag(0, 'of the noise', lower_bound=0),
+    'codes': Flag(
+      'prior', 'where codes come from: prior, or mixture, fitted to those of training images', formerly=('sampler',)
+    ),
+    'gmm_components': Flag(10, 'Gaussians of --codes=mixture', lower_bound=1, formerly=('components',)),
+  },
+)
+def sample(
+  run: Run, number: int, label: int | None, seed: int, codes: str, gmm_components: int
+) -> Iterator[Output]:
+  """Samples from the prior -> samples.npz, samples.png; or those of `sample_mixture`."""
+  if codes not in CODES:
+    raise UserError(f'--codes={codes} is unknown{nearest(codes, CODES)}')
+  if codes == 'prior':
+    yield from sample_prior(run, number, label, seed)
+  elif label is not None:
+    raise UserError(f'--label={label}: --codes=mixture knows no classes')
+  else:
+    yield from sample_mixture(run, number, seed, gmm_components)
+
+
+def sample_prior(run: Run, number: int, label: int | None, seed: int) -> Iterator[Output]:
+  """Samples: images with their codes and labels, where there are any; or points."""
+  require(run, 'sample', methods('sample'))
+  model = run.bound(seed)
+  classes = model.classes
+  if label is not None and not 0 <= label < classes:
+    kind = f'has classes 0 to {classes - 1}' if classes else 'is not conditional'
+    raise UserError(f'--label={label}: {type(run.module).__name__} {kind}')
+  parts = {'samples': model.sample} | ({'latents': model.latents} if 'latents' in model else {})
+  parts |= {'labels': 'label'} if classes else {}
+  arrays = collect(rows_to_sample(number, classes, label), **parts)
+  samples = arrays.pop('samples')
+  if is_planar(run):
+    yield Arrays('samples', {'points': samples.reshape(number, -1)})
+    return
+  in_turn = classes or getattr(run.module, 'clusters', 0)
+  columns = in_turn if 0 < in_turn <= 20 else None
+  arrays = {'images': to_pixels(run, samples), **arrays}
+  yield from arrays_and_grid('samples', arrays, 'Samples from the prior', columns)
+
+
+def arrays_and_grid(
+  name: str, arrays: Mapping[str, np.ndarray], caption: str, columns: int | None = None
+) -> Iterator[Output]:
+  """The arrays, and a grid of 'images' uint8 [N,H,W,C], a square by default."""
+  columns = columns or math.ceil(math.sqrt(len(arrays['images'])))
+  yield Arrays(name, arrays)
+  yield Picture(name, grids.grid(arrays['images'], columns), caption)
+
+
+def sample_mixture(run: Run, number: int, seed: int, components: int) -> Iterator[Output]:
+  """Codes from a mixture of Gaussians fitted to those of training images, decoded (Ghosh et al., 2020, section 4).
+
+  Fitted to the codes of 10,000 training images, for a VAE to the means of q(z|x) -> samples_mixture.npz and .png; and
+  beside codes from N(0, I), which is the same of every model, samplers.png.
+  """
+  require(run, 'sample', images, methods('encode'), methods('decode'), plain_codes)
+  codes = collect(run.source.train(FITTED), codes=run.model.encode)['codes']
+  if not 1 <= components <= len(codes):
+    raise UserError(f'--gmm_components={components}: must lie between 1 and the number of codes, {len(codes)}')
+  fitted = mixture.fit(codes, components, seed)
+  key, rows = randomness.key(seed), np.arange(max(number, ROWS * COLUMNS), dtype=np.int32)
+  normal = np.asarray(sample_rows(standard_normal((len(rows), codes.shape[1])), key, rows))
+  latents = np.asarray(fitted.sample(key, rows))
+  decoded = decode_pixels(run, latents)
+  arrays = {'images': decoded[:number], 'latents': latents[:number]}
+  caption = 'Samples from a mixture of Gaussians fitted to the codes of training images'
+  yield from arrays_and_grid('samples_mixture', arrays, caption)
+  by_codes = {'N(0, I)': decode_pixels(run, normal[: ROWS * COLUMNS]), f'mixture of {components}': decoded}
+  lines = [(name, x[i * COLUMNS : (i + 1) * COLUMNS]) for name, x in by_codes.items() for i in range(ROWS)]
+  title = 'Decoded codes from N(0, I), and from a mixture of Gaussians fitted to codes of training images'
+  canvas = grids.labeled_grid([x for _, x in lines], [name for name, _ in lines], title, block=ROWS)
+  yield Picture('samplers', canvas, 'Codes from N(0, I) beside those from the mixture, decoded')

@@ -1,0 +1,105 @@
+"""Files of a run's figures: WORKDIR/figures/*.png, WORKDIR/*.npz, and the index by which the report shows them.
+
+WORKDIR/figures/index.json holds {file name: {'caption': text, 'place': number}}.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gen_jax.errors import UserError
+from gen_jax.figures.figure import Arrays, Picture, Text, missing, require, with_defaults
+from gen_jax.files import save_arrays, write_bytes
+from gen_jax.plots import canvas, grids
+from gen_jax.runs import Run
+
+CURVES = 'curves.png'  # of the metrics, which the report draws itself, in its section on training
+
+
+def check_needs(figure: Callable, run: Run) -> None:
+  """Raises UserError where the run's model or data are not such as the figure needs."""
+  require(run, figure.__name__, *figure.needs)
+
+
+def write_figure(figure: Callable, run: Run, **options: Any) -> None:
+  """Makes a figure, with flags of its mode, and writes its pictures and arrays into the run's workdir.
+
+  Raises:
+    UserError: the figure cannot be made of this run.
+  """
+  check_needs(figure, run)
+  for output in figure(run, **with_defaults(figure, options)):
+    match output:
+      case Picture():
+        write_picture(run.workdir / 'figures', output, figure.place)
+      case Arrays():
+        save_arrays(run.workdir / f'{output.name}.npz', output.arrays)
+      case Text():
+        print(output.text)
+      case _:
+        raise TypeError(f'{figure.__name__} yields {type(output).__name__}, not Picture, Arrays or Text')
+
+
+def automatic_figures(figures: Iterable[Callable], run: Run) -> list[Callable]:
+  """Those of the figures that are made at the end of training, and whose needs are met."""
+  wanted = lambda figure: figure.automatic(run) if callable(figure.automatic) else figure.automatic
+  return [figure for figure in figures if wanted(figure) and not missing(run, *figure.needs)]
+
+
+def write_automatic_figures(figures: Iterable[Callable], run: Run) -> None:
+  """Makes and writes the `automatic_figures`."""
+  for figure in automatic_figures(figures, run):
+    write_figure(figure, run)
+
+
+def write_figures_of_arrays(figures: Iterable[Callable], run: Run, arrays: Iterable[str]) -> None:
+  """Makes those of the figures that show one of the named arrays, which an evaluation of the run has just given."""
+  arrays = set(arrays)
+  for figure in figures:
+    if figure.after_evaluation in arrays:
+      write_figure(figure, run)
+
+
+def write_picture(folder: pathlib.Path, picture: Picture, place: float) -> None:
+  """Writes FOLDER/NAME.png, and its caption and place into the index."""
+  write_bytes(folder / f'{picture.name}.png', png_of(picture.content))
+  index = read_index(folder) | {f'{picture.name}.png': {'caption': picture.caption, 'place': place}}
+  write_bytes(folder / 'index.json', (json.dumps(index, indent=2) + '\n').encode())
+
+
+def png_of(content: Any) -> bytes:
+  """A matplotlib Figure, an image uint8 [H,W,C], or the bytes of a PNG, as the bytes of a PNG."""
+  if isinstance(content, bytes):
+    return content
+  return grids.png_bytes(content) if isinstance(content, np.ndarray) else canvas.png(content)
+
+
+def read_index(folder: pathlib.Path) -> dict[str, Mapping[str, Any]]:
+  """The index of the figures in a folder, {} where there is none. UserError where it is damaged."""
+  path = folder / 'index.json'
+  try:
+    index = json.loads(path.read_text()) if path.exists() else {}
+    if not all(isinstance(entry['caption'], str) and entry['place'] + 0 == entry['place'] for entry in index.values()):
+      raise ValueError('an entry without caption or place')
+  except (ValueError, TypeError, KeyError, AttributeError):
+    raise UserError(f'{path} is damaged: remove it, and make the figures again') from None
+  return index
+
+
+def figures_of(workdir: pathlib.Path) -> list[tuple[str, pathlib.Path]]:
+  """(caption, PNG) of all that the report of a run shows, in its order.
+
+  First the files of the index by their place, which are left out where they are gone; then those that are not in the
+  index, as those of runs older than it, by their names, which are their captions.
+  """
+  folder = workdir / 'figures'
+  index = read_index(folder)
+  names = sorted(index, key=lambda name: index[name]['place'])  # stable: the figures of a place in their own order
+  figures = [(index[name]['caption'], folder / name) for name in names if (folder / name).is_file()]
+  others = [path for path in sorted(folder.glob('*.png')) if path.name not in {*index, CURVES}]
+  return figures + [(path.stem, path) for path in others]

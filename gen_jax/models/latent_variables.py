@@ -1,0 +1,148 @@
+"""What models of p(x, z) = p(z) p(x|z) with a posterior q(z|x) share: p(x|z) of many z, and importance weights.
+
+Several codes z of each example stand in one axis [k B, ...]: the first of all examples, then the second of all ...
+The functions that take `model` are for the VAE and the IWAE, whose fields encoder, decoder, likelihood, family (of
+q(z|x)), prior, conditional, num_classes and label_map mean the same.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gen_jax.distributions import (
+  Normal,
+  kl_divergence,
+  log_likelihood,
+  sample_rows,
+  standard_normal,
+  sum_dims,
+)
+from gen_jax.models.labels import labels_of
+from gen_jax.networks.likelihoods import bits_per_dim_terms
+from gen_jax.networks.posteriors import DiagonalNormal
+from gen_jax.networks.priors import ClassMixturePrior, StandardNormal, VampPrior
+from gen_jax.types import Batch
+
+
+def decode_to(
+  likelihood: nn.Module, decoder: nn.Module, z: jax.Array, shape: tuple[int, int, int], target: jax.Array | None = None
+) -> Any:
+  """p(x|z) of z [N,D]: a distribution of images [N, *shape]; `target` is x [N, *shape] in training."""
+  height, width, channels = shape
+  return likelihood(decoder(z, (height, width, channels * likelihood.outputs)), target)
+
+
+def tile_rows(x: jax.Array, k: int) -> jax.Array:
+  """[B, ...] -> [k B, ...]: all rows, then all once more ..."""
+  return jnp.tile(x, (k, *(1,) * (x.ndim - 1)))
+
+
+def log_likelihoods(p: Any, x: jax.Array) -> jax.Array:
+  """log p(x|z) [k,B] of x [B,H,W,C], for distributions p of k z for each, [k B, ...]."""
+  by_sample = jax.tree.map(lambda a: a.reshape(-1, len(x), *a.shape[1:]), p)
+  # vmap broadcasts x over the k samples instead of storing it k times
+  return jax.vmap(log_likelihood, (0, None))(by_sample, x)
+
+
+class Codes(NamedTuple):
+  """k samples z ~ q(z|x) for each example."""
+
+  q: Any  # the posterior of every row, [k B, ...]
+  z: jax.Array  # [k B, D]
+  log_q: jax.Array  # log q(z|x), [k B]
+
+
+class LogWeightTerms(NamedTuple):
+  """What the logarithm of an importance weight p(x|z) p(z) / q(z|x) is made of, nats, [k,B]."""
+
+  log_likelihood: jax.Array  # log p(x|z)
+  log_prior: jax.Array  # log p(z)
+  log_posterior: jax.Array  # log q(z|x)
+
+  @property
+  def log_weight(self) -> jax.Array:
+    """log p(x, z) - log q(z|x), [k,B]."""
+    return self.log_likelihood + self.log_prior - self.log_posterior
+
+
+def encode_to_features(model: Any, batch: Batch) -> jax.Array:
+  """The encoder's output [B,F], which `family` reads, of images, and of their labels where the model is conditional."""
+  x = batch['image']
+  if model.conditional:
+    x = jnp.concatenate([x, model.label_map(batch['label'], model.num_classes, x.shape[1:3])], axis=-1)
+  return model.encoder(x, model.family.outputs(model.latent_dim))
+
+
+def sample_codes(model: Any, batch: Batch, key: jax.Array, k: int) -> Codes:
+  """k reparameterized z ~ q(z|x) for each example."""
+  h = encode_to_features(model, batch)
+  q = model.family(tile_rows(h, k), model.latent_dim)
+  noise = sample_rows(standard_normal((len(h), k, model.latent_dim)), key, batch['row'])
+  return Codes(q, *q.reparameterize(noise.swapaxes(0, 1).reshape(-1, model.latent_dim)))
+
+
+def decode_codes(model: Any, z: jax.Array, labels: jax.Array | None, target: jax.Array | None = None) -> Any:
+  """p(x|z), or p(x|z,y) of labels y [N], for z [N,D]; `target` is x in training."""
+  if labels is not None:
+    z = jnp.concatenate([z, jax.nn.one_hot(labels, model.num_classes)], axis=-1)
+  return decode_to(model.likelihood, model.decoder, z, model.image_shape, target)
+
+
+def map_over_prior(model: Any, labels: jax.Array | None, function: Callable, rows: jax.Array) -> Any:
+  """`function(p, row)` for each of `rows` [N, ...], p being p(z), or p(z|y) of the row's label where classes have one.
+
+  p is a distribution of one vector [D].
+  """
+  p = model.prior(model.latent_dim, lambda images: model.posterior({'image': images}))
+  if isinstance(model.prior, ClassMixturePrior):
+    return jax.vmap(function)(jax.tree.map(lambda x: jnp.take(x, labels, axis=0), p), rows)
+  return jax.vmap(function, (None, 0))(p, rows)
+
+
+def problems_of_prior(model: Any) -> Iterator[str]:
+  """The priors that the posterior, or the labels, leave without meaning."""
+  if isinstance(model.prior, ClassMixturePrior) and not model.conditional:
+    yield 'prior: ClassMixturePrior is p(z|y); set conditional=True, or choose MixturePrior'
+  if isinstance(model.prior, VampPrior) and not isinstance(model.family, DiagonalNormal):
+    yield 'prior: VampPrior is a mixture of posteriors that are DiagonalNormal'
+  if isinstance(model.prior, VampPrior) and model.conditional:
+    yield 'prior: VampPrior has no labels for its pseudo-inputs; set conditional=False'
+
+
+def log_weight_terms(model: Any, codes: Codes, batch: Batch, train: bool = False) -> LogWeightTerms:
+  """log p(x|z), log p(z) and log q(z|x) of codes."""
+  x, labels = batch['image'], labels_of(model, batch)
+  k = len(codes.z) // len(x)
+  labels = None if labels is None else tile_rows(labels, k)
+  p = decode_codes(model, codes.z, labels, target=tile_rows(x, k) if train else None)
+  log_prior = sum_dims(map_over_prior(model, labels, lambda p, z: p.log_prob(z), codes.z))
+  return LogWeightTerms(log_likelihoods(p, x), log_prior.reshape(k, -1), codes.log_q.reshape(k, -1))
+
+
+def kl_terms(model: Any, codes: Codes, terms: LogWeightTerms) -> dict[str, jax.Array]:
+  """`kl`: KL(q(z|x) || p(z)) of each example [B], in closed form where it has one, else estimated by one code.
+
+  With it in closed form `kl_dim` [B,D], that of each latent.
+  """
+  if isinstance(codes.q, Normal) and isinstance(model.prior, StandardNormal):
+    p = standard_normal(codes.q.mu.shape[1:])
+    kl_dim = kl_divergence(codes.q, jax.tree.map(lambda x: x[None], p))
+    return {'kl': kl_dim.sum(-1), 'kl_dim': kl_dim}
+  return {'kl': (terms.log_posterior - terms.log_prior)[0]}
+
+
+def elbo_terms(model: Any, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+  """`elbo`, `reconstruction`, `kl` of each example [B] by one code, and `kl_dim` [B,D] as `kl_terms` says.
+
+  `squared_error` [B] is of the image decoded from the mean code; `bits_per_dim` [B] bounds discrete x.
+  """
+  codes = sample_codes(model, batch, key, 1)
+  terms = log_weight_terms(model, codes, batch)
+  log_p, kl = terms.log_likelihood[0], kl_terms(model, codes, terms)
+  elbo = log_p - kl['kl']
+  squared_error = sum_dims((batch['image'] - model.reconstruct(batch)) ** 2)
+  bits = bits_per_dim_terms(model.likelihood, elbo, batch['image'])
+  return {'elbo': elbo, 'reconstruction': -log_p, **kl, 'squared_error': squared_error, **bits}

@@ -1,0 +1,28 @@
+"""What goes on from one stage of a training to the next, whose networks may be larger."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gen_jax.training.state import TrainState
+
+
+def lay_over(fresh: Any, trained: Any) -> Any:
+  """`fresh` with every leaf that `trained` has too, at the same path and of the same shape, in its place."""
+  if isinstance(fresh, Mapping) and isinstance(trained, Mapping):
+    return {key: lay_over(value, trained[key]) if key in trained else value for key, value in fresh.items()}
+  if getattr(fresh, 'shape', None) == getattr(trained, 'shape', ()) and not isinstance(fresh, Mapping):
+    return trained
+  return fresh
+
+
+def carry_over(trained: TrainState, fresh: TrainState) -> TrainState:
+  """The state with which a stage begins: trained parameters, statistics and averages laid over those of its networks.
+
+  Optimizers start anew, as their moments are of other losses; the step goes on.
+  """
+  return fresh._replace(
+    step=trained.step,
+    params=lay_over(fresh.params, trained.params),
+    variables=lay_over(fresh.variables, trained.variables),
+    ema=lay_over(fresh.ema, trained.ema),
+  )

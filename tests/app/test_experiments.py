@@ -1,0 +1,73 @@
+"""Every experiment of the repository: its variants are configs that can work, its smoke variant trains."""
+
+import importlib
+import json
+import pathlib
+
+import chex
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from gen_jax import build
+from gen_jax.app import arguments, check
+from gen_jax.errors import UserError
+from gen_jax.evaluation.bound import BoundModel
+from gen_jax.training import loop, parallel
+from gen_jax.training.state import evaluated_variables
+
+NAMES = sorted(path.stem for path in pathlib.Path('experiments').glob('*.py') if path.stem != 'common')
+# one of each kind of model runs to its report here; of the others the step is traced, and they run with the slow tests,
+# as what they add is tested where it stands
+KINDS = ('autoencoder', 'vae', 'pixelcnn', 'gan_2d', 'conditional_gan')
+GET_CONFIG = {name: importlib.import_module(f'experiments.{name}').get_config for name in NAMES}
+VARIANTS = [(name, variant) for name, get_config in GET_CONFIG.items() for variant in get_config.variants]
+
+
+@pytest.mark.parametrize(('name', 'variant'), VARIANTS)
+def test_every_variant_passes_the_checks(name, variant):
+  config = arguments.load_experiment(f'experiments/{name}.py:{variant}')
+  assert config.is_locked and config.experiment == f'{name}:{variant}'
+  try:
+    check.check(config)
+  except UserError as error:  # of prepared data, which the tests do without
+    if 'prepare' not in str(error):
+      raise
+    with config.unlocked():
+      config.data.update({'name': 'digits', 'size': config.data.size or 28})
+      config.update({'evals': (), 'final_evals': ()})
+    check.check(config)
+
+
+@pytest.mark.parametrize('name', [name for name in NAMES if name not in KINDS])
+def test_the_step_of_every_other_experiment_can_be_traced(name):
+  config = arguments.load_experiment(f'experiments/{name}.py:smoke')
+  task = build.task(config)
+  state, rows = loop.shapes_of_state(task), parallel.local_rows(config.batch_size)
+  after, history = jax.eval_shape(
+    loop.compiled_steps(task), state, dict(task.data.arrays), np.uint32(0), np.int32(1), rows
+  )
+  chex.assert_trees_all_equal_shapes_and_dtypes(state, after)
+  assert {f'{player}/loss' for player in task.model.players} <= set(history)
+  batch = build.example_batch(task.data, build.preprocessor(config, task.data, train=False), rows=4)
+  of_state = lambda state: BoundModel(task.model, evaluated_variables(state)).per_example(batch)
+  values = jax.eval_shape(of_state, state)
+  assert values and all(value.shape == (4,) for value in values.values() if value.ndim < 2)
+
+
+@pytest.mark.parametrize('name', [pytest.param(n, marks=[pytest.mark.slow] * (n not in KINDS)) for n in NAMES])
+def test_experiments_run_to_their_report(name, smoke, trained):
+  workdir = trained if name == 'vae' else smoke(name)
+  written = {path.name for path in workdir.iterdir()}
+  assert {'config.json', 'checkpoints', 'metrics.jsonl', 'evaluation.json', 'figures', 'report.html'} <= written
+  records = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
+  assert records[-1]['step'] == 20
+  evaluation = json.loads((workdir / 'evaluation.json').read_text())
+  numbers = {name: value for name, value in evaluation.items() if isinstance(value, float)}
+  validated = {name.removeprefix('validation/') for name in records[-1]} - {'step'}
+  assert evaluation['split'] == 'test' and validated and validated <= numbers.keys()
+  assert all(np.isfinite(value) for value in numbers.values())
+  for figure in (workdir / 'figures').glob('*.png'):
+    with Image.open(figure) as image:
+      assert np.ptp(np.asarray(image.convert('L'))) > 50, f'{figure.name} is blank'

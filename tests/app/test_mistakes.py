@@ -1,0 +1,165 @@
+"""One clear line for whatever is mistyped, before anything is written."""
+
+import pytest
+from command_line import error_of
+from small import write_images
+
+VAE, GAN, PLANE = (f'--config=experiments/{name}smoke' for name in ('vae.py:', 'gan.py:plain,', 'gan_2d.py:'))
+SNGAN = '--config=experiments/sngan.py:smoke'
+
+MISTAKES = {  # name: (arguments, part of the answer)
+  'unknown key': ('--config.model.latent_dmi=3', 'there is no such key; did you mean model.latent_dim?'),
+  'section': ('--config.model=3', '--config.model is a section: set one of its keys model.beta, '),
+  'wrong type': ('--config.batch_size=many', '--config.batch_size=many: invalid literal for int()'),
+  'negative beta': ('--config.model.beta=-1', 'config.model.beta=-1.0: must not be negative'),
+  'no latents': ('--config.model.latent_dim=0', 'config.model.latent_dim=0: must be above 0'),
+  'devices': ('--config.batch_size=6', 'batch_size=6 does not divide over 4 devices: choose a multiple of 4'),
+  'choice': ('--config.optimizer.schedule=cosin', "schedule='cosin': choose one of constant, cosine"),
+  'class': ('--config.model.encoder.name=MLPEncodr', "name='MLPEncodr' is unknown; did you mean MLPEncoder?"),
+  'evaluator': ('--config.evals=active_unit', "'active_unit' is unknown; did you mean active_units?"),
+  'folder': ('--config=experiments', 'there is no file experiments; did you mean experiments/'),
+  'a field that is not set': (f'{GAN} --config.model.critc_steps=1', 'did you mean model.critic_steps?'),
+  'a field of one player': (
+    f'{GAN} --config.player_optimizers.discriminator.clip_wights=.1',
+    'did you mean player_optimizers.discriminator.clip_weights?',
+  ),
+  'file': ('--config=experiments/vea.py', 'there is no file experiments/vea.py; did you mean experiments/vae.py?'),
+  'variant': ('--config=experiments/vae.py:smok', "has no variant 'smok'; did you mean smoke?"),
+  'mode': ('--mode=trian', '--mode=trian is unknown; did you mean train?'),
+  'flag': ('--wrokdir=x', "Unknown command line flag 'wrokdir'"),
+  'word': ('evaluate', "'evaluate' is no flag"),
+  'data': ('--config.data.name=no_such_set', 'no_such_set'),
+  'crop': ('--config.data.crop=99', 'crop'),
+  'no data': ('--config.data.name=', 'config.data.name is empty: name a data set'),
+  'not a number': ("--config.model.encoder.hidden=('a',)", "config.model.encoder.hidden=('a',): must be a number"),
+  'a network in its wrong place': ('--config.model.encoder.name=MLPDecoder', 'config.model cannot be built'),
+  'a likelihood of another range': ('--config.data.value_range=(-1.0,1.0)', 'Bernoulli needs (0.0, 1.0)'),
+  'a likelihood of other values': ('--config.data.dequantize=True', 'Bernoulli is a distribution of discrete values'),
+  'factors': ('--config.evals=spearman', 'spearman needs a data set with factors'),
+  'labels': ('--config=experiments/beta_vae.py:smoke --config.evals=probe', 'probe needs a data set with labels'),
+  'condition': ('--config.evals=class_agreement', 'class_agreement needs a conditional model'),
+  'components': ('--components=0', '--components=0: '),
+  'no critic steps': (f'{GAN} --config.model.critic_steps=0', 'config.model.critic_steps=0: must be above 0'),
+  'no components': (f'{GAN} --config.model.components=0', 'config.model.latent_modes=0: must be above 0'),
+  'a loss of no game': (f'{GAN} --config.model.loss=minmax', "loss='minmax': choose one of minimax, non_saturating"),
+  'a penalty beside batch norm': (
+    f'{GAN} --config.model.penalty=r1 --config.model.penalty_weight=1 --config.model.discriminator.norm=batch',
+    'which batch normalization couples',
+  ),
+  'an ignored penalty': (
+    f'{GAN} --config.model.penalty=r1 --config.model.penalty_weight=0',
+    'penalty_weight=0: penalty=',
+  ),
+  'a weight of no penalty': (f'{GAN} --config.model.penalty_weight=10', 'penalty_every=1 have no penalty'),
+  'a penalty that never comes': (f'{GAN} --config.model.penalty_every=4', 'penalty_every=4 have no penalty'),
+  'a critic without a bound': (f'{GAN} --config.model.loss=wasserstein', "nothing bounds the critic's slope"),
+  'clipping both players': (f'{GAN} --config.optimizer.clip_weights=.01', 'would clip the generator too'),
+  'clipping the generator': (
+    f'{GAN} --config.player_optimizers.generator.clip_weights=.01',
+    'config.player_optimizers.generator.clip_weights: would clip the generator too',
+  ),
+  'a network without layers': (f'{GAN} --config.model.generator.features=()', 'features=(): name at least one layer'),
+  'a head that is none': (f'{SNGAN} --config.model.head.name=MLPDiscriminator', 'config.model cannot be built'),
+  'more halvings than blocks': (f'{SNGAN} --config.model.discriminator.halvings=4', 'halvings=4: there are 3 blocks'),
+  'classes that the data have not': (
+    '--config=experiments/conditional_gan.py:smoke --config.model.generator.num_classes=3',
+    'config.model.generator.num_classes=3: the data make it 10; leave it out',
+  ),
+  'a GAN without labels': (
+    '--config=experiments/conditional_gan.py:smoke --config.data.name=sprites',
+    'sprites has no labels',
+  ),
+  'labels that the discriminator does not see': (f'{GAN} --config.model.conditional=True', 'LinearHead sees no labels'),
+  'a head without a bound': (
+    f'{GAN} --config.model.loss=wasserstein --config.model.discriminator.norm=spectral',
+    'head.spectral=True',
+  ),
+  'labels of no conditional model': (f'{GAN} --config.model.head.name=ProjectionHead', 'ProjectionHead needs labels'),
+  'a norm of another network': (
+    '--config=experiments/sngan.py:smoke --config.model.discriminator.norm=batch',
+    'ResNetDiscriminator knows spectral',
+  ),
+  'too many halvings': (
+    f'{SNGAN} --config.model.discriminator.features=(8,8,8,8,8) --config.model.discriminator.halvings=5',
+    'nothing is left of images 28x28',
+  ),
+  'a condition without labels': (f'{GAN} --config.model.generator.condition=batch_norm', 'needs labels'),
+  'a generator of images for points': (f'{PLANE} --config.model.generator.bounded=True', 'points have no bounds'),
+  'an augmentation': (f"{GAN} --config.model.augment=('rotation',)", "'rotation' is unknown"),
+  'a GAN of another range': (f'{GAN} --config.data.value_range=(0.0,1.0)', 'a GAN of images needs (-1.0, 1.0)'),
+  'an evaluator of points': (f'{GAN} --config.evals=points', 'points needs points of a known distribution'),
+  'an evaluator of images': (f'{PLANE} --config.evals=memorisation', 'memorization needs images; ring holds points'),
+  'no extractors': (f'{GAN} --config.evals=frechet', 'digits-cnn.npz'),
+  'no weights of Inception': (f'{GAN} --config.evals=inception_distances', "inception_weights='' is no file"),
+  'points that are cropped': (f'{PLANE} --config.data.flip=True', 'data.flip=True'),
+  'a number of an evaluator': ('--config.evals=3', "'3' is unknown"),
+  'seed': ('--config.seed=99999999999', 'config.seed=99999999999: must be below 2^32'),
+  'warm-up': ('--config.optimizer.warmup_steps=20', 'warmup_steps=20: must be below config.steps'),
+  'not a config': ('--config=README.md', 'README.md is neither an experiment (.py) nor the config.json of a run'),
+  'empty variant': ('--config=experiments/vae.py:smoke,,mnist', "has no variant ''"),
+  'no steps to time': ('--benchmark_steps=0', '--benchmark_steps=0: '),
+  'fewer steps to time': ('--benchmark_steps=-1', '--benchmark_steps=-1: '),
+  'distributed': ('--distributed=here', "write 'auto' or ADDRESS:PORT,PROCESSES,ID"),
+}
+
+
+@pytest.mark.parametrize('mistake', MISTAKES)
+def test_mistakes_end_in_one_line_and_nothing_is_written(mistake, capsys, tmp_path):
+  argument, expected = MISTAKES[mistake]
+  workdir = tmp_path / 'run'
+  experiment = [] if argument.startswith('--config=') else [VAE]
+  assert expected in error_of(capsys, *experiment, *argument.split(), f'--workdir={workdir}')
+  assert not workdir.exists()
+
+
+def test_an_experiment_that_is_not_right_itself(capsys, tmp_path):
+  for text, expected in (
+    ('get_config = 1 +', 'SyntaxError'),
+    ('x = 1', 'has no attribute'),
+    ("from gen_jax.config import experiment\nget_config = experiment({'stepps': 3})", 'stepps is no key'),
+  ):
+    (tmp_path / 'mine.py').write_text(text)
+    said = error_of(capsys, f'--config={tmp_path}/mine.py', f'--workdir={tmp_path}/run')
+    assert 'mine.py gives no config' in said and expected in said
+
+
+def test_a_missing_test_split_is_found_before_training(capsys, tmp_path):
+  for part in ('train', 'val'):
+    write_images(tmp_path / 'images' / part)
+  said = error_of(capsys, VAE, f'--config.data.name={tmp_path}/images', f'--workdir={tmp_path}/run')
+  assert 'no images for the test split' in said and not (tmp_path / 'run').exists()
+
+
+def test_image_folders(capsys, tmp_path):
+  empty = tmp_path / 'empty'
+  empty.mkdir()
+  assert 'no images' in error_of(capsys, VAE, f'--config.data.name={empty}', f'--workdir={tmp_path / "run"}')
+  folder = write_images(tmp_path / 'images')
+  (folder / '007.png').write_bytes(b'not an image')
+  assert '007.png cannot be read as an image' in error_of(
+    capsys, VAE, f'--config.data.name={folder}', f'--workdir={tmp_path / "run"}'
+  )
+  assert not (tmp_path / 'run').exists()
+
+
+def test_modes_need_a_run(capsys, tmp_path):
+  assert 'name an experiment' in error_of(capsys, '--mode=evaluate')
+  assert 'holds no run (no config.json)' in error_of(capsys, '--mode=sample', f'--workdir={tmp_path / "none"}')
+  (tmp_path / 'config.json').write_text('{"steps": ')
+  assert 'config.json is damaged' in error_of(capsys, '--mode=sample', f'--workdir={tmp_path}')
+
+
+def test_a_folder_of_something_else_is_not_written_to(capsys, tmp_path):
+  (tmp_path / 'metrics.jsonl').write_text('mine')
+  assert 'holds metrics.jsonl but no config.json' in error_of(capsys, VAE, f'--workdir={tmp_path}')
+  assert (tmp_path / 'metrics.jsonl').read_text() == 'mine'
+
+
+def test_a_workdir_that_cannot_be_written(capsys, tmp_path):
+  (tmp_path / 'file').write_text('')
+  assert 'cannot be written' in error_of(capsys, VAE, f'--workdir={tmp_path}/file/run')
+
+
+def test_a_benchmark_checks_its_config_first(capsys, tmp_path):
+  assert 'must not be negative' in error_of(capsys, VAE, '--mode=benchmark', '--config.model.beta=-1')
+  assert 'holds no run' in error_of(capsys, '--mode=benchmark', f'--workdir={tmp_path / "none"}')

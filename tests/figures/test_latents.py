@@ -1,0 +1,97 @@
+"""Traversals, interpolations and planes of a run's latents."""
+
+import numpy as np
+import pytest
+from pictures import axes_image, cell, outputs
+
+from gen_jax.errors import UserError
+from gen_jax.figures.inputs import decode_pixels
+from gen_jax.figures.inputs import test_batch as first_test_batch
+from gen_jax.figures.latents import codes_and_kl, has_kl_of_latents, interpolate, plane, plane_of, traverse
+from gen_jax.figures.write import check_needs
+
+
+def texts(picture):
+  return [text.get_text() for text in picture.content.texts]
+
+
+def test_one_latent_moves_from_each_of_three_test_images(run_of):
+  run = run_of('vae')
+  made, batch = outputs(traverse, run), first_test_batch(run)
+  codes, kl = codes_and_kl(run, [batch])
+  assert set(made) == {'traversals_1', 'traversals_2', 'traversals_3', 'text'}
+  grid, order = axes_image(made['traversals_2']), np.argsort(-kl)
+  assert [f'z{d}  KL {kl[d]:.1f} nats' for d in order] == texts(made['traversals_2'])[1:3]
+  for row, d in enumerate(order):
+    moved = codes[1].copy()
+    moved[d] = -3.0
+    np.testing.assert_array_equal(cell(grid, row, 0)[..., :1], decode_pixels(run, codes[1:2])[0])
+    np.testing.assert_array_equal(cell(grid, row, 1)[..., :1], decode_pixels(run, moved[None])[0])
+
+
+def test_without_a_prior_the_codes_themselves_are_the_measure(run_of):
+  run = run_of('autoencoder')
+  assert not has_kl_of_latents(run)
+  picture, batch = outputs(traverse, run)['traversals_1'], first_test_batch(run)
+  codes = np.asarray(run.model.encode(batch))
+  assert texts(picture)[1:4] == ['z0', 'z1', 'z2']
+  moved = codes[0].copy()
+  moved[1] = codes[:, 1].mean() - 3 * codes[:, 1].std()
+  image = decode_pixels(run, moved[None])[0].astype(int)
+  assert np.abs(cell(axes_image(picture), 1, 1)[..., :1] - image).max() <= 1
+
+
+def test_a_categorical_latent_takes_every_category(run_of):
+  run = run_of('categorical vae')
+  picture, batch = outputs(traverse, run)['traversals_1'], first_test_batch(run)
+  codes, kl = codes_and_kl(run, [batch])
+  z, first = np.eye(4)[codes[0].reshape(3, 4).argmax(-1)], np.argmax(kl)
+  z[first] = np.eye(4)[2]
+  np.testing.assert_array_equal(
+    cell(axes_image(picture), 0, 3)[..., :1], decode_pixels(run, z.reshape(1, -1))[0]
+  )
+  assert texts(picture)[1] == f'z{first}  KL {kl[first]:.1f} nats'
+
+
+def test_a_conditional_model_keeps_the_class_of_the_image(run_of):
+  run = run_of('conditional vae')
+  grid, batch = axes_image(outputs(traverse, run)['traversals_3']), first_test_batch(run)
+  codes, label = np.asarray(run.model.encode(batch)), int(batch['label'][2])
+  np.testing.assert_array_equal(cell(grid, 0, 0)[..., :1], decode_pixels(run, codes[2:3], label)[0])
+  assert (decode_pixels(run, codes[2:3], (label + 1) % 10) != decode_pixels(run, codes[2:3], label)).any()
+
+
+def test_walks_begin_and_end_at_the_codes_of_test_images(run_of):
+  run = run_of('vae')
+  grid = axes_image(outputs(interpolate, run)['interpolations'])
+  ends = decode_pixels(run, np.asarray(run.model.encode(first_test_batch(run)))[:8])
+  for pair in range(4):
+    for path in (0, 1):
+      row = 2 * pair + path
+      for column, image in ((0, ends[pair]), (8, ends[4 + pair])):
+        assert np.abs(cell(grid, row, column, block=2)[..., :1].astype(int) - image).max() <= 1
+
+
+def test_a_plane_holds_the_codes_of_test_images_and_what_its_places_decode_to(run_of):
+  run = run_of('vae')
+  picture, shown = outputs(plane, run)['plane'], plane_of(run)
+  np.testing.assert_array_equal(np.asarray(picture.content.axes[0].collections[0].get_offsets()), shown.codes)
+  assert shown.prior and len(shown.codes) == run.source.data.size and len(shown.labels) == len(shown.codes)
+  corner = np.array([[shown.x[0], shown.y[-1]]])  # above on the left
+  np.testing.assert_array_equal(axes_image(picture, 1)[:8, :8], decode_pixels(run, corner)[0, ..., 0])
+
+
+@pytest.mark.parametrize(
+  ('figure', 'name', 'message'),
+  [
+    (plane, 'autoencoder', 'Autoencoder has 3 latents, not 2: train with --config.model.latent_dim=2'),
+    (plane, 'conditional vae', 'VAE is conditional: a code is of one class'),
+    (interpolate, 'conditional vae', 'VAE is conditional: a code is of one class'),
+    (interpolate, 'categorical vae', 'CategoricalVAE is of categories'),
+    (plane, 'gan', '--mode=plane needs a model that has encode; GAN has not'),
+    (traverse, 'plane', '--mode=traverse needs a model that has encode; GAN has not'),
+  ],
+)
+def test_runs_without_such_codes_are_refused(figure, name, message, run_of):
+  with pytest.raises(UserError, match=message):
+    check_needs(figure, run_of(name))

@@ -1,0 +1,89 @@
+"""What fixed noise becomes over training, read from what evaluations left."""
+
+import io
+import types
+
+import numpy as np
+import pytest
+from pictures import axes_image, cell, outputs
+from PIL import Image
+
+from gen_jax.errors import UserError
+from gen_jax.figures.progress import evenly_spaced, fixed_noise_by_step, has_fixed_noise, progress
+from gen_jax.files import save_arrays
+from gen_jax.plots import grids
+
+
+def images(seed):
+  return np.random.default_rng(seed).integers(0, 256, (100, 8, 8, 1), dtype=np.uint8)
+
+
+@pytest.fixture
+def workdir(tmp_path):
+  """Of a run that was begun by an older version: step 5 from then, 10 from both, 100 and 1000 new."""
+  (tmp_path / 'fixed_noise').mkdir()
+  for step in (5, 10):
+    np.save(tmp_path / f'fixed_noise/{step:09d}.npy', images(step))
+  for step in (10, 100, 1000):
+    save_arrays(tmp_path / f'evaluations/{step:09d}.npz', {'fixed_noise': images(-step % 99), 'other': np.eye(2)})
+  save_arrays(tmp_path / 'evaluations/000000050.npz', {'other': np.eye(2)})
+  save_arrays(tmp_path / 'evaluations/notes.npz', {'fixed_noise': images(0)})
+  return tmp_path
+
+
+def test_both_kinds_of_files_are_read_in_the_order_of_steps(workdir):
+  by_step = fixed_noise_by_step(workdir)
+  assert list(by_step) == [5, 10, 100, 1000]
+  np.testing.assert_array_equal(by_step[5], images(5))
+  for step in (10, 100, 1000):  # the newer file where there are two
+    np.testing.assert_array_equal(by_step[step], images(-step % 99))
+
+
+def test_a_strip_and_an_animation_of_images(workdir, run_of):
+  run = run_of('gan')
+  made = outputs(progress, types.SimpleNamespace(workdir=workdir, source=run.source))
+  grid, by_step = axes_image(made['progress']), fixed_noise_by_step(workdir)
+  for row, stored in enumerate(by_step.values()):
+    for column in (0, 11):
+      np.testing.assert_array_equal(cell(grid, row, column)[..., :1], stored[column])
+  labels = [text.get_text() for text in made['progress'].content.texts]
+  assert labels[1:5] == ['step 5', 'step 10', 'step 100', 'step 1,000']
+  with Image.open(io.BytesIO(made['animation'].content)) as moving:
+    assert moving.n_frames == 5  # the first is shown by what knows no animations
+    moving.seek(2)
+    frame = np.asarray(moving.convert('L'))
+  np.testing.assert_array_equal(frame[::2, ::2], grids.grid(by_step[10], 10)[..., 0])
+
+
+@pytest.mark.parametrize('name', ['gan', 'plane'])
+def test_training_leaves_what_it_shows(name, run_of):
+  run = run_of(name)
+  assert has_fixed_noise(run) and progress.automatic(run)
+  assert list(fixed_noise_by_step(run.workdir)) == [2, 4]
+  made = outputs(progress, run)
+  with Image.open(io.BytesIO(made['animation'].content)) as moving:
+    frames = []
+    for i in (1, 2):
+      moving.seek(i)
+      frames.append(np.asarray(moving.convert('L')))
+  assert (frames[0] != frames[1]).any() and all(np.ptp(frame) > 50 for frame in frames)
+
+
+def test_a_run_without_fixed_noise(run_of):
+  run = run_of('vae')
+  assert not has_fixed_noise(run)
+  with pytest.raises(UserError, match=r'has no samples of fixed noise: train with fixed_noise among config.evals'):
+    outputs(progress, run)
+
+
+@pytest.mark.parametrize('name', ['fixed_noise/000000005.npy', 'evaluations/000000010.npz'])
+def test_damaged_files_are_named(name, workdir):
+  (workdir / name).write_bytes((workdir / name).read_bytes()[:100])
+  with pytest.raises(UserError, match=f'{name} is damaged'):
+    fixed_noise_by_step(workdir)
+
+
+def test_steps_are_evenly_spaced():
+  assert evenly_spaced(list(range(0, 1000, 10)), 4) == [0, 330, 660, 990]
+  assert evenly_spaced([3, 5], 40) == [3, 5]
+  assert evenly_spaced([], 40) == []

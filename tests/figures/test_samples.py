@@ -1,0 +1,96 @@
+"""Samples from the prior, and from a mixture fitted to the codes."""
+
+import numpy as np
+import pytest
+from pictures import axes_image, cell, outputs
+
+from gen_jax.errors import UserError
+from gen_jax.figures.inputs import decode_pixels, rows_to_sample, to_pixels
+from gen_jax.figures.samples import sample
+
+
+def test_samples_are_those_of_the_model_and_stand_in_a_square(run_of):
+  run = run_of('vae')
+  made = outputs(sample, run, number=5, seed=3)
+  arrays, picture = made['samples', 'npz'], made['samples']
+  rows = {'row': np.arange(64)}
+  expected = to_pixels(run, run.bound(3).sample(rows))[:5]
+  np.testing.assert_array_equal(arrays['images'], expected)
+  np.testing.assert_array_equal(arrays['latents'], np.asarray(run.bound(3).latents(rows))[:5])
+  assert picture.content.shape == (18, 28, 1) and picture.caption == 'Samples from the prior'
+  for i in range(5):
+    np.testing.assert_array_equal(cell(picture.content, i // 3, i % 3), expected[i])
+
+
+@pytest.mark.parametrize('name', ['vae', 'pixelcnn', 'gan'])
+def test_the_first_samples_are_the_same_however_many_there_are(name, run_of):
+  few, many = (outputs(sample, run_of(name), number=n)['samples', 'npz']['images'] for n in (3, 70))
+  assert len(many) == 70
+  np.testing.assert_array_equal(many[:3], few)
+  assert (many[64:] != many[:6]).any()
+
+
+def test_a_generator_that_normalizes_by_its_batch_sees_the_same_batch():
+  batches = [list(rows_to_sample(number, classes=0)) for number in (3, 100)]
+  assert [len(part) for part in batches] == [1, 2]
+  np.testing.assert_array_equal(batches[0][0]['row'], batches[1][0]['row'])
+  assert [batch['mask'].sum() for batch in batches[1]] == [64, 36]
+
+
+def test_classes_come_in_turn_or_as_asked(run_of):
+  run = run_of('pixelcnn')
+  made = outputs(sample, run, number=12)
+  np.testing.assert_array_equal(made['samples', 'npz']['labels'], np.arange(12) % 10)
+  assert made['samples'].content.shape[1] == 10 * 10 - 2  # a column a class
+  arrays = outputs(sample, run, number=5, label=3)['samples', 'npz']
+  np.testing.assert_array_equal(arrays['labels'], np.full(5, 3))
+  assert set(np.unique(arrays['images'])) == {0, 255}
+  rows = {'row': np.arange(64), 'label': np.full(64, 3)}
+  np.testing.assert_array_equal(arrays['images'], to_pixels(run, run.model.sample(rows))[:5])
+
+
+def test_samples_of_points_are_arrays_alone(run_of):
+  made = outputs(sample, run_of('plane'), number=70)
+  assert set(made) == {('samples', 'npz'), 'text'}
+  assert set(made['samples', 'npz']) == {'points'} and made['samples', 'npz']['points'].shape == (70, 2)
+
+
+@pytest.mark.parametrize('name', ['vae', 'autoencoder'])
+def test_samples_from_a_mixture_of_the_codes(name, run_of):
+  run = run_of(name)
+  made = outputs(sample, run, number=400, codes='mixture', gmm_components=3)
+  images, latents = (made['samples_mixture', 'npz'][key] for key in ('images', 'latents'))
+  np.testing.assert_array_equal(images, decode_pixels(run, latents))
+  codes = np.concatenate([np.asarray(run.model.encode(batch)) for batch in run.source.train()])
+  np.testing.assert_allclose(latents.mean(0), codes.mean(0), atol=0.25 * codes.std(0).max())
+  np.testing.assert_allclose(latents.std(0), codes.std(0), rtol=0.25)
+  beside = axes_image(made['samplers'])
+  np.testing.assert_array_equal(cell(beside, 4, 2, block=4)[..., :1], images[2])  # below four rows of N(0, I)
+  np.testing.assert_array_equal(cell(beside, 5, 0, block=4)[..., :1], images[12])
+  assert 'fitted to the codes' in made['samples_mixture'].caption
+
+
+def test_fewer_samples_of_a_mixture_than_stand_beside_the_prior(run_of):
+  made = outputs(sample, run_of('vae'), number=5, codes='mixture')
+  assert made['samples_mixture', 'npz']['images'].shape == (5, 8, 8, 1)
+
+
+@pytest.mark.parametrize(
+  ('name', 'options', 'message'),
+  [
+    ('vae', {'codes': 'mixtur'}, '--codes=mixtur is unknown; did you mean mixture?'),
+    ('vae', {'codes': 'mixture', 'gmm_components': 2000}, '--gmm_components=2000: must lie between 1 and the number'),
+    ('vae', {'codes': 'mixture', 'label': 3}, '--label=3: --codes=mixture knows no classes'),
+    ('vae', {'label': 3}, '--label=3: VAE is not conditional'),
+    ('pixelcnn', {'label': 10}, '--label=10: PixelCNN has classes 0 to 9'),
+    ('autoencoder', {}, '--mode=sample needs a model that has sample; Autoencoder has not'),
+    ('conditional vae', {'codes': 'mixture'}, 'VAE is conditional: a code is of one class'),
+    ('categorical vae', {'codes': 'mixture'}, 'CategoricalVAE is of categories'),
+    ('plane', {'codes': 'mixture'}, 'needs images'),
+    ('gan', {'codes': 'mixture'}, 'needs a model that has encode; GAN has not'),
+  ],
+)
+def test_what_cannot_be_sampled_is_said(name, options, message, run_of):
+  with pytest.raises(UserError) as error:
+    outputs(sample, run_of(name), **options)
+  assert message in str(error.value)

@@ -1,0 +1,62 @@
+"""Keys of a config: their defaults, what they allow, and what may differ on a finished run."""
+
+import pathlib
+
+import pytest
+from ml_collections import ConfigDict
+
+from gen_jax import config as config_lib
+from gen_jax import models
+from gen_jax.config import common, experiment, update
+
+
+def test_all_defaults_are_allowed():
+  assert list(config_lib.problems(common())) == []
+
+
+@pytest.mark.parametrize(
+  ('changes', 'expected'),
+  [
+    ({'steps': 0}, 'config.steps=0: must be above 0'),
+    ({'seed': 2**32}, 'config.seed=4294967296: must be below 2^32'),
+    ({'seed': -1}, 'config.seed=-1: must not be negative'),
+    ({'data': {'crop': -1}}, 'config.data.crop=-1: must not be negative'),
+    ({'optimizer': {'b1': 1.0}}, 'config.optimizer.b1=1.0: must lie in [0, 1)'),
+    ({'data_parallel': 'map'}, "config.data_parallel='map': choose one of pmap, shard_map"),
+    ({'best_mode': 'least'}, "config.best_mode='least': choose one of max, min"),
+  ],
+)
+def test_what_a_key_does_not_allow_is_one_line(changes, expected):
+  config = common()
+  update(config, changes)
+  assert list(config_lib.problems(config)) == [expected]
+
+
+def test_only_what_changes_no_parameter_may_differ():
+  free = config_lib.keys_that_may_differ()
+  assert {'log_every', 'evals', 'data.dir', 'data_parallel', 'steps_per_dispatch'} <= free
+  assert free.isdisjoint({'seed', 'batch_size', 'precision', 'data.name', 'optimizer.b1', 'ema_decay'})
+
+
+def test_variants_combine_from_left_to_right_and_classes_replace_sections():
+  get_config = experiment(
+    default={'steps': 7, 'model': {'name': 'VAE', 'beta': {'name': 'linear_schedule', 'init_value': 0.0}}},
+    longer={'steps': 9},
+    other={'model': {'beta': 4.0}, 'steps': 8},
+  )
+  assert get_config.variants == ('default', 'longer', 'other', 'smoke')
+  assert get_config('longer,other').steps == 8 and get_config('other,longer').steps == 9
+  assert get_config('other').model.beta == 4.0 and get_config().model.beta.name == 'linear_schedule'
+  with pytest.raises(KeyError, match='stepps is no key'):
+    experiment(default={'stepps': 3})('default')
+
+
+def test_a_class_may_stand_for_its_name():
+  config = experiment(default={'model': {'name': models.VAE, 'parts': {'name': pathlib.PurePath}}})()
+  assert config.model.name == 'VAE' and config.model.parts.name == 'pathlib:PurePath'
+
+
+def test_old_configs_take_the_defaults_of_keys_that_were_added():
+  old = {'steps': 5, 'data': {'name': 'ring'}}
+  config = ConfigDict(config_lib.merged(config_lib.defaults(config_lib.KEYS), old))
+  assert (config.steps, config.data.name, config.data.size, config.averages.to_dict()) == (5, 'ring', 0, {})

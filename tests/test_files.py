@@ -1,0 +1,29 @@
+"""Files that are written whole or not at all."""
+
+import os
+
+import numpy as np
+import pytest
+
+from gen_jax import files
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+  path = tmp_path / 'new_folder' / 'a.bin'
+  files.write_bytes(path, b'old')
+
+  def broken(*_):
+    raise OSError('disk full')
+
+  monkeypatch.setattr(os, 'replace', broken)
+  with pytest.raises(OSError, match='disk full'):
+    files.write_bytes(path, b'new')
+  assert path.read_bytes() == b'old'
+  assert os.listdir(path.parent) == ['a.bin']
+
+
+def test_saved_arrays_are_read_again(tmp_path):
+  files.save_arrays(tmp_path / 'a.npz', {'x': np.arange(3), 'y': np.eye(2)})
+  with np.load(tmp_path / 'a.npz') as arrays:
+    np.testing.assert_array_equal(arrays['x'], [0, 1, 2])
+    np.testing.assert_array_equal(arrays['y'], np.eye(2))

@@ -1,0 +1,53 @@
+"""Tiny runs, each trained for a few steps when it is first asked for."""
+
+import functools
+
+import pytest
+from small import MODEL, pixelcnn, small_config
+
+from gen_jax import build, runs
+from gen_jax.runs.workdir import claim_workdir
+from gen_jax.training import loop
+
+STEPS = {'steps': 4, 'steps_per_dispatch': 2, 'log_every': 2, 'eval_every': 2, 'save_every': 2, 'best': ''}
+VAE = MODEL | {'latent_dim': 2, 'encoder': {'name': 'MLPEncoder', 'hidden': (8,)}}
+CATEGORICAL = {name: MODEL[name] for name in ('encoder', 'decoder', 'likelihood')}
+IMAGES = {'data': {'value_range': (-1.0, 1.0)}, 'evals': ('fixed_noise',), 'optimizer': {'schedule': 'constant'}}
+PLANE = {
+  'name': 'GAN',
+  'generator': {'name': 'MLPGenerator', 'hidden': (8,), 'bounded': False},
+  'discriminator': {'name': 'MLPDiscriminator', 'hidden': (8,)},
+  'latent_dim': 2,
+}
+CONFIGS = {
+  'vae': lambda: small_config(model=VAE, **STEPS),
+  'vae of another seed': lambda: small_config(model=VAE, **STEPS | {'seed': 1}),
+  'vae of another beta': lambda: small_config(model=VAE | {'beta': 2.0}, **STEPS),
+  'conditional vae': lambda: small_config(model=VAE | {'conditional': True}, **STEPS),
+  'binary vae': lambda: small_config(model=VAE, data={'binarize': 'dynamic'}, **STEPS),
+  'sprites': lambda: small_config('sprites', model=MODEL, **STEPS),
+  'autoencoder': lambda: small_config(model=autoencoder(), **STEPS),
+  'categorical vae': lambda: small_config(
+    model=CATEGORICAL | {'name': 'CategoricalVAE', 'latent_dim': 3, 'categories': 4}, **STEPS
+  ),
+  'pixelcnn': lambda: small_config(**pixelcnn('Bernoulli', {'binarize': 'dynamic'}, conditional=True) | STEPS),
+  'gan': lambda: small_config('gan', **IMAGES | STEPS),
+  'plane': lambda: small_config('ring', model=PLANE, evals=('fixed_noise',), **STEPS),
+}
+
+
+def autoencoder():
+  return {'name': 'Autoencoder', 'encoder': MODEL['encoder'], 'decoder': MODEL['decoder'], 'latent_dim': 3}
+
+
+def train_run(config, workdir):
+  """A run of a few steps, opened."""
+  claim_workdir(workdir, config)
+  loop.run(functools.partial(build.task, config), workdir)
+  return runs.load(workdir)
+
+
+@pytest.fixture(scope='session')
+def run_of(tmp_path_factory):
+  """The run of a name in CONFIGS."""
+  return functools.cache(lambda name: train_run(CONFIGS[name](), tmp_path_factory.mktemp('runs') / 'run'))

@@ -1,0 +1,76 @@
+"""A training in stages: a Task is a value of the step, and what was trained goes on in larger networks."""
+
+import chex
+import jax
+import numpy as np
+import pytest
+from small import small_config
+
+from gen_jax import build
+from gen_jax.runs.workdir import claim_workdir
+from gen_jax.training import loop, stages
+
+BOUNDARY, STEPS = 20, 40
+
+
+def task_of(config):
+  """The task of a run whose encoder grows at step 20 by a layer, and whose batches double."""
+  grown = small_config(steps=STEPS, batch_size=16, model={'encoder': {'hidden': (16, 16)}})
+
+  def task(step):
+    if step < BOUNDARY:
+      return build.task(config)._replace(until=BOUNDARY)
+    later = build.task(grown)
+    return later._replace(config=grown)
+
+  return task
+
+
+def train(workdir, steps=STEPS):
+  config = small_config(steps=STEPS)
+  claim_workdir(workdir, config)
+  return loop.run(task_of(config), workdir)
+
+
+def test_a_run_grows_and_is_resumed_in_either_stage(tmp_path, monkeypatch):
+  state, finished = train(tmp_path / 'straight')
+  assert finished and state.step == STEPS
+  assert set(state.params['encoder']) == {'Dense_0', 'Dense_1', 'Dense_2'}
+  assert state.opt_state['model'][0][0].count == STEPS - BOUNDARY  # optimizers start anew
+
+  original = loop.next_stop
+  for stop in (10, 30):  # inside the first stage, and inside the second
+
+    def interrupted(step, config, until, stop=stop):
+      if step == stop:
+        raise KeyboardInterrupt
+      return original(step, config, until)
+
+    workdir = tmp_path / f'stopped_{stop}'
+    monkeypatch.setattr(loop, 'next_stop', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+      train(workdir)
+    monkeypatch.setattr(loop, 'next_stop', original)
+    resumed, _ = train(workdir)
+    chex.assert_trees_all_equal(resumed, state)
+
+
+def test_trained_leaves_are_laid_over_fresh_ones_of_their_path_and_shape():
+  fresh = {'a': {'kernel': np.zeros((2, 3)), 'bias': np.zeros(3)}, 'new': {'kernel': np.zeros(4)}}
+  trained = {'a': {'kernel': np.ones((2, 3)), 'bias': np.ones(2)}, 'gone': {'kernel': np.ones(5)}}
+  laid = stages.lay_over(fresh, trained)
+  expected = {'a': {'kernel': np.ones((2, 3)), 'bias': np.zeros(3)}, 'new': {'kernel': np.zeros(4)}}
+  chex.assert_trees_all_equal(laid, expected)
+
+
+def test_what_is_carried_over():
+  small = loop.initial_state(build.task(small_config()))
+  trained = small._replace(step=np.int32(7), params=jax.tree.map(lambda x: x + 1, small.params))
+  fresh = loop.initial_state(build.task(small_config(model={'encoder': {'hidden': (16, 16)}})))
+  state = stages.carry_over(trained, fresh)
+  assert state.step == 7
+  chex.assert_trees_all_equal(state.params['decoder'], trained.params['decoder'])
+  chex.assert_trees_all_equal(state.params['encoder']['Dense_0'], trained.params['encoder']['Dense_0'])
+  chex.assert_trees_all_equal(state.params['encoder']['Dense_2'], fresh.params['encoder']['Dense_2'])
+  chex.assert_trees_all_equal(state.ema['ema']['params']['decoder'], trained.ema['ema']['params']['decoder'])
+  chex.assert_trees_all_equal(state.opt_state, fresh.opt_state)
