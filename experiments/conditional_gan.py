@@ -47,5 +47,5 @@ get_config = experiment(
     },
     'optimizer': {'learning_rate': 2e-4, 'b2': 0.9},
   },
-  smoke={'model': {'generator': {'features': (8, 8)}, 'discriminator': {'features': (8, 8)}}},
+  smoke={'data': {'size': 8}, 'model': {'generator': {'features': (8, 8)}, 'discriminator': {'features': (8, 8)}}},
 )

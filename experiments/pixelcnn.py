@@ -42,7 +42,7 @@ get_config = experiment(
     'model': {'network': {'features': 32}},
     'optimizer': {'learning_rate': 2e-3},
   },
-  smoke={'model': {'network': {'layers': 3, 'dilations': (1, 2)}}},
+  smoke={'data': {'size': 8}, 'model': {'network': {'layers': 3, 'dilations': (1, 2)}}},
   paper={
     'batch_size': 128,
     'steps': 200_000,

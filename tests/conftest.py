@@ -1,9 +1,15 @@
 """Every test runs on four virtual CPU devices, stricter than production."""
 
 import atexit
+import ctypes
+import gc
 import os
+import pathlib
 import shutil
+import sys
 import tempfile
+
+import pytest
 
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['OMP_NUM_THREADS'] = os.environ['OPENBLAS_NUM_THREADS'] = '1'  # there is a worker for each core
@@ -19,3 +25,18 @@ if 'GEN_JAX_TEST_CACHE' not in os.environ:
   os.environ['GEN_JAX_TEST_CACHE'] = os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp()
   os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.1'
   atexit.register(shutil.rmtree, os.environ['GEN_JAX_TEST_CACHE'], ignore_errors=True)
+
+MOST_BYTES = 3 * 2**29  # of a worker's memory, above which it forgets what it has compiled
+
+
+@pytest.fixture(autouse=True, scope='module')
+def forget_compiled_programs():
+  """After the tests of a file; the cache on the disk has them."""
+  yield
+  pages = pathlib.Path('/proc/self/statm')
+  if not pages.exists() or int(pages.read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE') < MOST_BYTES:
+    return
+  if 'jax' in sys.modules:
+    sys.modules['jax'].clear_caches()
+  gc.collect()
+  ctypes.CDLL(None).malloc_trim(0)

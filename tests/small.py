@@ -45,11 +45,11 @@ def write_images(folder: pathlib.Path, number: int = 60) -> pathlib.Path:
 
 
 def small_config(kind: str = 'digits', **changes):
-  """A run of 200 steps with an average, 5 steps a dispatch, checkpoints every 20."""
+  """A run of 100 steps with an average, 5 steps a dispatch, checkpoints every 20."""
   name = {'rendered': 'sprites', 'resident': 'digits', 'gan': 'digits'}.get(kind, kind)
   default = {
     'batch_size': 8,
-    'steps': 200,
+    'steps': 100,
     'steps_per_dispatch': 5,
     'ema_decay': 0.9,
     'data': {'name': name, 'resident_mib': 64 if name in ('sprites', 'digits') else 0},

@@ -27,3 +27,10 @@ def test_saved_arrays_are_read_again(tmp_path):
   with np.load(tmp_path / 'a.npz') as arrays:
     np.testing.assert_array_equal(arrays['x'], [0, 1, 2])
     np.testing.assert_array_equal(arrays['y'], np.eye(2))
+
+
+@pytest.mark.parametrize(('home', 'expected'), [('/x', '/x'), ('', '/home/me/.cache'), ('relative', '/home/me/.cache')])
+def test_the_folder_of_what_may_be_made_again(home, expected, monkeypatch):
+  monkeypatch.setenv('XDG_CACHE_HOME', home)
+  monkeypatch.setenv('HOME', '/home/me')
+  assert str(files.cache_folder('compilation')) == f'{expected}/gen_jax/compilation'

@@ -5,13 +5,11 @@ import subprocess
 import sys
 import time
 
-import pytest
-
 from gen_jax.app import compilation_cache
 
 PROGRAM = """
 import sys
-from gen_jax import compilation_cache
+from gen_jax.app import compilation_cache
 from gen_jax.training.compiled import cache_hits
 getattr(compilation_cache, sys.argv[1])()
 import jax
@@ -68,13 +66,6 @@ def test_a_folder_that_cannot_be_written_costs_one_line(tmp_path):
   (tmp_path / 'file').write_text('')
   hits, said, _ = process(tmp_path / 'file')
   assert hits == 0 and said.startswith('no compilation cache: ') and said.count('\n') == 1
-
-
-@pytest.mark.parametrize(('home', 'expected'), [('/x', '/x'), ('', '/home/me/.cache'), ('relative', '/home/me/.cache')])
-def test_the_folder(home, expected, monkeypatch):
-  monkeypatch.setenv('XDG_CACHE_HOME', home)
-  monkeypatch.setenv('HOME', '/home/me')
-  assert str(compilation_cache.default_folder()) == f'{expected}/gen_jax/compilation'
 
 
 def test_what_was_used_longest_ago_goes_first(tmp_path):

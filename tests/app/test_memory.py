@@ -8,7 +8,7 @@ import pytest
 
 PROGRAM = """
 import ctypes, resource, sys
-from gen_jax import memory
+from gen_jax.app import memory
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 if sys.argv[1] == 'keep':

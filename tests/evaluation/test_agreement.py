@@ -2,19 +2,16 @@ import types
 
 import numpy as np
 import pytest
-from sources import KnownSource, padded_batches
+from sources import KnownSource, digits_like_mnist, padded_batches
 
 from gen_jax.data.preprocess import resize
-from gen_jax.data.sets import digits
 from gen_jax.errors import UserError
 from gen_jax.evaluation import agreement, extractors
 
 
 def examples():
   """200 digits as MNIST lays them out, 20 of each class, and their labels."""
-  arrays = digits.load('test').arrays
-  images = np.asarray(resize(arrays['image'].astype(np.float32), 20, 256)) / 255
-  return np.pad(images, [(0, 0), (4, 4), (4, 4), (0, 0)]), arrays['label']
+  return digits_like_mnist('test')
 
 
 def class_agreement(model, images, labels, per_class, **given):

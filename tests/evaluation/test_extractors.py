@@ -5,11 +5,13 @@ import chex
 import jax
 import numpy as np
 import pytest
+from small import random_variables
+from sources import digits_like_mnist
 
 from gen_jax import build, randomness
 from gen_jax.data.dataset import from_arrays
-from gen_jax.data.preprocess import bernoulli, resize
-from gen_jax.data.sets import digits, tfds
+from gen_jax.data.preprocess import bernoulli
+from gen_jax.data.sets import tfds
 from gen_jax.errors import UserError
 from gen_jax.evaluation import extractors
 from gen_jax.evaluation.extractors import __main__ as command
@@ -28,15 +30,8 @@ def cache(monkeypatch, tmp_path):
   return tmp_path / 'cache' / 'gen_jax' / 'extractors'
 
 
-def digits_like_mnist(split='train'):
-  """scikit-learn's digits laid out as MNIST's: 20x20 in the middle of 28x28."""
-  arrays = digits.load(split).arrays
-  images = np.asarray(resize(arrays['image'].astype(np.float32), 20, 256)) / 255
-  return np.pad(images, [(0, 0), (4, 4), (4, 4), (0, 0)]), arrays['label']
-
-
 def untrained(kind, shape=(8, 8, 1), classes=3):
-  return jax.jit(extractors.NETWORKS[kind](classes).init)(randomness.key(0), extractors.image_of(shape))['params']
+  return random_variables(extractors.NETWORKS[kind](classes).init, extractors.image_of(shape), scale=0.2)['params']
 
 
 def test_the_shipped_weights_are_those_of_the_hashes_and_small():
@@ -53,7 +48,7 @@ def test_the_shipped_weights_are_those_of_the_hashes_and_small():
 
 @pytest.mark.parametrize(('kind', 'gray', 'binary'), [('cnn', 0.92, 0.66), ('lenet', 0.75, 0.66)])
 def test_digits_they_have_never_seen_are_named_right(kind, gray, binary):
-  images, labels = digits_like_mnist()
+  images, labels = digits_like_mnist('train')
   extractor = extractors.load(kind)
   classes = extractor.classify(images)
   assert (classes == labels).mean() > gray  # measured: .943 and .792, chance .1
@@ -65,7 +60,7 @@ def test_digits_they_have_never_seen_are_named_right(kind, gray, binary):
 
 @pytest.mark.parametrize(('kind', 'width'), [('cnn', 128), ('lenet', 84)])
 def test_shapes_and_that_an_image_is_judged_alone(kind, width, monkeypatch):
-  images, _ = digits_like_mnist()
+  images, _ = digits_like_mnist('train')
   extractor = extractors.load(kind)
   logits, features = extractor.outputs(images[:7])
   assert logits.shape == (7, 10) and features.shape == (7, width)
@@ -209,12 +204,13 @@ def test_a_few_images_in_the_order_of_their_classes_are_all_learned(cache, monke
   images[np.arange(36), 2 * labels] = 255  # a bright line, whose row is the class
   monkeypatch.setattr(build, 'dataset', lambda *_: from_arrays({'image': images, 'label': labels}, num_classes=3))
   monkeypatch.setattr(command, 'EPOCHS', 60)
+  monkeypatch.setattr(extractors, 'NETWORKS', {'lenet': extractors.LeNet})
   assert command.main(['extractors', 'lines']) == 0
   np.testing.assert_array_equal(extractors.load('lenet', 'lines').classify(images / 255), labels)
 
 
 def test_only_good_weights_are_kept_and_the_shipped_ones_stay(cache, capsys, tmp_path, monkeypatch):
-  images, labels = digits_like_mnist()
+  images, labels = digits_like_mnist('train')
   arrays = {'image': np.asarray(images * 255).astype(np.uint8)[:200], 'label': labels[:200]}
   monkeypatch.setattr(build, 'dataset', lambda *_: from_arrays(arrays, num_classes=10))
   good = {kind: extractors.load(kind) for kind in extractors.NETWORKS}

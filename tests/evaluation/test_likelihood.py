@@ -54,9 +54,9 @@ def test_the_estimate_of_a_linear_gaussian_model_is_its_closed_form():
 
 def test_the_bound_rises_with_the_samples_to_the_likelihood():
   model, x, exact = linear_gaussian()
-  nll = [log_p(model, x, samples)['nll'] for samples in (1, 5, 50, 1_000)]
-  assert nll[0] > nll[1] + 0.02 > nll[2] + 0.02 and nll[2] > nll[3]
-  assert abs(nll[3] + exact.mean()) < 0.01 < nll[0] + exact.mean()
+  nll = [log_p(model, x, samples)['nll'] for samples in (1, 20, 1_000)]
+  assert nll[0] > nll[1] + 0.02 and nll[1] > nll[2]
+  assert abs(nll[2] + exact.mean()) < 0.01 < nll[0] + exact.mean()
 
 
 class Drawing(models.VAE):

@@ -25,6 +25,9 @@ from gen_jax.training.stopwatch import Stopwatch
 ROOT = pathlib.Path(__file__).parents[2]
 
 
+STEPS = 20
+
+
 def start(workdir, data, devices, *spec):
   command = [sys.executable, str(ROOT / 'tests/training/worker.py'), str(ROOT), str(workdir), data, str(devices), *spec]
   return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -43,14 +46,32 @@ def folder(tmp_path_factory):
   return str(write_images(tmp_path_factory.mktemp('data') / 'images'))
 
 
-@pytest.fixture(scope='module')
-def alone(tmp_path_factory, folder):
-  @functools.cache
-  def run(data):
-    workdir = tmp_path_factory.mktemp('alone')
-    return state_of(workdir, start(workdir, data, 1))
+@pytest.fixture
+def use_devices(monkeypatch):
+  """Makes this process one of the first so many devices of its four."""
 
-  return lambda kind: run(folder if kind == 'streamed' else kind)
+  def use(number):
+    chosen = jax.devices()[:number]
+    monkeypatch.setattr(jax, 'local_devices', lambda *_, **__: chosen)
+    for name in ('device_count', 'local_device_count'):
+      monkeypatch.setattr(jax, name, lambda: number)
+
+  return use
+
+
+@pytest.fixture
+def on_devices(use_devices, tmp_path_factory, folder):
+  """(kind of data, number of devices) -> the leaves of the state after 20 steps on so many, by their paths."""
+
+  def run(kind, number):
+    use_devices(number)
+    config, workdir = small_config(folder if kind == 'streamed' else kind, steps=STEPS), tmp_path_factory.mktemp('run')
+    state, _ = loop.run(functools.partial(build.task, config), workdir)
+    leaves, _ = jax.tree.flatten_with_path(state)
+    lines = (workdir / 'metrics.jsonl').read_text().count('\n')
+    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}, lines
+
+  return run
 
 
 def largest_difference(a, b):
@@ -66,27 +87,26 @@ def check_equal(a, b):
     np.testing.assert_allclose(x, b[name], rtol=0, atol=tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize('devices', [2, 4])
-def test_devices_of_one_process(devices, tmp_path, alone):
-  check_equal(state_of(tmp_path, start(tmp_path, 'rendered', devices)), alone('rendered'))
+def test_devices_of_one_process(on_devices):
+  alone, _ = on_devices('rendered', 1)
+  for devices in (2, 4):
+    check_equal(on_devices('rendered', devices)[0], alone)
 
 
 @pytest.mark.parametrize('kind', ['resident', 'streamed'])
-def test_two_processes_are_one_with_as_many_devices(kind, tmp_path, folder, alone):
+def test_two_processes_are_one_with_as_many_devices(kind, tmp_path, folder, on_devices):
   data = folder if kind == 'streamed' else kind
   with socket.socket() as free:
     free.bind(('localhost', 0))
     address = f'localhost:{free.getsockname()[1]}'
   report = ['report'] * (kind == 'resident')
-  pair = [start(tmp_path / 'pair', data, 2, f'{address},2,{i}', *report) for i in range(2)]
-  together = state_of(tmp_path / 'pair', *pair)
-  (tmp_path / 'one').mkdir()
-  one = state_of(tmp_path / 'one', start(tmp_path / 'one', data, 4))
+  pair = [start(tmp_path, data, 2, f'{address},2,{i}', *report) for i in range(2)]
+  (one, lines), (alone, _) = on_devices(kind, 4), on_devices(kind, 1)
+  together = state_of(tmp_path, *pair)
   assert largest_difference(together.values(), one.values()) <= 1e-6
-  check_equal(together, alone(kind))
-  lines = [(tmp_path / name / 'metrics.jsonl').read_text().count('\n') for name in ('pair', 'one')]
-  assert lines[0] == lines[1] > 0
-  written = {path.name for path in (tmp_path / 'pair').iterdir()}
+  check_equal(together, alone)
+  assert (tmp_path / 'metrics.jsonl').read_text().count('\n') == lines > 0
+  written = {path.name for path in tmp_path.iterdir()}
   assert not report or {'evaluation.json', 'report.html'} <= written
 
 
@@ -136,12 +156,9 @@ def test_host_copies_do_not_change_with_a_donated_buffer():
 
 @pytest.mark.parametrize('kind', ['resident', 'streamed'])
 @pytest.mark.parametrize('devices', [1, 2, 4])
-def test_pmap_and_shard_map_are_bit_equal(devices, kind, folder, monkeypatch):
+def test_pmap_and_shard_map_are_bit_equal(devices, kind, folder, use_devices):
   """A VAE, its batches streamed or not, its noise keyed by global rows."""
-  chosen = jax.local_devices()[:devices]
-  monkeypatch.setattr(jax, 'local_devices', lambda *_, **__: chosen)
-  monkeypatch.setattr(jax, 'device_count', lambda: devices)
-  monkeypatch.setattr(jax, 'local_device_count', lambda: devices)
+  use_devices(devices)
   ends = []
   for how in parallel.BY_NAME:
     task = build.task(small_config(folder if kind == 'streamed' else kind, data_parallel=how, steps=10))

@@ -8,11 +8,11 @@ from small import small_config
 from gen_jax import build
 from gen_jax.training import loop, parallel
 
-STEPS = 1_000
+STEPS = 400
 
 
 def run(precision: str, seed: int):
-  """The state after 1,000 steps, and their metrics."""
+  """The state after 400 steps, and their metrics."""
   config = small_config(
     batch_size=32,
     steps=STEPS,

@@ -36,7 +36,7 @@ def straight(tmp_path_factory, folder):
   def run(kind):
     workdir = tmp_path_factory.mktemp('straight')
     state, done = train(small_config(folder if kind == 'streamed' else kind), workdir)
-    assert done and state.step == 200
+    assert done and state.step == 100
     return state, (workdir / 'metrics.jsonl').read_text()
 
   return run
@@ -51,10 +51,10 @@ def killed(workdir, data, when):
 @pytest.mark.parametrize(
   ('kind', 'when'),
   [
-    ('rendered', 'step 73'),
-    ('resident', 'step 131'),
-    ('streamed', 'step 97'),
-    ('gan', 'step 113'),
+    ('rendered', 'step 53'),
+    ('resident', 'step 71'),
+    ('streamed', 'step 57'),
+    ('gan', 'step 63'),
     ('resident', 'save 3'),
     ('resident', 'save 40'),
   ],
@@ -65,7 +65,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(kind, when, tmp_path, folder, s
   lines = [line['step'] for line in metrics.read_metrics(tmp_path / 'metrics.jsonl')]
   state, done = train(small_config(data), tmp_path)
   resumed = int(capsys.readouterr().err.split('resumed at step ')[1].split()[0])
-  assert done and 0 < resumed < 200 and max(lines) >= resumed
+  assert done and 0 < resumed < 100 and max(lines) >= resumed
   expected, expected_lines = straight(kind)
   chex.assert_trees_all_equal(state, expected)
   assert (tmp_path / 'metrics.jsonl').read_text() == expected_lines
@@ -76,14 +76,14 @@ def test_a_signal_saves_and_the_run_goes_on(number, tmp_path, straight, monkeypa
   original = loop.next_stop
 
   def next_stop(step, config, until):
-    if step == 85:
+    if step == 45:
       os.kill(os.getpid(), number)
     return original(step, config, until)
 
   monkeypatch.setattr(loop, 'next_stop', next_stop)
   before = signal.getsignal(number)
   state, done = train(small_config('resident'), tmp_path)
-  assert not done and state.step == 90
+  assert not done and state.step == 50
   assert signal.getsignal(number) is before
   monkeypatch.setattr(loop, 'next_stop', original)
   state, done = train(small_config('resident'), tmp_path)
@@ -104,7 +104,7 @@ def test_streamed_and_resident_runs_are_one(tmp_path, folder, straight):
 
 def test_a_longer_run_goes_on_from_the_shorter_one(tmp_path):
   constant = {'optimizer': {'schedule': 'constant'}}
-  train(small_config('resident', steps=60, **constant), tmp_path / 'a')
-  longer, _ = train(small_config('resident', steps=100, **constant), tmp_path / 'a')
-  whole, _ = train(small_config('resident', steps=100, **constant), tmp_path / 'b')
+  train(small_config('resident', steps=30, **constant), tmp_path / 'a')
+  longer, _ = train(small_config('resident', steps=50, **constant), tmp_path / 'a')
+  whole, _ = train(small_config('resident', steps=50, **constant), tmp_path / 'b')
   chex.assert_trees_all_equal(longer, whole)
