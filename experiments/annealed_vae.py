@@ -6,7 +6,7 @@ Not run yet.
 """
 
 from experiments.common import LOCATELLO, SPRITES
-from gen_jax.config import experiment, merged
+from gen_jax.config import experiment, merge
 
 
 def capacity(end: float, steps: int) -> dict:
@@ -16,5 +16,5 @@ def capacity(end: float, steps: int) -> dict:
 
 get_config = experiment(
   default=SPRITES | {'model': SPRITES['model'] | {'beta': 30.0, 'capacity': capacity(16.0, 8_000)}},
-  paper=merged(LOCATELLO, {'model': {'beta': 1_000.0, 'capacity': capacity(25.0, 100_000)}}),
+  paper=merge(LOCATELLO, {'model': {'beta': 1_000.0, 'capacity': capacity(25.0, 100_000)}}),
 )

@@ -10,10 +10,10 @@ without the penalty, one seed, 110.9 and .337.
 """
 
 from experiments.common import LOCATELLO, SPRITES
-from gen_jax.config import experiment, merged
+from gen_jax.config import experiment, merge
 
 get_config = experiment(
   # weight = beta - 1, as the KL itself holds the total correlation once
-  default=merged(SPRITES, {'model': {'penalty': {'name': 'TotalCorrelation', 'weight': 5.0}}}),
+  default=merge(SPRITES, {'model': {'penalty': {'name': 'TotalCorrelation', 'weight': 5.0}}}),
   paper=LOCATELLO,
 )

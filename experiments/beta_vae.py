@@ -19,15 +19,15 @@ Other schedules of 5,000 steps, one run each: capacity annealed over 4,000 steps
 """
 
 from experiments.common import LOCATELLO, SPRITES
-from gen_jax.config import experiment, merged
+from gen_jax.config import experiment, merge
 
 get_config = experiment(
-  default=merged(SPRITES, {'model': {'beta': {'end_value': 4.0}}}),
+  default=merge(SPRITES, {'model': {'beta': {'end_value': 4.0}}}),
   faces={  # UTKFace at 64x64, or any faces by --config.data.name
     'data': {'name': 'utkface64'},
     'model': {'likelihood': {'name': 'Gaussian', 'sigma': 0.1}, 'latent_dim': 32, 'beta': 250.0},
     'evals': ('means', 'active_units'),
     'test_examples': 0,
   },
-  paper=merged(LOCATELLO, {'model': {'beta': 4.0}}),
+  paper=merge(LOCATELLO, {'model': {'beta': 4.0}}),
 )

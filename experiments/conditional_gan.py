@@ -8,10 +8,10 @@ precision .869 and .892, recall .825 and .858; .991 of 10,000 samples are named 
 """
 
 from experiments.common import GAN_IMAGES, MEASURED, MNIST, UNPENALIZED
-from gen_jax.config import experiment, merged
+from gen_jax.config import experiment, merge
 
 get_config = experiment(
-  default=merged(
+  default=merge(
     GAN_IMAGES,
     {
       'model': {

@@ -7,10 +7,10 @@ Not run yet. The KL's weight falls from 200 to 1 first, which the paper has not;
 """
 
 from experiments.common import LOCATELLO, SPRITES
-from gen_jax.config import experiment, merged
+from gen_jax.config import experiment, merge
 
 get_config = experiment(
-  default=merged(SPRITES, {'model': {'penalty': {'name': 'DIPPenalty', 'off_diagonal': 10.0, 'diagonal': 100.0}}}),
+  default=merge(SPRITES, {'model': {'penalty': {'name': 'DIPPenalty', 'off_diagonal': 10.0, 'diagonal': 100.0}}}),
   second={'model': {'penalty': {'diagonal': 10.0, 'of_samples': True}}},
   paper=LOCATELLO,
 )

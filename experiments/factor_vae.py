@@ -12,12 +12,12 @@ three latents follow x, y and scale. Without the penalty 110.9, .337 and .299.
 """
 
 from experiments.common import LOCATELLO, SPRITES
-from gen_jax.config import experiment, merged
+from gen_jax.config import experiment, merge
 
 DISCRIMINATOR = {'learning_rate': 1e-4, 'b1': 0.5, 'b2': 0.9}
 
 get_config = experiment(
-  default=merged(
+  default=merge(
     SPRITES,
     {
       'model': {'penalty': {'name': 'FactorVAEPenalty', 'weight': 35.0, 'hidden': (1_000,) * 6}},

@@ -9,12 +9,12 @@ steps, .0024 and .0017, .787 and .819, .856 and .891. Fashion-MNIST .0073 and .0
 """
 
 from experiments.common import GAN_IMAGES, MEASURED, MNIST, UNPENALIZED
-from gen_jax.config import experiment, merged
+from gen_jax.config import experiment, merge
 
 RADFORD = {'learning_rate': 2e-4, 'schedule': 'constant', 'b1': 0.5, 'b2': 0.999}
 
 get_config = experiment(
-  default=merged(GAN_IMAGES, {'model': {'penalty': 'r1', 'penalty_weight': 0.3, 'penalty_every': 4}}),
+  default=merge(GAN_IMAGES, {'model': {'penalty': 'r1', 'penalty_weight': 0.3, 'penalty_every': 4}}),
   # after 5,000 steps precision by the CNN is .82 with ten components and .73 with one, recall .70 and .82
   mnist={'steps': 10_000, 'model': {'latent_modes': 10}, 'data': MNIST, **MEASURED},
   fashion_mnist={'steps': 10_000, 'data': {**MNIST, 'name': 'fashion_mnist'}, **MEASURED},

@@ -7,10 +7,10 @@ MNIST, 6 minutes on an H200 with eight runs beside: Frechet distance by trace .0
 """
 
 from experiments.common import GAN_IMAGES, MEASURED, MNIST
-from gen_jax.config import experiment, merged
+from gen_jax.config import experiment, merge
 
 get_config = experiment(
-  default=merged(
+  default=merge(
     GAN_IMAGES,
     {
       'model': {

@@ -7,10 +7,10 @@ precision .591 and .642, recall .739 and .828; the distance still falls.
 """
 
 from experiments.common import GAN_IMAGES, MEASURED, MNIST
-from gen_jax.config import experiment, merged
+from gen_jax.config import experiment, merge
 
 get_config = experiment(
-  default=merged(
+  default=merge(
     GAN_IMAGES,
     {
       'model': {

@@ -58,7 +58,7 @@ def dataset(config: ConfigDict, split: str) -> Dataset:
 
 @functools.cache
 def preprocess_with(**options: Any) -> Preprocess:
-  """The same function for the same options, so that what is compiled for it is compiled once."""
+  """A cached partial of `preprocess`: one function for equal options, so that what uses it is compiled once."""
   return functools.partial(preprocess_lib.preprocess, **options | {'features': dict(options['features'])})
 
 
@@ -216,7 +216,7 @@ def fields_of(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def default_fields(spec: Mapping[str, Any]) -> dict[str, Any]:
-  """Those of `fields_of` that a command line can set."""
+  """{field: default} of the fields that a command line can set: numbers, texts, tuples."""
   return {name: default for name, default in fields_of(spec).items() if isinstance(default, int | float | str | tuple)}
 
 
@@ -228,9 +228,9 @@ def former_fields(section: Mapping[str, Any]) -> Mapping[str, str]:
     return {}
 
 
-def upgraded(section: Mapping[str, Any]) -> dict[str, Any]:
+def upgrade_section(section: Mapping[str, Any]) -> dict[str, Any]:
   """A section of an old config with the names of today, by what its class says of its former ones."""
-  section = {key: upgraded(value) if isinstance(value, Mapping) else value for key, value in section.items()}
+  section = {key: upgrade_section(value) if isinstance(value, Mapping) else value for key, value in section.items()}
   if 'name' not in section:
     return section
   try:

@@ -131,24 +131,24 @@ def problems(config: Mapping[str, Any], keys: Keys = KEYS, path: str = 'config')
   for name, key in keys.items():
     if not isinstance(key, Key):
       yield from problems(config[name], key, f'{path}.{name}')
-    elif name in config and (said := key.problem(config[name])):
-      yield f'{path}.{name}={config[name]!r}: {said}'
+    elif name in config and (line := key.problem(config[name])):
+      yield f'{path}.{name}={config[name]!r}: {line}'
 
 
 def keys_that_may_differ(keys: Keys = KEYS, prefix: str = '') -> set[str]:
   """{'log_every', 'data.dir', ...}: see `Key.may_differ`."""
-  found = set()
+  names = set()
   for name, key in keys.items():
     if not isinstance(key, Key):
-      found |= keys_that_may_differ(key, f'{prefix}{name}.')
+      names |= keys_that_may_differ(key, f'{prefix}{name}.')
     elif key.may_differ:
-      found.add(prefix + name)
-  return found
+      names.add(prefix + name)
+  return names
 
 
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
   """Nested `changes` over `base`."""
-  both = {key: merged(base[key], changes[key]) for key in base.keys() & changes.keys() if isinstance(base[key], dict)}
+  both = {key: merge(base[key], changes[key]) for key in base.keys() & changes.keys() if isinstance(base[key], dict)}
   return {**base, **changes, **both}
 
 

@@ -139,7 +139,7 @@ class OneHotCategorical:
     """One-hot; carries no gradient."""
     return jax.nn.one_hot(jax.random.categorical(key, self.logits), self.logits.shape[-1])
 
-  def relaxed(self, key: jax.Array, temperature: jax.Array | float) -> jax.Array:
+  def sample_relaxed(self, key: jax.Array, temperature: jax.Array | float) -> jax.Array:
     """softmax((log p + Gumbel noise) / temperature), reparameterized (Jang et al., 2017, eq. 2)."""
     noise = jax.random.gumbel(key, self.logits.shape, self.logits.dtype)
     return jax.nn.softmax((jax.nn.log_softmax(self.logits) + noise) / temperature)

@@ -1,4 +1,4 @@
-"""What a user can get wrong, and how it is said: one line that names the thing and the remedy."""
+"""What a user can get wrong, and how it is line: one line that names the thing and the remedy."""
 
 import difflib
 import sys
@@ -43,7 +43,7 @@ def must_be_fraction(value: Any) -> str | None:
 
 
 def must_be_one_of(*choices: Any) -> Callable[[Any], str | None]:
-  """One of the choices."""
+  """A check that a value is among the choices."""
   return lambda value: None if value in choices else f'choose one of {", ".join(map(str, choices))}'
 
 
@@ -54,8 +54,8 @@ def of_numbers(value: Any, problem: Callable[[int | float], str | None]) -> str 
   for number in value if isinstance(value, tuple | list) else (value,):
     if isinstance(number, bool) or not isinstance(number, int | float):
       return 'must be a number, or numbers'
-    if said := problem(number):
-      return said
+    if line := problem(number):
+      return line
   return None
 
 
@@ -65,8 +65,8 @@ def problems_of_fields(
   """'NAME=VALUE: what is wrong with it' for each of a module's fields that has a problem."""
   for name in names:
     value = getattr(module, name)
-    if said := problem(value):
-      yield f'{name}={value!r}: {said}'
+    if line := problem(value):
+      yield f'{name}={value!r}: {line}'
 
 
 def positive(module: Any, *names: str) -> Iterator[str]:

@@ -41,8 +41,8 @@ BEST = {  # the logit that is best where p(x) real and q(x) fake examples are
 def test_the_best_discriminator(name, p, q):
   loss = lambda x, y: float(adversarial.LOSSES[name].discriminator(jnp.float32(x), jnp.float32(y)))
   weighted = lambda x: p * (loss(x, 0) - loss(0, 0)) + q * loss(0, x)  # the two terms apart
-  found = minimize_scalar(weighted, bounds=(-3, 3), method='bounded').x
-  np.testing.assert_allclose(found, BEST[name](p, q), atol=2e-2)
+  results = minimize_scalar(weighted, bounds=(-3, 3), method='bounded').x
+  np.testing.assert_allclose(results, BEST[name](p, q), atol=2e-2)
 
 
 def test_both_losses_have_one_gradient_where_nothing_is_known_and_only_one_where_all_is():
@@ -97,5 +97,5 @@ def test_second_order_gradients_are_finite_differences(name):
 def test_a_gradient_of_zero_has_a_finite_penalty():
   real, fake = arrays((3, 2), (3, 2))
   value = lambda a: adversarial.wgan_gp(lambda x: a * x.sum(-1), real, fake, jnp.full(3, 0.5)).mean()
-  found, slope = jax.value_and_grad(value)(0.0)
-  assert found == pytest.approx(1, abs=1e-5) and np.isfinite(slope)
+  results, slope = jax.value_and_grad(value)(0.0)
+  assert results == pytest.approx(1, abs=1e-5) and np.isfinite(slope)

@@ -16,19 +16,19 @@ def drawn(name, count=400):
 
 
 def test_brightness_adds_one_number():
-  found = drawn('brightness') - IMAGE[None]
-  offsets = found.mean((1, 2, 3))
-  np.testing.assert_allclose(found, np.broadcast_to(offsets[:, None, None, None], found.shape), atol=1e-5)
+  results = drawn('brightness') - IMAGE[None]
+  offsets = results.mean((1, 2, 3))
+  np.testing.assert_allclose(results, np.broadcast_to(offsets[:, None, None, None], results.shape), atol=1e-5)
   assert -0.5 <= offsets.min() < -0.45 and 0.45 < offsets.max() <= 0.5 and abs(offsets.mean()) < 0.06
 
 
 @pytest.mark.parametrize(('name', 'axes', 'low', 'high'), [('saturation', -1, 0, 2), ('contrast', None, 0.5, 1.5)])
 def test_saturation_and_contrast_scale_about_a_mean(name, axes, low, high):
-  found = drawn(name)
+  results = drawn(name)
   mean = IMAGE.mean(axes, keepdims=True) if axes else IMAGE.mean()
-  scales = ((found - mean) * (IMAGE - mean)[None]).sum((1, 2, 3)) / ((IMAGE - mean) ** 2).sum()
+  scales = ((results - mean) * (IMAGE - mean)[None]).sum((1, 2, 3)) / ((IMAGE - mean) ** 2).sum()
   expected = mean + (IMAGE - mean) * scales[:, None, None, None]
-  np.testing.assert_allclose(found, expected, atol=1e-5)
+  np.testing.assert_allclose(results, expected, atol=1e-5)
   assert low <= scales.min() < low + 0.05 and high - 0.05 < scales.max() <= high
 
 

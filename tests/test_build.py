@@ -58,8 +58,8 @@ def test_fields_that_a_class_lacks_are_named():
 
 def test_warm_up_and_cosine():
   schedule = learning_rate_schedule(2e-3, 'cosine', warmup_steps=10, decay_steps=110)
-  found = [float(schedule(step)) for step in (0, 5, 10, 60, 110, 200)]
-  np.testing.assert_allclose(found, [0, 1e-3, 2e-3, 1e-3, 0, 0], atol=1e-9)
+  results = [float(schedule(step)) for step in (0, 5, 10, 60, 110, 200)]
+  np.testing.assert_allclose(results, [0, 1e-3, 2e-3, 1e-3, 0, 0], atol=1e-9)
   constant = learning_rate_schedule(2e-3, 'constant', 0, 100)
   np.testing.assert_allclose([constant(0), constant(10**6)], [2e-3, 2e-3])
 
@@ -75,22 +75,22 @@ def test_a_player_may_have_an_optimizer_of_its_own():
     expected = adam(rate, b1, 0.999, 1e-8, 0.0, 0.0)
     states = [optimizer.init(params) for optimizer in (made[name], expected)]
     for gradient in (first, second):
-      found = [o.update(gradient, s, params) for o, s in zip((made[name], expected), states, strict=True)]
-      states = [state for _, state in found]
-    np.testing.assert_allclose(found[0][0]['w'], found[1][0]['w'], rtol=1e-6)
+      results = [o.update(gradient, s, params) for o, s in zip((made[name], expected), states, strict=True)]
+      states = [state for _, state in results]
+    np.testing.assert_allclose(results[0][0]['w'], results[1][0]['w'], rtol=1e-6)
 
 
 def test_clipping_and_decoupled_decay():
   params, gradient = {'w': jnp.array([3.0, 4.0])}, {'w': jnp.array([30.0, 40.0])}
   plain = optax.adam(0.1)
   clipped = adam(lambda step: 0.1, 0.9, 0.999, 1e-8, weight_decay=0.0, clip_norm=5.0)
-  found, _ = clipped.update(gradient, clipped.init(params), params)
+  results, _ = clipped.update(gradient, clipped.init(params), params)
   expected, _ = plain.update({'w': jnp.array([3.0, 4.0])}, plain.init(params))
-  np.testing.assert_allclose(found['w'], expected['w'], rtol=1e-6)
+  np.testing.assert_allclose(results['w'], expected['w'], rtol=1e-6)
   decayed = adam(lambda step: 0.1, 0.9, 0.999, 1e-8, weight_decay=0.5, clip_norm=0.0)
-  found, _ = decayed.update(gradient, decayed.init(params), params)
+  results, _ = decayed.update(gradient, decayed.init(params), params)
   expected, _ = plain.update(gradient, plain.init(params))
-  np.testing.assert_allclose(found['w'], expected['w'] - 0.1 * 0.5 * params['w'], rtol=1e-6)
+  np.testing.assert_allclose(results['w'], expected['w'] - 0.1 * 0.5 * params['w'], rtol=1e-6)
 
 
 @pytest.mark.parametrize('split', ['train', 'validation', 'test'])

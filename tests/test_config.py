@@ -58,5 +58,5 @@ def test_a_class_may_stand_for_its_name():
 
 def test_old_configs_take_the_defaults_of_keys_that_were_added():
   old = {'steps': 5, 'data': {'name': 'ring'}}
-  config = ConfigDict(config_lib.merged(config_lib.defaults(config_lib.KEYS), old))
+  config = ConfigDict(config_lib.merge(config_lib.defaults(config_lib.KEYS), old))
   assert (config.steps, config.data.name, config.data.size, config.averages.to_dict()) == (5, 'ring', 0, {})

@@ -31,8 +31,8 @@ KEY = jax.random.key(0)
 
 def test_normal_log_prob_is_scipys():
   mu, sigma, x = np.array([0.3, -2.0, 5.0]), np.array([0.1, 1.0, 4.0]), np.array([0.2, 1.0, 5.0])
-  found = Normal(jnp.array(mu), jnp.log(sigma)).log_prob(jnp.array(x))
-  np.testing.assert_allclose(found, scipy.stats.norm(mu, sigma).logpdf(x), rtol=1e-5)
+  results = Normal(jnp.array(mu), jnp.log(sigma)).log_prob(jnp.array(x))
+  np.testing.assert_allclose(results, scipy.stats.norm(mu, sigma).logpdf(x), rtol=1e-5)
 
 
 def test_kl_divergence_is_the_integral():
@@ -41,10 +41,10 @@ def test_kl_divergence_is_the_integral():
     integral, _ = scipy.integrate.quad(
       lambda x, q=q, p=p: q.pdf(x) * (q.logpdf(x) - p.logpdf(x)), mu_q - 12 * sigma_q, mu_q + 12 * sigma_q
     )
-    found = kl_divergence(
+    results = kl_divergence(
       Normal(jnp.float32(mu_q), jnp.log(jnp.float32(sigma_q))), Normal(jnp.float32(mu_p), jnp.log(jnp.float32(sigma_p)))
     )
-    np.testing.assert_allclose(found, integral, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(results, integral, rtol=1e-5, atol=1e-6)
 
 
 def test_kl_divergence_is_its_monte_carlo_estimate():
@@ -64,9 +64,9 @@ def test_reparameterized_gradients_are_those_of_the_expectation():
   def expectation(mu, log_sigma):
     return (jax.vmap(Normal(mu, log_sigma).sample)(keys) ** 3).mean()
 
-  found = jax.grad(expectation, (0, 1))(mu, log_sigma)
+  results = jax.grad(expectation, (0, 1))(mu, log_sigma)
   variance = math.exp(2 * -0.5)
-  np.testing.assert_allclose(found, [3 * (0.49 + variance), 6 * 0.7 * variance], rtol=2e-2)
+  np.testing.assert_allclose(results, [3 * (0.49 + variance), 6 * 0.7 * variance], rtol=2e-2)
 
 
 def test_bernoulli_is_scipys_and_stable():
@@ -123,8 +123,8 @@ def test_categorical_is_scipys():
   values = np.linspace(-1, 1, 5)
   q = Categorical(jnp.array(logits, jnp.float32), low=-1.0)
   exact = [scipy.stats.rv_discrete(values=(range(5), scipy.special.softmax(row))) for row in logits]
-  found = q.log_prob(jnp.array(values[levels], jnp.float32))
-  np.testing.assert_allclose(found, [p.logpmf(k) for p, k in zip(exact, levels, strict=True)], rtol=1e-5)
+  results = q.log_prob(jnp.array(values[levels], jnp.float32))
+  np.testing.assert_allclose(results, [p.logpmf(k) for p, k in zip(exact, levels, strict=True)], rtol=1e-5)
   np.testing.assert_allclose(q.mean, [p.expect(lambda k: -1 + k / 2) for p in exact], rtol=1e-5)
   drawn = np.asarray(jax.jit(jax.vmap(q.sample))(jax.random.split(KEY, 5_000)))
   for i, p in enumerate(exact):
@@ -286,7 +286,7 @@ def test_one_hot_categories():
 def test_a_relaxed_sample_lies_on_the_simplex_and_is_largest_where_the_category_is(temperature):
   p = np.array([0.1, 0.6, 0.3])
   q, keys = OneHotCategorical(jnp.log(p)), jax.random.split(KEY, 20_000)
-  z = np.asarray(jax.vmap(lambda key: q.relaxed(key, temperature))(keys))
+  z = np.asarray(jax.vmap(lambda key: q.sample_relaxed(key, temperature))(keys))
   np.testing.assert_allclose(z.sum(-1), 1, rtol=1e-5)
   # the Gumbel-max theorem: the largest is k with probability p_k, at any temperature
   assert scipy.stats.chisquare(np.bincount(z.argmax(-1)), 20_000 * p).pvalue > 1e-3

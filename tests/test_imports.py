@@ -33,15 +33,15 @@ MODULES = {module_of(path) for path in FILES}
 
 def imported(path):
   """The modules of this code base that a file imports, wherever in it."""
-  found = set()
+  results = set()
   for node in ast.walk(ast.parse(path.read_text())):
     if isinstance(node, ast.Import):
-      found |= {alias.name for alias in node.names}
+      results |= {alias.name for alias in node.names}
     elif isinstance(node, ast.ImportFrom):
       for alias in node.names:
         whole = f'{node.module}.{alias.name}'
-        found.add(whole if whole in MODULES else node.module)
-  return {name for name in found if name.split('.')[0] in ('gen_jax', 'launch')}
+        results.add(whole if whole in MODULES else node.module)
+  return {name for name in results if name.split('.')[0] in ('gen_jax', 'launch')}
 
 
 def floor_of(module):

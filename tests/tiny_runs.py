@@ -30,6 +30,10 @@ CONFIGS = {
   'categorical vae': lambda: small_config(
     model=CATEGORICAL | {'name': 'CategoricalVAE', 'latent_dim': 3, 'categories': 4}, **STEPS
   ),
+  'gm vae': lambda: small_config(
+    model=CATEGORICAL | {'name': 'GMVAE', 'latent_dim': 2, 'clusters': 3, 'features': 8},
+    **STEPS | {'data': {'binarize': 'dynamic'}, 'importance_samples': 20},
+  ),
   'pixelcnn': lambda: small_config(**pixelcnn('Bernoulli', {'binarize': 'dynamic'}, conditional=True) | STEPS),
   'gan': lambda: small_config('gan', **IMAGES | STEPS),
   'plane': lambda: small_config('ring', model=PLANE, evals=('fixed_noise',), **STEPS),

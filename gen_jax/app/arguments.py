@@ -44,7 +44,7 @@ def load_experiment(spec: str) -> ConfigDict:
   return with_current_names(config)
 
 
-def option(arguments: list[str], name: str) -> str | None:
+def option_value(arguments: list[str], name: str) -> str | None:
   """The value of --name=VALUE or --name VALUE among unparsed arguments."""
   for i, argument in enumerate(arguments):
     word, equals, value = argument.lstrip('-').partition('=')
@@ -53,7 +53,7 @@ def option(arguments: list[str], name: str) -> str | None:
   return None
 
 
-def without(arguments: list[str], name: str) -> list[str]:
+def without_option(arguments: list[str], name: str) -> list[str]:
   """The arguments less --name=VALUE or --name VALUE."""
   kept, skip = [], False
   for argument in arguments:
@@ -148,13 +148,13 @@ def possible_keys(key: str, config: ConfigDict) -> list[str]:
     return [f'{prefix}.{name}' for name in config.optimizer]
   for name in prefix.split('.'):
     section = section.get(name) if isinstance(section, ConfigDict) else None
-  there = isinstance(section, ConfigDict) and 'name' in section
-  return [f'{prefix}.{name}' for name in build.default_fields(section)] if there else []
+  has_class = isinstance(section, ConfigDict) and 'name' in section
+  return [f'{prefix}.{name}' for name in build.default_fields(section)] if has_class else []
 
 
 def find_mode(argv: list[str], every: Mapping[str, Callable]) -> Callable:
   """The mode that --mode names, `train` by default. UserError where there is none."""
-  name, by_name = option(argv[1:], 'mode') or 'train', by_all_names(every)
+  name, by_name = option_value(argv[1:], 'mode') or 'train', by_all_names(every)
   if name not in by_name:
     raise UserError(f'--mode={name} is unknown{nearest(name, every)}')
   return by_name[name]
@@ -227,17 +227,18 @@ def check_flags(arguments: list[str], function: Callable, every: Mapping[str, Ca
   """Raises UserError where a flag is one of other modes only, as it would have no effect."""
   for argument in arguments:
     word = argument.lstrip('-').partition('=')[0]
-    takers = [name for name, other in every.items() if takes(other, word)]
-    if argument.startswith('-') and takers and not takes(function, word):
-      raise UserError(f'--{argument.lstrip("-")}: --mode={function.__name__} takes no such flag; {joined(takers)}')
+    takers = [name for name, other in every.items() if has_flag(other, word)]
+    if argument.startswith('-') and takers and not has_flag(function, word):
+      others = modes_in_words(takers)
+      raise UserError(f'--{argument.lstrip("-")}: --mode={function.__name__} takes no such flag; {others}')
 
 
-def takes(function: Callable, word: str) -> bool:
+def has_flag(function: Callable, word: str) -> bool:
   """Whether a mode has a flag of this name, or had one."""
   return any(word in (name, *flag.formerly) for name, flag in flags_of(function).items())
 
 
-def joined(modes: list[str]) -> str:
+def modes_in_words(modes: list[str]) -> str:
   """'sample does', 'modes on a run do'."""
   if len(modes) > 4:
     return 'modes on a finished run do'
@@ -254,7 +255,7 @@ def parse(argv: list[str], function: Callable, every: Mapping[str, Callable]) ->
     UserError: for whatever the user mistyped.
   """
   arguments, values = list(argv), define_flags(function)
-  spec, workdir = option(arguments, 'config'), option(arguments, 'workdir')
+  spec, workdir = option_value(arguments, 'config'), option_value(arguments, 'workdir')
   if workdir == '':
     raise UserError('--workdir is empty: name a folder')
   if spec:
@@ -263,7 +264,7 @@ def parse(argv: list[str], function: Callable, every: Mapping[str, Callable]) ->
     config = load_config(pathlib.Path(workdir))
   else:
     raise UserError('name an experiment, --config=experiments/NAME.py, or a run, --workdir=FOLDER')
-  arguments = without(arguments, 'config')
+  arguments = without_option(arguments, 'config')
   check_flags(arguments[1:], function, every)
   arguments = with_current_fields(with_current_flags(arguments, function), config)
   make_room(arguments, config)

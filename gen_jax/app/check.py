@@ -60,7 +60,7 @@ def check_evaluators(config: ConfigDict, model: Model) -> None:
 
 
 def problems_of_players(config: ConfigDict, model: Model) -> Iterator[str]:
-  """Where `config.player_optimizers` names no player of the model, or no key of `config.optimizer`."""
+  """A line for each section of `config.player_optimizers` of no player, each key of no optimizer, each bad value."""
   for player, changes in config.player_optimizers.items():
     path = f'config.player_optimizers.{player}'
     if player not in model.players:
@@ -72,7 +72,7 @@ def problems_of_players(config: ConfigDict, model: Model) -> Iterator[str]:
 
 
 def problems_of_warmup(config: ConfigDict) -> Iterator[str]:
-  """Where a learning rate would rise until the end."""
+  """A line for each learning rate that would rise until the end."""
   sections = {f'player_optimizers.{player}': changes for player, changes in config.player_optimizers.items()}
   sections = {'optimizer': config.optimizer} | sections
   for section, optimizer in sections.items():

@@ -13,7 +13,7 @@ from gen_jax import build, figures, runs
 from gen_jax.app import check, cluster, compilation_cache, memory
 from gen_jax.app.benchmark import measure
 from gen_jax.errors import show
-from gen_jax.evaluation import evaluate as evaluation
+from gen_jax.evaluation import evaluate as evaluate_lib
 from gen_jax.figures import write
 from gen_jax.figures.figure import CHECKPOINT, Flag, mode
 from gen_jax.files import save_arrays, write_bytes
@@ -88,8 +88,8 @@ def evaluate(run: Run) -> None:
   """The evaluators on the test split -> evaluation.json, and a table; arrays -> evaluation.npz, and their figures."""
   config = run.config
   check.check_evaluators(config, run.module)
-  names = evaluation.as_tuple(config.evals) + evaluation.as_tuple(config.final_evals)
-  results = evaluation.run(names, run.model, run.source)
+  names = evaluate_lib.as_tuple(config.evals) + evaluate_lib.as_tuple(config.final_evals)
+  results = evaluate_lib.run(names, run.model, run.source)
   arrays = {name: results.pop(name) for name in list(results) if isinstance(results[name], np.ndarray)}
   path, step = run.workdir / 'evaluation.json', int(run.state.step)
   known = read_evaluation(path)

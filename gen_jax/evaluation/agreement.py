@@ -77,7 +77,7 @@ def class_agreement(
 def within_class_precision_recall(
   fake: np.ndarray, wanted: np.ndarray, real: np.ndarray, labels: np.ndarray
 ) -> dict[str, float]:
-  """Of features of samples [N,d] of a class among those of real images [M,d] of it, averaged over the classes."""
+  """Precision and recall of samples [N,d] of a class among real images [M,d] of it, averaged over the classes."""
   pairs = [(real[labels == c], fake[wanted == c]) for c in np.unique(labels)]
   of_classes = [precision_recall(*pair, NEIGHBORS) for pair in pairs if min(map(len, pair)) > NEIGHBORS]
   return {name: float(np.mean([x[name] for x in of_classes])) for name in ('precision', 'recall') if of_classes}

@@ -15,19 +15,19 @@ Evaluator = Callable[[BoundModel, Source], Iterator[tuple[str, Any]]]
 Names = str | Iterable[str]  # one name on a command line is a string
 
 
-def known() -> dict[str, Evaluator]:
+def all_evaluators() -> dict[str, Evaluator]:
   """{name: function} of all evaluators."""
   return {name: x for name, x in vars(namespace).items() if hasattr(x, 'needs')}
 
 
 def current_evaluator(name: str) -> str:
   """The present name of an evaluator that was renamed; any other name as it is."""
-  return next((new for new, x in known().items() if name and getattr(x, 'formerly', '') == name), name)
+  return next((new for new, x in all_evaluators().items() if name and getattr(x, 'formerly', '') == name), name)
 
 
 def current_metric(name: str) -> str:
   """The present name of a metric that was renamed; any other name as it is."""
-  for evaluator in known().values():
+  for evaluator in all_evaluators().values():
     for old, new in getattr(evaluator, 'renamed_metrics', {}).items():
       if name == old:
         return new
@@ -44,15 +44,15 @@ def as_tuple(names: Names) -> tuple[str, ...]:
 def unknown_names(names: Names) -> Iterator[str]:
   """A line for each name that is none."""
   for name in as_tuple(names):
-    if name not in known():
-      yield f'config.evals: {name!r} is unknown{nearest(name, known())}'
+    if name not in all_evaluators():
+      yield f'config.evals: {name!r} is unknown{nearest(name, all_evaluators())}'
 
 
 def evaluators(names: Names) -> dict[str, Evaluator]:
   """{name: function} of the evaluators named, under their present names. UserError for a name that is none."""
   for line in unknown_names(names):
     raise UserError(line)
-  return {name: known()[name] for name in as_tuple(names)}
+  return {name: all_evaluators()[name] for name in as_tuple(names)}
 
 
 def problems(names: Names, module: nn.Module, source: Source) -> Iterator[str]:

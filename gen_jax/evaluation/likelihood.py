@@ -46,7 +46,7 @@ def log_likelihoods(model: nn.Module, batch: Batch, samples: int) -> tuple[jax.A
 
 @functools.cache
 def estimator(samples: int) -> Callable:
-  """The same function for the same number, so that it is compiled once."""
+  """A cached estimator: one function for the same number of samples, so that it is compiled once."""
   return functools.partial(log_likelihoods, samples=samples)
 
 

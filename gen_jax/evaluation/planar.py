@@ -16,7 +16,7 @@ FRESH = 1_000  # the seed of a real sample that is no split
 
 @needs(points_target, methods('sample'))
 def points(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:
-  """Of as many samples as the split has points; `_real` is what a fresh sample of the target gets, the least to expect.
+  """Distances of as many samples as the split has points; `_real`: of a fresh sample of the target, the least expected.
 
   modes_covered, modes, high_quality: see `modes_covered`; where the target is a mixture.
   jensen_shannon, wasserstein, sliced_wasserstein, each with `_real`: between the samples and the split. Both

@@ -70,7 +70,7 @@ def frechet(model: BoundModel, source: Source) -> Values:
 
 
 def protocol(samples: np.ndarray, real: np.ndarray, reference: Reference, extractor: Extractor) -> str:
-  """Of which images the numbers of `sample_distances` are."""
+  """The protocol of `sample_distances` in words: the data, how many images of each, the network."""
   size, seen = ('x'.join(map(str, shape[:2])) for shape in (samples.shape[1:], extractor.image_shape))
   kept = len(reference.features)
   return (

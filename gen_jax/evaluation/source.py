@@ -36,7 +36,7 @@ class Source:
 
   @classmethod
   def of(cls, config: ConfigDict, data: Dataset, examples: int = 0) -> 'Source':
-    """That of a run's config: `data`, a split of its data set, or `examples` of it."""
+    """The Source of a run's config: `data`, a split of its data set, or `examples` of it."""
     settings = FrozenConfigDict({key: config[key] for key in sorted(keys_that_may_differ()) if key in config})
     return cls(data, config.data.name, tuple(config.data.value_range), settings, examples, config)
 

@@ -12,7 +12,7 @@ from gen_jax.runs import Run
 
 
 def factor_names(data: Dataset) -> list[str]:
-  """Those of the data set, or numbers."""
+  """The names of the factors of variation, 'factor k' where they have none."""
   return list(data.factor_names or [f'factor {k}' for k in range(len(data.factor_sizes))])
 
 

@@ -46,7 +46,7 @@ def write_figure(figure: Callable, run: Run, **options: Any) -> None:
 
 
 def automatic_figures(figures: Iterable[Callable], run: Run) -> list[Callable]:
-  """Those of the figures that are made at the end of training, and whose needs are met."""
+  """The figures that are made at the end of training, and whose needs the run meets."""
   wanted = lambda figure: figure.automatic(run) if callable(figure.automatic) else figure.automatic
   return [figure for figure in figures if wanted(figure) and not missing(run, *figure.needs)]
 

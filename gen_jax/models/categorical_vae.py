@@ -56,7 +56,7 @@ class CategoricalVAE(nn.Module):
     """The objective above, averaged over the batch."""
     x, q, temperature = batch['image'], self.posterior(batch), value_at(self.temperature, step)
     keys = row_keys(self.make_rng('noise'), batch['row'])
-    z = jax.vmap(lambda q, key: q.relaxed(key, temperature))(q, keys)
+    z = jax.vmap(lambda q, key: q.sample_relaxed(key, temperature))(q, keys)
     if self.straight_through:
       z += jax.lax.stop_gradient(jax.nn.one_hot(z.argmax(-1), self.categories) - z)
 

@@ -36,7 +36,7 @@ class MLPDiscriminator(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    """Of any shape, flattened."""
+    """Features [B,F] of x [B,...], which is flattened first."""
     del train
     x = x.reshape(len(x), -1)
     for width in self.hidden:

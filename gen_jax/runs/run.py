@@ -28,7 +28,7 @@ from gen_jax.training.checkpoint import Checkpoints
 from gen_jax.training.state import TrainState, evaluated_variables
 from gen_jax.types import Batch
 
-BATCH = 64  # codes that are decoded at a time
+BATCH = 64  # samples or codes at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Run:
     each class in turn.
     """
     self.check_label(label)
-    return self.from_model_range(draw_samples(self.bound(seed), number, min(BATCH, number), label))
+    return self.from_model_range(draw_samples(self.bound(seed), number, BATCH, label))
 
   def encode(self, images: np.ndarray, labels: Sequence[int] | None = None) -> np.ndarray:
     """The code [N,D] of each image, for a VAE the mean of q(z|x); `labels` [N] for a conditional model."""

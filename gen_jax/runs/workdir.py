@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gen_jax import build
-from gen_jax.config import KEYS, defaults, flatten, keys_that_may_differ, merged
+from gen_jax.config import KEYS, defaults, flatten, keys_that_may_differ, merge
 from gen_jax.errors import UserError
 from gen_jax.evaluation import evaluate
 from gen_jax.files import write_bytes
@@ -37,13 +37,13 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
   except ValueError as error:
     raise UserError(f'{path} is damaged ({error}): restore it, or name another --workdir') from None
   # keys that have been added since take their defaults
-  return with_current_names(merged(defaults(KEYS), tuples_for_lists(content)))
+  return with_current_names(merge(defaults(KEYS), tuples_for_lists(content)))
 
 
 def with_current_names(config: Mapping[str, Any]) -> ConfigDict:
   """A config, locked, in which former names of classes, fields, evaluators and metrics are those of today."""
   config = dict(config.to_dict() if isinstance(config, ConfigDict) else config)
-  config['model'] = build.upgraded(config['model'])
+  config['model'] = build.upgrade_section(config['model'])
   for key in ('evals', 'final_evals'):
     config[key] = evaluate.as_tuple(config[key])
   config['best'] = evaluate.current_metric(config['best'])

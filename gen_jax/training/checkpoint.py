@@ -1,5 +1,6 @@
 """Checkpoints that survive a kill at any moment, and are not believed when they are damaged."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -56,11 +57,11 @@ def check_seal(folder: pathlib.Path) -> None:
   """
   if not (folder / SEAL).exists():
     return
-  written, there = json.loads((folder / SEAL).read_text()), digests(folder)
+  written, present = json.loads((folder / SEAL).read_text()), digests(folder)
   for name, digest in written.items():
-    if name not in there:
+    if name not in present:
       raise ValueError(f'{name} is missing')
-    if there[name] != digest:
+    if present[name] != digest:
       raise ValueError(f'{name} has changed')
 
 
@@ -106,8 +107,8 @@ def check_leaves(step: int, stored: Mapping[str, Any], expected: Mapping[str, An
     raise UserError(f'checkpoint {step} {which} {name}, of another model than this one: {remedy}')
   for name, (shape, dtype) in expected.items():
     if stored[name] != (shape, dtype):
-      there, here = (f'{kind} {list(size)}' for size, kind in (stored[name], (shape, dtype)))
-      raise UserError(f'checkpoint {step}: {name} is {there} there and {here} here: {remedy}')
+      texts = [f'{kind} {list(size)}' for size, kind in (stored[name], (shape, dtype))]
+      raise UserError(f'checkpoint {step}: {name} is {texts[0]} there and {texts[1]} here: {remedy}')
 
 
 class Checkpoints:
@@ -163,9 +164,9 @@ class Checkpoints:
 
   def best_step(self) -> int | None:
     """The step with the best metric, None where none has it; one saved between validations has none."""
-    found = {step: terms[self._best] for step, terms in sorted(self._validations.items()) if self._best in terms}
+    values = {step: metrics[self._best] for step, metrics in sorted(self._validations.items()) if self._best in metrics}
     best = max if self._best_mode == 'max' else min
-    return best(found, key=found.get) if found else None
+    return best(values, key=values.get) if values else None
 
   def restore(self, like: TrainState, step: int) -> TrainState:
     """The state saved at `step`, as numpy arrays.
@@ -176,8 +177,8 @@ class Checkpoints:
     """
     folder = self._directory / str(step)
     check_seal(folder)
-    with ocp.StandardCheckpointer() as reader:
-      stored = leaves(reader.metadata(folder / 'state').item_metadata.tree)
+    with contextlib.closing(ocp.StandardCheckpointHandler()) as handler, ocp.StandardCheckpointer() as reader:
+      stored = leaves(handler.metadata(folder / 'state').tree)  # the reader's own would warn of a file that is not ours
       unnamed = like.ema and not any(path.startswith(f'ema/{name}/') for name in like.ema for path in stored)
       if unnamed:  # written when there was one average, without a name
         like = like._replace(ema=next(iter(like.ema.values())))

@@ -18,16 +18,16 @@ SMALL = 2**16  # numbers in the largest parameter; at 128 x 128 a step takes .77
 @contextlib.contextmanager
 def cache_hits() -> Iterator[list[str]]:
   """Collects an item for every program that is read from the compilation cache."""
-  found = []
+  events = []
 
   def note(event: str, **details):
     del details
     if event == '/jax/compilation_cache/cache_hits':
-      found.append(event)
+      events.append(event)
 
   jax.monitoring.register_event_listener(note)
   try:
-    yield found
+    yield events
   finally:
     jax.monitoring.unregister_event_listener(note)
 

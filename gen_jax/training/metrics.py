@@ -113,11 +113,11 @@ class Recorder:
         log.write(stop, means)
       progress.show(stop, means)
 
-  def validation(self, step: int, found: Mapping[str, float]) -> None:
+  def validation(self, step: int, values: Mapping[str, float]) -> None:
     """Values of the evaluators at one step."""
-    check_finite({name: np.array([value]) for name, value in found.items()}, step - 1)
+    check_finite({name: np.array([value]) for name, value in values.items()}, step - 1)
     if self._outputs:
-      self._outputs[0].write(step, found)
+      self._outputs[0].write(step, values)
 
   def close(self) -> None:
     """Flushes and closes the outputs."""

@@ -1,4 +1,4 @@
-"""All that knows about devices and processes."""
+"""A batch shared by devices, by `jax.pmap` or `jax.shard_map`, and all else that knows of devices and processes."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Everything that a run must not lose."""
+"""TrainState, all that a run must not lose: the step, parameters, optimizers, averages, the state of the data."""
 
 import dataclasses
 import itertools

@@ -77,16 +77,17 @@ def train_step(
     data_key, model_key = jax.random.split(jax.random.fold_in(key, update))
     data = preprocess(jax.tree.map(lambda x: x[update], batch), data_key)  # noqa: B023, called at once
     trained = {group: params[group] for group in player.trains if group in params}
-    (loss, (terms, changed)), gradients = jax.value_and_grad(objective, has_aux=True)(
+    (loss, (own_metrics, changed)), gradients = jax.value_and_grad(objective, has_aux=True)(
       trained, params, variables, data, state.step, model_key, model, player.loss
     )
-    terms = {name: jnp.asarray(x, jnp.float32) for name, x in terms.items()}  # counts and flags are averaged as well
-    gradients, loss, terms = mean_over_devices((gradients, loss, terms))
+    # counts and flags are averaged as well
+    own_metrics = {name: jnp.asarray(x, jnp.float32) for name, x in own_metrics.items()}
+    gradients, loss, own_metrics = mean_over_devices((gradients, loss, own_metrics))
     variables |= mean_over_devices(changed)
     deltas, opt_state[name] = optimizers[name].update(gradients, opt_state[name], trained)
     params |= optax.apply_updates(trained, deltas)
-    metrics_of[name] = terms
-    metrics |= terms | {f'{name}/loss': loss, f'{name}/grad_norm': norm(gradients)}
+    metrics_of[name] = own_metrics
+    metrics |= own_metrics | {f'{name}/loss': loss, f'{name}/grad_norm': norm(gradients)}
 
   check_names_of_metrics(metrics_of)
   current = averaged_trees(model, params, variables)

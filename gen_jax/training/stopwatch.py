@@ -1,4 +1,4 @@
-"""Where the time goes before the first step."""
+"""A timer of the start-up: where the time goes before the first step."""
 
 import time
 

@@ -4,6 +4,7 @@ import functools
 
 import pytest
 from command_line import run_command
+from tiny_runs import run_of as run_of
 
 
 @pytest.fixture(scope='session')

@@ -31,12 +31,12 @@ def test_what_a_pixelcnn_cannot_model_is_refused_in_one_line(case):
 
 
 def test_players_and_their_optimizers_are_named_rightly():
-  for changes, said in (
+  for changes, message in (
     ({'discriminatr': {'b1': 0.5}}, 'discriminatr: no player of this model; did you mean discriminator?'),
     ({'discriminator': {'learning_rat': 0.5}}, 'discriminator.learning_rat is no key; did you mean learning_rate?'),
     ({'discriminator': {'b1': 1.5}}, 'discriminator.b1=1.5: must lie in [0, 1)'),
   ):
-    with pytest.raises(UserError, match=re.escape(said)):
+    with pytest.raises(UserError, match=re.escape(message)):
       check.check(small_config(model={'penalty': {'name': 'FactorVAEPenalty'}}, player_optimizers=changes))
 
 
@@ -46,8 +46,8 @@ def test_objectives_on_sprites_can_be_built(name, variant):
   config = importlib.import_module(f'experiments.{name}').get_config(variant)
   check.check(config)
   if name == 'beta_tcvae':
-    said = 'batch_size=1000000: TotalCorrelation needs 2 to 589824'
-    with config.unlocked(), pytest.raises(UserError, match=said):
+    message = 'batch_size=1000000: TotalCorrelation needs 2 to 589824'
+    with config.unlocked(), pytest.raises(UserError, match=message):
       config.batch_size = 1_000_000
       check.check(config)
 
@@ -77,27 +77,27 @@ FIELDS = {  # what leaves another field of a VAE without effect or meaning: (fie
 
 @pytest.mark.parametrize('fields', FIELDS)
 def test_fields_of_a_vae_that_exclude_each_other(fields):
-  changes, said = FIELDS[fields]
-  with pytest.raises(UserError, match=re.escape(said)):
+  changes, message = FIELDS[fields]
+  with pytest.raises(UserError, match=re.escape(message)):
     check.check(small_config('digits', model=VAE | changes))
 
 
 @pytest.mark.parametrize(
-  ('names', 'said'),
+  ('names', 'message'),
   [('clustering', 'needs a data set with labels'), ('class_agreement', 'needs a data set with labels')],
 )
-def test_final_evaluators_are_checked_before_training(names, said):
-  with pytest.raises(UserError, match=said):
+def test_final_evaluators_are_checked_before_training(names, message):
+  with pytest.raises(UserError, match=message):
     check.check(small_config('rendered', final_evals=(names,)))
 
 
 def test_networks_that_judge_are_of_such_images_and_classes(monkeypatch, tmp_path):
-  said = 'class_agreement needs an extractor of the 10 classes of digits, and x-cnn knows 3'
+  message = 'class_agreement needs an extractor of the 10 classes of digits, and x-cnn knows 3'
   judges = types.SimpleNamespace(name='x-cnn', image_shape=(8, 8, 1), classes=3)
   for module in (extractors, agreement):
     monkeypatch.setattr(module, 'load', lambda *_, **__: judges)
   conditional = {'model': VAE | {'conditional': True}, 'data': {'binarize': 'dynamic'}}
-  with pytest.raises(UserError, match=said):
+  with pytest.raises(UserError, match=message):
     check.check(small_config('digits', final_evals=('class_agreement',), **conditional))
   check.check(small_config('digits', final_evals=('sample_distances',), **conditional))
   judges.image_shape = (8, 8, 3)
@@ -129,6 +129,6 @@ UNTRUE = {  # what an evaluator would say something untrue of: (changes, evaluat
 
 @pytest.mark.parametrize('what', UNTRUE)
 def test_evaluators_of_which_nothing_true_would_come(what):
-  changes, name, said = UNTRUE[what]
-  with pytest.raises(UserError, match=said):
+  changes, name, message = UNTRUE[what]
+  with pytest.raises(UserError, match=message):
     check.check(small_config('digits', final_evals=(name,), **changes))

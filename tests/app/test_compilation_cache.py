@@ -31,23 +31,23 @@ def process(home, action='turn_on', **variables):
 
 
 def test_the_next_process_reads_and_damage_is_mended(tmp_path):
-  hits, said, files = process(tmp_path)
-  assert hits == 0 and said == '' and files
+  hits, message, files = process(tmp_path)
+  assert hits == 0 and message == '' and files
   assert {path.parent for path in files} == {tmp_path / 'gen_jax' / 'compilation'}
   assert (tmp_path / 'gen_jax' / 'compilation').stat().st_mode & 0o777 == 0o700
   contents = {path: path.read_bytes() for path in files}
 
-  hits, said, again = process(tmp_path)
-  assert hits > 0 and said == '' and again == files
+  hits, message, again = process(tmp_path)
+  assert hits > 0 and message == '' and again == files
 
   for path in files:
     path.write_bytes(contents[path][: len(contents[path]) // 2])
-  hits, said, young = process(tmp_path)  # may be half written
+  hits, message, young = process(tmp_path)  # may be half written
   assert hits == 0 and young == files
   for path in files:
     os.utime(path, (path.stat().st_atime, time.time() - 61))
-  hits, said, again = process(tmp_path)
-  lines = set(said.splitlines())
+  hits, message, again = process(tmp_path)
+  lines = set(message.splitlines())
   where = f'{tmp_path}/gen_jax/compilation'
   assert hits == 0 and lines == {f'the compilation cache {where} was damaged: what is older than a minute is removed'}
   assert process(tmp_path)[:2] == (len(again), '')
@@ -57,15 +57,15 @@ def test_off_or_elsewhere(tmp_path):
   mine, home = tmp_path / 'mine', tmp_path / 'home'
   assert process(home, 'turn_off', JAX_COMPILATION_CACHE_DIR=str(mine)) == (0, '', [])
   assert not home.exists() and not mine.exists()
-  hits, said, files = process(home, JAX_COMPILATION_CACHE_DIR=str(mine))
-  assert (hits, said, files) == (0, '', []) and not home.exists() and list(mine.glob('*-cache'))
+  hits, message, files = process(home, JAX_COMPILATION_CACHE_DIR=str(mine))
+  assert (hits, message, files) == (0, '', []) and not home.exists() and list(mine.glob('*-cache'))
   assert process(home, JAX_ENABLE_COMPILATION_CACHE='false') == (0, '', []) and not home.exists()
 
 
 def test_a_folder_that_cannot_be_written_costs_one_line(tmp_path):
   (tmp_path / 'file').write_text('')
-  hits, said, _ = process(tmp_path / 'file')
-  assert hits == 0 and said.startswith('no compilation cache: ') and said.count('\n') == 1
+  hits, message, _ = process(tmp_path / 'file')
+  assert hits == 0 and message.startswith('no compilation cache: ') and message.count('\n') == 1
 
 
 def test_what_was_used_longest_ago_goes_first(tmp_path):

@@ -119,15 +119,15 @@ def test_an_experiment_that_is_not_right_itself(capsys, tmp_path):
     ("from gen_jax.config import experiment\nget_config = experiment({'stepps': 3})", 'stepps is no key'),
   ):
     (tmp_path / 'mine.py').write_text(text)
-    said = error_of(capsys, f'--config={tmp_path}/mine.py', f'--workdir={tmp_path}/run')
-    assert 'mine.py gives no config' in said and expected in said
+    message = error_of(capsys, f'--config={tmp_path}/mine.py', f'--workdir={tmp_path}/run')
+    assert 'mine.py gives no config' in message and expected in message
 
 
 def test_a_missing_test_split_is_found_before_training(capsys, tmp_path):
   for part in ('train', 'val'):
     write_images(tmp_path / 'images' / part)
-  said = error_of(capsys, VAE, f'--config.data.name={tmp_path}/images', f'--workdir={tmp_path}/run')
-  assert 'no images for the test split' in said and not (tmp_path / 'run').exists()
+  message = error_of(capsys, VAE, f'--config.data.name={tmp_path}/images', f'--workdir={tmp_path}/run')
+  assert 'no images for the test split' in message and not (tmp_path / 'run').exists()
 
 
 def test_image_folders(capsys, tmp_path):
@@ -140,6 +140,13 @@ def test_image_folders(capsys, tmp_path):
     capsys, VAE, f'--config.data.name={folder}', f'--workdir={tmp_path / "run"}'
   )
   assert not (tmp_path / 'run').exists()
+
+
+def test_a_damaged_file_of_points_is_named_with_its_line(capsys, tmp_path):
+  points = tmp_path / 'points.csv'
+  points.write_text('x,y\n1,2\nthree,4\n')
+  line = error_of(capsys, PLANE, f'--config.data.name={points}', f'--workdir={tmp_path}/run')
+  assert 'points.csv' in line and 'line 3' in line and not (tmp_path / 'run').exists()
 
 
 def test_modes_need_a_run(capsys, tmp_path):

@@ -16,8 +16,9 @@ from safetensors import safe_open
 import gen_jax
 import launch
 from gen_jax import build
-from gen_jax.app import arguments
+from gen_jax.app import arguments, modes
 from gen_jax.evaluation import evaluators
+from gen_jax.evaluation.needs import needs
 from gen_jax.runs import workdir as workdirs
 from gen_jax.training import loop
 
@@ -31,6 +32,12 @@ BENCHMARK = {  # key: what its value must be
   'peak_bytes': lambda value: 2**20 < value < 2**40 and isinstance(value, int),
   'device': lambda value: value.startswith('4 x cpu '),
 }
+
+
+@pytest.fixture
+def workdir(trained, tmp_path):
+  """A copy of the trained run, which a test may change."""
+  return shutil.copytree(trained, tmp_path / 'trained')
 
 
 def test_a_workdir_holds_what_others_rely_on(trained):
@@ -72,38 +79,38 @@ def test_a_conditional_model_draws_the_classes_that_are_asked_for_and_completes_
   assert 'Test images completed' in (tmp_path / 'report.html').read_text()
 
 
-def test_modes_on_a_workdir(trained, capsys):
-  run_command(f'--workdir={trained}', '--mode=sample', '--number=5', '--seed=3')
-  with np.load(trained / 'samples.npz') as samples:
+def test_modes_on_a_workdir(workdir, capsys):
+  run_command(f'--workdir={workdir}', '--mode=sample', '--number=5', '--seed=3')
+  with np.load(workdir / 'samples.npz') as samples:
     assert samples['images'].shape[0] == 5
     first = samples['latents']
-  run_command(f'--workdir={trained}', '--mode=sample', '--number=7', '--seed=3')
-  with np.load(trained / 'samples.npz') as samples:
+  run_command(f'--workdir={workdir}', '--mode=sample', '--number=7', '--seed=3')
+  with np.load(workdir / 'samples.npz') as samples:
     np.testing.assert_array_equal(samples['latents'][:5], first)
   for mode in ('reconstruct', 'traverse', 'interpolate', 'plane', 'report'):
-    run_command(f'--workdir={trained}', f'--mode={mode}')
-  before = json.loads((trained / 'evaluation.json').read_text())
-  run_command(f'--workdir={trained}', '--mode=evaluate', '--config.evals=active_units')
-  assert json.loads((trained / 'evaluation.json').read_text()) == before
-  run_command(f'--workdir={trained}', '--mode=evaluate', '--checkpoint=last')
-  run_command(f'--workdir={trained}', '--mode=evaluate', '--checkpoint=10')
-  assert json.loads((trained / 'evaluation.json').read_text())['step'] == 10
+    run_command(f'--workdir={workdir}', f'--mode={mode}')
+  before = json.loads((workdir / 'evaluation.json').read_text())
+  run_command(f'--workdir={workdir}', '--mode=evaluate', '--config.evals=active_units')
+  assert json.loads((workdir / 'evaluation.json').read_text()) == before
+  run_command(f'--workdir={workdir}', '--mode=evaluate', '--checkpoint=last')
+  run_command(f'--workdir={workdir}', '--mode=evaluate', '--checkpoint=10')
+  assert json.loads((workdir / 'evaluation.json').read_text())['step'] == 10
 
 
-def test_the_same_command_again_changes_no_parameter(trained, capsys):
-  before = gen_jax.load(trained).state
-  run_command(VAE, f'--workdir={trained}', '--config.model.latent_dim=2')
+def test_the_same_command_again_changes_no_parameter(workdir, capsys):
+  before = gen_jax.load(workdir).state
+  run_command(VAE, f'--workdir={workdir}', '--config.model.latent_dim=2')
   assert 'first step' not in capsys.readouterr().err  # there is none, so nothing is compiled for it
-  after = gen_jax.load(trained).state
+  after = gen_jax.load(workdir).state
   chex.assert_trees_all_equal(before, after)
 
 
-def test_runs_side_by_side(trained, capsys, tmp_path):
+def test_runs_side_by_side(workdir, capsys, tmp_path):
   other = tmp_path / 'autoencoder'
   run_command('--config=experiments/autoencoder.py:smoke', f'--workdir={other}', '--config.model.latent_dim=2')
-  run_command(f'--workdir={trained}', '--mode=compare', f'--others={other}')
+  run_command(f'--workdir={workdir}', '--mode=compare', f'--others={other}')
   assert 'runs, mean and standard' in capsys.readouterr().out
-  assert {path.stem for path in (trained / 'figures').glob('comparison*')} == {
+  assert {path.stem for path in (workdir / 'figures').glob('comparison*')} == {
     'comparison_error', 'comparison_images', 'comparison_plane',
   }  # fmt: skip
 
@@ -117,11 +124,11 @@ def test_a_damaged_line_of_metrics_is_named(capsys, trained, tmp_path):
   assert 'evaluation.json is damaged' in error_of(capsys, '--mode=evaluate', f'--workdir={copy}')
 
 
-def test_a_workdir_has_one_trainer(capsys, trained):
-  with workdirs.workdir_lock(trained):
-    said = error_of(capsys, VAE, f'--workdir={trained}', '--config.model.latent_dim=2')
-  assert 'is being trained by another process' in said
-  run_command(f'--workdir={trained}', '--mode=evaluate')
+def test_a_workdir_has_one_trainer(capsys, workdir):
+  with workdirs.workdir_lock(workdir):
+    message = error_of(capsys, VAE, f'--workdir={workdir}', '--config.model.latent_dim=2')
+  assert 'is being workdir by another process' in message
+  run_command(f'--workdir={workdir}', '--mode=evaluate')
 
 
 def test_a_run_is_repeated_from_its_config(trained, tmp_path):
@@ -134,13 +141,13 @@ def test_a_benchmark_needs_no_workdir_and_writes_nothing(capsys, trained, tmp_pa
   small = '--config.model.encoder.hidden=(8,)'
   for words in ((VAE, small, f'--workdir={tmp_path / "none"}'), (f'--workdir={trained}',)):
     run_command(*words, '--mode=benchmark', '--benchmark_steps=16')
-    said = capsys.readouterr()
-    *table, last = said.out.splitlines()
-    found = json.loads(last)
-    assert set(found) == set(BENCHMARK) and all(right(found[key]) for key, right in BENCHMARK.items()), found
+    message = capsys.readouterr()
+    *table, last = message.out.splitlines()
+    results = json.loads(last)
+    assert set(results) == set(BENCHMARK) and all(right(results[key]) for key, right in BENCHMARK.items()), results
     assert 'timed             20 steps in 4 dispatches of 5' in table  # beyond the 20 steps of the whole run
-    assert re.search(r'compilation +\d+\.\d\d s, (cold|from the cache): ', said.out)
-    assert re.match(r'first step after \d+\.\d s: imports \S+, data ', said.err)
+    assert re.search(r'compilation +\d+\.\d\d s, (cold|from the cache): ', message.out)
+    assert re.match(r'first step after \d+\.\d s: imports \S+, data ', message.err)
   assert not (tmp_path / 'none').exists()
   assert {path: path.stat().st_mtime_ns for path in trained.rglob('*')} == files
 
@@ -150,10 +157,10 @@ def test_a_run_says_where_its_time_went_and_its_profile_is(dispatches, capsys, t
   config = arguments.load_experiment('experiments/vae.py:smoke')
   config.update({'profile': True, 'steps': 5 * dispatches})
   loop.run(functools.partial(build.task, config), tmp_path)
-  said = capsys.readouterr().err
+  message = capsys.readouterr().err
   phases = r'first step after \d+\.\d s: data \S+, model and state \S+, tracing \S+, compilation \S+'
-  assert len(re.findall(phases, said)) == 1
-  named = re.search(r'profile of one dispatch in (\S+): tensorboard --logdir=(\S+)', said)
+  assert len(re.findall(phases, message)) == 1
+  named = re.search(r'profile of one dispatch in (\S+): tensorboard --logdir=(\S+)', message)
   assert named[1] == named[2] == f'{tmp_path}/profile'
   assert len(list((tmp_path / 'profile').glob('plugins/profile/*/*.xplane.pb'))) == 1
 
@@ -164,25 +171,25 @@ def test_a_run_without_a_checkpoint(capsys, trained, tmp_path):
 
 
 def test_another_config_is_refused(capsys, trained):
-  said = error_of(capsys, VAE, f'--workdir={trained}', '--config.model.latent_dim=3', '--config.seed=1')
-  assert 'holds a run of another config (model.latent_dim: 2 there, 3 here; seed: 0 there, 1 here)' in said
+  message = error_of(capsys, VAE, f'--workdir={trained}', '--config.model.latent_dim=3', '--config.seed=1')
+  assert 'holds a run of another config (model.latent_dim: 2 there, 3 here; seed: 0 there, 1 here)' in message
 
 
 def test_fewer_steps_are_refused(capsys, trained):
-  said = error_of(capsys, VAE, f'--workdir={trained}', '--config.model.latent_dim=2', '--config.steps=10')
-  assert 'steps: 20 there, 10 here' in said
+  message = error_of(capsys, VAE, f'--workdir={trained}', '--config.model.latent_dim=2', '--config.steps=10')
+  assert 'steps: 20 there, 10 here' in message
 
 
 def test_checkpoints_that_are_not_there(capsys, trained):
-  said = error_of(capsys, f'--workdir={trained}', '--mode=evaluate', '--checkpoint=11')
-  assert '--checkpoint=11: choose best, last, or one of the steps 10, 20' in said
+  message = error_of(capsys, f'--workdir={trained}', '--mode=evaluate', '--checkpoint=11')
+  assert '--checkpoint=11: choose best, last, or one of the steps 10, 20' in message
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(capsys, tmp_path):
-  said = launch.main(
+  message = launch.main(
     ['launch.py', VAE, f'--workdir={tmp_path}', '--config.optimizer.learning_rate=1e30', '--config.save_every=5']
   )
-  assert said == 2
+  assert message == 2
   assert re.search(r'error: step \d+: [\w/]+ is (nan|inf|-inf); the last checkpoint', capsys.readouterr().err)
 
 
@@ -229,11 +236,73 @@ def test_an_evaluation_may_be_asked_for_that_gives_texts_and_arrays(smoke, capsy
   assert 'needs a model that has encode' in error_of(capsys, *command, '--config.evals=probe')
 
 
-def test_parameters_are_exported_with_flat_names(trained):
-  run_command(f'--workdir={trained}', '--mode=export')
-  with safe_open(trained / 'parameters.safetensors', 'np') as file:
-    state = gen_jax.load(trained).state
+def test_parameters_are_exported_with_flat_names(workdir):
+  run_command(f'--workdir={workdir}', '--mode=export')
+  with safe_open(workdir / 'parameters.safetensors', 'np') as file:
+    state = gen_jax.load(workdir).state
     flat = {f'params/{name}': x for name, x in flatten_dict(state.params, sep='/').items()}
     assert set(file.keys()) == set(flat) and file.metadata() == {'step': str(state.step), 'average': 'none'}
     for name, array in flat.items():
       np.testing.assert_array_equal(file.get_tensor(name), array)
+
+
+@pytest.fixture
+def binary(run_of, tmp_path):
+  """A copy of a run on binarized digits, and of the same with itself."""
+  workdir = shutil.copytree(run_of('binary vae').workdir, tmp_path / 'binary')
+  return gen_jax.load(workdir)
+
+
+LIKELIHOOD = ('--mode=evaluate', '--config.evals=likelihood', '--config.importance_samples=60')
+
+
+def test_likelihoods_that_evaluations_leave_are_compared(binary, tmp_path, capsys):
+  """From the evaluator through evaluation.json and evaluation.npz to the comparison."""
+  one, two = binary.workdir, shutil.copytree(binary.workdir, tmp_path / 'other')
+  run_command(f'--workdir={one}', *LIKELIHOOD)
+  run_command(f'--workdir={two}', '--mode=evaluate', '--config.evals=likelihood', '--config.importance_samples=1')
+  nll = [np.load(workdir / 'evaluation.npz')['nll_each'] for workdir in (one, two)]
+  evaluation = json.loads((one / 'evaluation.json').read_text())
+  assert evaluation['nll'] == pytest.approx(nll[0].mean()) and len(nll[0]) == evaluation['examples'] == 32
+  assert evaluation['binarize'] == 'dynamic' and evaluation['importance_samples'] == 60
+  run_command(f'--workdir={one}', '--mode=compare', f'--others={two}')
+  gain = nll[1] - nll[0]
+  expected = f'-log p(x) is {gain.mean():.3f} +- {gain.std(ddof=1) / 32**0.5:.3f} nats below that of {two}'
+  assert gain.mean() > 0 and expected in capsys.readouterr().out
+  run_command(f'--workdir={two}', *LIKELIHOOD, '--checkpoint=2')  # of another checkpoint than is compared
+  run_command(f'--workdir={one}', '--mode=compare', f'--others={two}')
+  assert '-log p(x) not compared' in capsys.readouterr().out
+
+
+def test_an_evaluation_makes_the_figures_of_its_arrays(run_of, tmp_path, monkeypatch):
+  run = gen_jax.load(shutil.copytree(run_of('sprites').workdir, tmp_path / 'sprites'))
+  latents, sizes = run.module.latent_dim, run.source.data.factor_sizes
+
+  @needs()
+  def disentanglement(model, source):  # the true one encodes all images
+    information = np.random.default_rng(0).uniform(0, 1, (latents, len(sizes)))
+    yield 'mig', 0.5
+    yield 'factor_information', information
+    yield 'factor_importances', information
+    for k, size in enumerate(sizes):
+      yield f'response_mean_{k}', np.ones((size, 1)) * np.arange(latents) + np.arange(size)[:, None]
+      yield f'response_std_{k}', np.full((size, latents), 0.1)
+
+  monkeypatch.setattr(evaluators, 'disentanglement', disentanglement)
+  run_command(f'--workdir={run.workdir}', '--mode=evaluate', '--config.final_evals=disentanglement')
+  assert json.loads((run.workdir / 'evaluation.json').read_text())['mig'] == 0.5
+  assert {'factors', 'responses'} <= {path.stem for path in (run.workdir / 'figures').glob('*.png')}
+  modes.report(run)
+  assert (run.workdir / 'report.html').read_text().count('data:image/png') >= 3
+
+
+def test_samples_from_a_mixture_by_their_former_flags(run_of, tmp_path):
+  workdir = shutil.copytree(run_of('autoencoder').workdir, tmp_path / 'run')
+  run_command(f'--workdir={workdir}', '--mode=sample', '--sampler=mixture', '--number=5', '--components=3')
+  with np.load(workdir / 'samples_mixture.npz') as samples:
+    assert samples['images'].dtype == np.uint8 and samples['images'].shape == (5, 8, 8, 1)
+    assert samples['latents'].shape == (5, 3)
+  assert {'samples_mixture', 'samplers'} <= {path.stem for path in (workdir / 'figures').glob('*.png')}
+  run_command(f'--workdir={workdir}', '--mode=report')
+  captions = re.findall('<figcaption>(.*?)</figcaption>', (workdir / 'report.html').read_text())
+  assert sum('fitted to the codes' in caption for caption in captions) == 1 and 'Samples from the prior' not in captions

@@ -82,11 +82,11 @@ def both_sides(torch_python: str) -> Iterator[tuple[Worker, Worker]]:
 def check_torch(python: str) -> None:
   """BenchmarkError where the interpreter has no PyTorch."""
   try:
-    found = subprocess.run([python, '-c', 'import torch'], capture_output=True, text=True)
+    results = subprocess.run([python, '-c', 'import torch'], capture_output=True, text=True)
   except OSError as error:
     raise BenchmarkError(f'--torch_python={python} cannot be run: {error.strerror}') from None
-  if found.returncode:
-    reason = found.stderr.strip().splitlines()[-1:]
+  if results.returncode:
+    reason = results.stderr.strip().splitlines()[-1:]
     raise BenchmarkError(
       f'{python} has no PyTorch ({"".join(reason)}): pip install torch, or name another --torch_python'
     )
@@ -126,15 +126,15 @@ def build(
 
 def turn(ours: Worker, peers: Worker, side: str, seconds: float) -> tuple[float, float]:
   """One side's ms/step, and the cores that others kept busy meanwhile: of the calmest try."""
-  found, processes = [], (ours.pid, peers.pid)
-  while len(found) < TRIES:
+  results, processes = [], (ours.pid, peers.pid)
+  while len(results) < TRIES:
     wait_for_calm(processes, CALM, PATIENCE / TRIES)
     others = Others(processes)
     ms = ours.ask('run', seconds=seconds) if side == 'ours' else peers.ask('run', mode=side, seconds=seconds)
-    found.append((ms, others.cores()))
-    if found[-1][1] <= CALM:
+    results.append((ms, others.cores()))
+    if results[-1][1] <= CALM:
       break
-  return min(found, key=lambda entry: entry[1])
+  return min(results, key=lambda entry: entry[1])
 
 
 def take_turns(
@@ -142,8 +142,8 @@ def take_turns(
 ) -> tuple[dict[str, list[float]], float]:
   """Each side's ms/step of every repeat, and the most cores that others kept busy."""
   rounds = [{side: turn(ours, peers, side, seconds) for side in sides} for _ in range(repeats)]
-  times = {side: [found[side][0] for found in rounds] for side in sides}
-  return times, max(cores for found in rounds for _, cores in found.values())
+  times = {side: [results[side][0] for results in rounds] for side in sides}
+  return times, max(cores for results in rounds for _, cores in results.values())
 
 
 def cells(row: str, facts: dict[str, dict[str, float]], times: dict[str, list[float]], gflops: float) -> list[str]:

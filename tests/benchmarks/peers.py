@@ -276,15 +276,15 @@ class Worker:
     training = ROWS[row](MODES[mode], path)
     begin = time.perf_counter()
     finite(training.step())
-    found = {'parameters': training.parameters, 'first_step_s': time.perf_counter() - begin}
+    results = {'parameters': training.parameters, 'first_step_s': time.perf_counter() - begin}
     for _ in range(3):
       finite(training.step())
     if not MODES[mode].compiled:
       with FlopCounterMode(display=False) as counter:
         training.step()
-      found['gflop'] = 1e-9 * counter.get_total_flops()
+      results['gflop'] = 1e-9 * counter.get_total_flops()
     self._trainings[mode] = training
-    return found
+    return results
 
   def run(self, mode: str, seconds: float) -> float:
     """Milliseconds a step, of about so many seconds."""

@@ -35,14 +35,14 @@ class Repeats:
 
 def test_the_data_themselves_agree_as_the_data_do_and_vary_as_they_do():
   images, labels = examples()
-  found = class_agreement(Repeats(images, labels), images, labels, 60)
-  assert found['class_accuracy'] == pytest.approx(found['class_accuracy_data']) and found['class_accuracy'] > 0.85
-  assert found['within_class_variance_ratio'] == pytest.approx(1.0)
-  assert found['within_class_precision'] == found['within_class_recall'] == 1
-  assert found['classifier_hash'] == extractors.load().hash
+  results = class_agreement(Repeats(images, labels), images, labels, 60)
+  assert results['class_accuracy'] == pytest.approx(results['class_accuracy_data']) and results['class_accuracy'] > 0.85
+  assert results['within_class_variance_ratio'] == pytest.approx(1.0)
+  assert results['within_class_precision'] == results['within_class_recall'] == 1
+  assert results['classifier_hash'] == extractors.load().hash
   classes = np.argmax(extractors.load().logits(images), -1)
   for c in range(10):
-    assert found[f'class_accuracy_class_{c}'] == pytest.approx((classes[labels == c] == c).mean())
+    assert results[f'class_accuracy_class_{c}'] == pytest.approx((classes[labels == c] == c).mean())
 
 
 def test_a_model_that_ignores_its_class_and_one_that_draws_one_image():
@@ -51,9 +51,9 @@ def test_a_model_that_ignores_its_class_and_one_that_draws_one_image():
   assert other['class_accuracy'] < 0.05 and other['class_accuracy_data'] > 0.85
   assert other['within_class_recall'] < 0.2 and other['within_class_precision'] < 0.2
   one = types.SimpleNamespace(classes=10, sample=lambda batch: images[np.zeros(len(batch['row']), int)])
-  found = class_agreement(one, images, labels, 4)
-  assert found['class_accuracy'] == pytest.approx(0.1) and found['within_class_variance_ratio'] == 0
-  assert found['within_class_recall'] < 0.01
+  results = class_agreement(one, images, labels, 4)
+  assert results['class_accuracy'] == pytest.approx(0.1) and results['within_class_variance_ratio'] == 0
+  assert results['within_class_recall'] < 0.01
   few = class_agreement(one, images, labels, 3)
   assert 'class_accuracy' in few and 'within_class_recall' not in few
 
@@ -64,32 +64,32 @@ def test_the_variance_within_classes_is_that_of_a_class_and_not_between_them():
   assert agreement.within_class_variance(images, labels) == 0.5  # (0 + 1) / 2
 
 
-@pytest.mark.parametrize(('classes', 'said'), [(0, 'this one is not conditional'), (26, 'this one has 26 classes')])
-def test_other_models_are_refused(classes, said):
-  with pytest.raises(UserError, match=f'the 10 classes of mnist-cnn: {said}'):
+@pytest.mark.parametrize(('classes', 'message'), [(0, 'this one is not conditional'), (26, 'this one has 26 classes')])
+def test_other_models_are_refused(classes, message):
+  with pytest.raises(UserError, match=f'the 10 classes of mnist-cnn: {message}'):
     list(agreement.class_agreement(types.SimpleNamespace(classes=classes), KnownSource()))
 
 
 def test_samples_and_images_of_another_range_are_brought_to_that_of_the_classifier():
   images, labels = examples()
   wide = 2 * images - 1
-  found = class_agreement(Repeats(wide, labels), wide, labels, 20, value_range=(-1.0, 1.0))
+  results = class_agreement(Repeats(wide, labels), wide, labels, 20, value_range=(-1.0, 1.0))
   expected = class_agreement(Repeats(images, labels), images, labels, 20)
   for name in ('class_accuracy', 'class_accuracy_data'):
-    assert found[name] == expected[name]
-  assert found['within_class_variance_ratio'] == pytest.approx(expected['within_class_variance_ratio'], rel=1e-4)
+    assert results[name] == expected[name]
+  assert results['within_class_variance_ratio'] == pytest.approx(expected['within_class_variance_ratio'], rel=1e-4)
 
 
 def test_the_classifier_is_that_of_the_data_and_sees_them_in_its_own_size():
   images, labels = examples()
   small = np.asarray(resize(images * 255, 14, 256)) / 255
-  found = {
+  results = {
     name: class_agreement(Repeats(x, labels), x, labels, 20, **changes)
     for name, x, changes in (
       ('small', small, {'name': 'digits', 'extractors': 'mnist'}),
       ('clothes', images, {'name': 'fashion_mnist'}),
     )
   }
-  assert found['small']['classifier_hash'] == extractors.load().hash and found['small']['class_accuracy'] > 0.8
-  assert found['clothes']['classifier_hash'] == extractors.load('cnn', 'fashion_mnist').hash
-  assert found['clothes']['class_accuracy_data'] < 0.5
+  assert results['small']['classifier_hash'] == extractors.load().hash and results['small']['class_accuracy'] > 0.8
+  assert results['clothes']['classifier_hash'] == extractors.load('cnn', 'fashion_mnist').hash
+  assert results['clothes']['class_accuracy_data'] < 0.5

@@ -17,11 +17,11 @@ def variables():
 
 def test_a_method_is_the_modules_at_the_variables(variables):
   z = np.random.default_rng(0).standard_normal((2, 3)).astype(np.float32)
-  found = BoundModel(MODEL, variables).decode(z, BATCH)
-  np.testing.assert_allclose(found, MODEL.apply(variables, z, BATCH, method='decode'), rtol=1e-5)
+  results = BoundModel(MODEL, variables).decode(z, BATCH)
+  np.testing.assert_allclose(results, MODEL.apply(variables, z, BATCH, method='decode'), rtol=1e-5)
   moved = jax.tree.map(lambda x: x + 1, variables)
   before = apply._cache_size()
-  assert not np.array_equal(BoundModel(MODEL, moved).decode(z, BATCH), found)
+  assert not np.array_equal(BoundModel(MODEL, moved).decode(z, BATCH), results)
   assert apply._cache_size() == before  # other variables are not compiled anew
   both = BoundModel(MODEL, variables).compute(lambda model, batch: model.encode(batch) + 1, BATCH)
   np.testing.assert_allclose(both, BoundModel(MODEL, variables).encode(BATCH) + 1, rtol=1e-5)

@@ -35,17 +35,17 @@ def noise(seed, mean=0.0, rows=200):
 
 
 def test_a_discriminator_that_remembers_tells_training_images_from_others(capsys):
-  found = dict(discriminator(Players(noise(2, -5)), KnownSource(batches_of(noise(1)), batches_of(noise(0, 5)))))
-  assert found['auc_train_vs_held_out'] == found['auc_train_vs_fake'] == found['auc_held_out_vs_fake'] == 1
-  assert found['logit_train'] == pytest.approx(5, abs=0.2) and found['logit_fake'] == pytest.approx(-5, abs=0.2)
-  assert found['pair_distance_ratio'] == pytest.approx(1, abs=0.1) and 'collapsed' not in capsys.readouterr().err
+  results = dict(discriminator(Players(noise(2, -5)), KnownSource(batches_of(noise(1)), batches_of(noise(0, 5)))))
+  assert results['auc_train_vs_held_out'] == results['auc_train_vs_fake'] == results['auc_held_out_vs_fake'] == 1
+  assert results['logit_train'] == pytest.approx(5, abs=0.2) and results['logit_fake'] == pytest.approx(-5, abs=0.2)
+  assert results['pair_distance_ratio'] == pytest.approx(1, abs=0.1) and 'collapsed' not in capsys.readouterr().err
 
 
 def test_one_that_knows_nothing_and_a_generator_that_has_collapsed(capsys):
   one = np.broadcast_to(noise(2, rows=1), (50, 3, 3, 1)) + 0.01 * noise(3, rows=50)
-  found = dict(discriminator(Players(one), KnownSource(batches_of(noise(1)), batches_of(noise(0)))))
-  assert found['auc_train_vs_held_out'] == pytest.approx(0.5, abs=0.08)
-  assert found['pair_distance_ratio'] < 0.02 and 'the generator has collapsed' in capsys.readouterr().err
+  results = dict(discriminator(Players(one), KnownSource(batches_of(noise(1)), batches_of(noise(0)))))
+  assert results['auc_train_vs_held_out'] == pytest.approx(0.5, abs=0.08)
+  assert results['pair_distance_ratio'] < 0.02 and 'the generator has collapsed' in capsys.readouterr().err
 
 
 def test_distances_and_ranks_against_loops():

@@ -63,15 +63,15 @@ def test_the_continuous_predictability_of_known_codes():
 
 
 def test_rotations_of_a_perfect_code_keep_what_is_invariant_and_lose_the_rest():
-  found = []
+  results = []
   for seed in range(10):
     q, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((5, 5)))
     rotated = np.concatenate([STANDARD @ q.astype(np.float32), DEAD], axis=1)
     sizes = {'train': 1_000, 'test': 1_000}
     beta = scores('beta_vae_score', rotated, **sizes)['beta_vae_score']
     factor = scores('factor_vae_score', rotated, **sizes)['factor_vae_score']
-    found.append((beta, factor, scores('mig', rotated)['mig']))
-  mean, spread = np.mean(found, 0), np.std(found, 0)
+    results.append((beta, factor, scores('mig', rotated)['mig']))
+  mean, spread = np.mean(results, 0), np.std(results, 0)
   # published: .91; .83 +- .10; .139 +- .068, of ten other rotations
   error = np.hypot(spread, (0.05, 0.10, 0.068)) / math.sqrt(10)
   assert (np.abs(mean - (0.91, 0.83, 0.139)) < 3 * error).all()
@@ -80,9 +80,9 @@ def test_rotations_of_a_perfect_code_keep_what_is_invariant_and_lose_the_rest():
 @pytest.mark.slow
 @pytest.mark.parametrize('kind, expected', [('perfect', (1.0, 1.0, 1.0)), ('noise', (0.003, 0.002, 0.118))])
 def test_the_boosted_trees_of_known_codes(kind, expected):
-  found = disentanglement.dci(CODES[kind], GRID)
+  results = disentanglement.dci(CODES[kind], GRID)
   names = ('disentanglement', 'completeness', 'informativeness_test')
-  np.testing.assert_allclose([found[name] for name in names], expected, atol=0.02)
+  np.testing.assert_allclose([results[name] for name in names], expected, atol=0.02)
 
 
 # each part by itself
@@ -112,12 +112,12 @@ def test_the_information_gap_and_modularity_by_hand():
   z = subsets.bin_codes(codes, 20)
   matrix = np.array([[mutual_info_score(a, b) for b in factors.T] for a in z.T])
   gaps = [(sorted(c)[-1] - sorted(c)[-2]) / mutual_info_score(v, v) for c, v in zip(matrix.T, factors.T, strict=True)]
-  found = disentanglement.mig(codes, factors)
-  np.testing.assert_allclose([found['mig'], found['mig_0'], found['mig_1']], [np.mean(gaps), *gaps], rtol=1e-9)
+  results = disentanglement.mig(codes, factors)
+  np.testing.assert_allclose([results['mig'], results['mig_0'], results['mig_1']], [np.mean(gaps), *gaps], rtol=1e-9)
   expected = np.mean([1 - min(row) ** 2 / max(row) ** 2 for row in matrix])  # two factors: K - 1 = 1
   assert explicitness.modularity(matrix) == pytest.approx(expected)
-  found = disentanglement.modularity_explicitness(codes, factors, train=580, test=20)
-  assert abs(found['modularity'] - expected) < 0.02
+  results = disentanglement.modularity_explicitness(codes, factors, train=580, test=20)
+  assert abs(results['modularity'] - expected) < 0.02
 
 
 def test_the_posteriors_information_gap_is_an_integral():
@@ -125,7 +125,7 @@ def test_the_posteriors_information_gap_is_an_integral():
   factors = np.repeat([[0, 0], [1, 0], [0, 1], [1, 1]], 25, axis=0)
   mu = np.stack([3.0 * factors[:, 0], 0.7 * factors[:, 1]], axis=1)
   log_variance = np.full_like(mu, 2 * np.log(0.5))
-  found = disentanglement.mig_density(mu, log_variance, factors, samples=40_000)
+  results = disentanglement.mig_density(mu, log_variance, factors, samples=40_000)
 
   def information_of(gap):
     density = lambda z: 0.5 * (scipy.stats.norm.pdf(z, 0, 0.5) + scipy.stats.norm.pdf(z, gap, 0.5))
@@ -133,8 +133,8 @@ def test_the_posteriors_information_gap_is_an_integral():
     return entropy - 0.5 * np.log(2 * np.pi * np.e * 0.25)
 
   expected = [information_of(gap) / np.log(2) for gap in (3.0, 0.7)]
-  np.testing.assert_allclose([found['mig_density_0'], found['mig_density_1']], expected, atol=0.02)
-  np.testing.assert_allclose(found['mig_density'], np.mean(expected), atol=0.02)
+  np.testing.assert_allclose([results['mig_density_0'], results['mig_density_1']], expected, atol=0.02)
+  np.testing.assert_allclose(results['mig_density'], np.mean(expected), atol=0.02)
 
 
 def test_normals_that_are_nearly_equal_count_as_one():
@@ -146,11 +146,11 @@ def test_normals_that_are_nearly_equal_count_as_one():
   assert np.abs(cells.mu[cells.place] - mu).max() <= 0.13 * sigma.max()
   np.testing.assert_allclose(cells.sigma[cells.place], sigma, rtol=0.026)
   rows, same = np.arange(1_000), np.random.default_rng(1)  # the entropy of the first thousand
-  found = cells.entropy(rows, np.random.default_rng(1), 20_000)
+  results = cells.entropy(rows, np.random.default_rng(1), 20_000)
   drawn = same.choice(rows, 20_000)
   z = mu[drawn] + sigma[drawn] * same.standard_normal(20_000)
   density = scipy.stats.norm.pdf(z[:, None], mu[rows], sigma[rows]).mean(1)
-  np.testing.assert_allclose(found, -np.log(density).mean(), atol=0.003)
+  np.testing.assert_allclose(results, -np.log(density).mean(), atol=0.003)
 
 
 def test_the_concentration_of_importances():
@@ -165,26 +165,26 @@ def test_the_concentration_of_importances():
 def test_disentanglement_is_of_latents_and_completeness_of_factors():
   one_latent_for_both = np.array([[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]])  # [D,K]
   accuracies = np.array([[0.9, 0.7], [0.5, 0.3]])
-  found = importances.dci_scores(one_latent_for_both, accuracies)
+  results = importances.dci_scores(one_latent_for_both, accuracies)
   expected = {'disentanglement': 0, 'completeness': 1, 'informativeness_train': 0.8, 'informativeness_test': 0.4}
-  assert found == pytest.approx(expected)
-  found = importances.dci_scores(one_latent_for_both.T, accuracies.repeat(2, axis=1)[:, :3])
-  assert (found['disentanglement'], found['completeness']) == pytest.approx((1, 0))
+  assert results == pytest.approx(expected)
+  results = importances.dci_scores(one_latent_for_both.T, accuracies.repeat(2, axis=1)[:, :3])
+  assert (results['disentanglement'], results['completeness']) == pytest.approx((1, 0))
 
 
 @pytest.mark.parametrize('metric', [disentanglement.dci, disentanglement.dci_fast])
 def test_trees_find_the_latents_of_factors(metric):
   codes, factors = small()
-  found = metric(codes[:, [0, 2]], factors[:, :1], train=300, test=300)  # one factor: its latent, and noise
-  assert found['completeness'] > 0.95 and found['informativeness_test'] == 1.0
-  found, again = metric(codes, factors, train=400, test=200), metric(codes, factors, train=400, test=200)
-  assert found == again and 0.3 < found['disentanglement'] < 1
-  assert found != metric(codes, factors, seed=1, train=400, test=200)
+  results = metric(codes[:, [0, 2]], factors[:, :1], train=300, test=300)  # one factor: its latent, and noise
+  assert results['completeness'] > 0.95 and results['informativeness_test'] == 1.0
+  results, again = metric(codes, factors, train=400, test=200), metric(codes, factors, train=400, test=200)
+  assert results == again and 0.3 < results['disentanglement'] < 1
+  assert results != metric(codes, factors, seed=1, train=400, test=200)
 
 
 def test_predictability_is_a_classifier_of_one_latent():
   codes, factors = small()
-  found = disentanglement.sap(codes, factors, train=400, test=200)
+  results = disentanglement.sap(codes, factors, train=400, test=200)
   known, new = subsets.draw_subsets(subsets.points_of(codes, factors), (400, 200), (10_000, 5_000), 0)
   for k in range(2):
     accuracies = []
@@ -192,7 +192,7 @@ def test_predictability_is_a_classifier_of_one_latent():
       svm = LinearSVC(C=0.01, class_weight='balanced').fit(known.codes[:, [j]], known.factors[:, k])
       accuracies.append((svm.predict(new.codes[:, [j]]) == new.factors[:, k]).mean())
     gap = sorted(accuracies)[-1] - sorted(accuracies)[-2]
-    np.testing.assert_allclose(found[f'sap_{k}'], gap, atol=0.011)
+    np.testing.assert_allclose(results[f'sap_{k}'], gap, atol=0.011)
   continuous = disentanglement.sap(codes, factors, train=400, test=200, continuous=True)
   r = np.corrcoef(np.concatenate([known.codes, known.factors], axis=1).T)[:3, 3:] ** 2
   gap = np.diff(np.sort(r, 0)[-2:], axis=0)[0]
@@ -219,17 +219,17 @@ def test_dependence_has_the_closed_forms_of_normals():
   s = np.array([[2.0, 0.9, 0.0], [0.9, 1.0, 0.3], [0.0, 0.3, 0.5]])
   codes = noise.standard_normal((4_000, 3)) @ np.linalg.cholesky(s).T
   codes = np.concatenate([codes, np.ones((4_000, 1))], axis=1)
-  found = disentanglement.unsupervised(codes, np.arange(8_000).reshape(-1, 2) % 3)
+  results = disentanglement.unsupervised(codes, np.arange(8_000).reshape(-1, 2) % 3)
   s = np.cov(codes[:, :3].T)
   d = np.diag(np.diag(s))
   total_correlation = 0.5 * (np.log(np.diag(s)).sum() - np.log(np.linalg.det(s)))
   distance = 2 * np.trace(s) - 2 * np.trace(scipy.linalg.sqrtm(d @ s)).real
-  np.testing.assert_allclose(found['gaussian_total_correlation'], total_correlation, rtol=1e-6)
-  np.testing.assert_allclose(found['gaussian_wasserstein'], distance, rtol=1e-6)
-  np.testing.assert_allclose(found['gaussian_wasserstein_norm'], distance / np.trace(s), rtol=1e-6)
+  np.testing.assert_allclose(results['gaussian_total_correlation'], total_correlation, rtol=1e-6)
+  np.testing.assert_allclose(results['gaussian_wasserstein'], distance, rtol=1e-6)
+  np.testing.assert_allclose(results['gaussian_wasserstein_norm'], distance / np.trace(s), rtol=1e-6)
   z = [np.digitize(c, np.histogram(c, 20)[1][:-1]) for c in codes.T]
   pairs = [mutual_info_score(a, b) for a, b in itertools.combinations(z, 2)]
-  np.testing.assert_allclose(found['mutual_information_score'], np.mean(pairs), rtol=1e-6)
+  np.testing.assert_allclose(results['mutual_information_score'], np.mean(pairs), rtol=1e-6)
   dependent = disentanglement.unsupervised(codes[:, [0, 0]], np.arange(4_000)[:, None] % 3)
   assert dependent['gaussian_total_correlation'] > 10
 
@@ -241,11 +241,11 @@ def test_runs_that_agree_up_to_order_and_sign(similarity):
   kl = np.array([2.0, 1.0, 3.0, 0.001])  # the last latent is not informative
   order = [2, 3, 0, 1]
   runs = [z, 5 * z[:, order] * [1, -1, -1, 1], noise.standard_normal((2_000, 4))]
-  found = disentanglement.udr(runs, [kl, kl[order], kl], similarity=similarity)
+  results = disentanglement.udr(runs, [kl, kl[order], kl], similarity=similarity)
   pair = disentanglement.udr(runs[:2], [kl, kl[order]], similarity=similarity)['udr']
-  assert pair > 0.85 and found['udr_2'] < 0.1
+  assert pair > 0.85 and results['udr_2'] < 0.1
   # of three runs the median is between agreement and none
-  assert 0.4 * pair < found['udr_0'] < 0.6 * pair + 0.05
+  assert 0.4 * pair < results['udr_0'] < 0.6 * pair + 0.05
   if similarity == 'lasso':
     # of independent latents the coefficient is the correlation, less alpha
     assert pair == pytest.approx(0.9, abs=0.02)
@@ -269,8 +269,8 @@ METRICS = ('mig', 'sap', 'dci', 'dci_fast', 'modularity_explicitness', 'irs', 'u
 def test_wrong_codes_and_factors_are_refused(case, name):
   if name == 'unsupervised' and case != 'not finite':
     pytest.skip('reads no factors')
-  make, said = WRONG[case]
-  with pytest.raises(UserError, match=said):
+  make, message = WRONG[case]
+  with pytest.raises(UserError, match=message):
     getattr(disentanglement, name)(*make())
 
 
@@ -287,10 +287,10 @@ def test_more_points_than_there_are_are_refused_and_fewer_than_usual_are_shared_
 def test_constant_codes_have_a_score(name):
   with warnings.catch_warnings():
     warnings.simplefilter('error')
-    found = getattr(disentanglement, name)(np.ones((60, 3)), FACTORS_OF_60)
-  assert all(math.isfinite(x) for x in found.values())
+    results = getattr(disentanglement, name)(np.ones((60, 3)), FACTORS_OF_60)
+  assert all(math.isfinite(x) for x in results.values())
   headline = {'dci': 'disentanglement', 'dci_fast': 'disentanglement', 'modularity_explicitness': 'modularity'}
-  assert found[headline.get(name, {'unsupervised': 'mutual_information_score'}.get(name, name))] == 0
+  assert results[headline.get(name, {'unsupervised': 'mutual_information_score'}.get(name, name))] == 0
 
 
 def test_a_dead_latent_tells_nothing_whatever_the_number_of_points():
@@ -304,8 +304,8 @@ def test_narrow_posteriors_that_know_nothing_have_no_density_gap():
   noise = np.random.default_rng(0)
   factors = np.stack([noise.integers(0, 2, 4_000), noise.integers(0, 3, 4_000)], axis=1)
   log_variances = np.full((4_000, 2), 2 * np.log([0.05, 0.2]))
-  found = disentanglement.mig_density(noise.standard_normal((4_000, 2)), log_variances, factors, samples=4_000)
-  assert all(abs(x) < 0.05 for x in found.values())
+  results = disentanglement.mig_density(noise.standard_normal((4_000, 2)), log_variances, factors, samples=4_000)
+  assert all(abs(x) < 0.05 for x in results.values())
 
 
 def test_interventions_need_factors_and_finite_codes():
@@ -320,12 +320,12 @@ def test_interventions_need_factors_and_finite_codes():
 
 def test_ranking_needs_runs_of_the_same_images():
   z, kl = np.random.default_rng(0).standard_normal((100, 2)), np.ones(2)
-  for arguments, said in (
+  for arguments, message in (
     (([z], [kl]), 'at least two'),
     (([z, z[:50]], [kl, kl]), 'codes of the same images'),
     (([z, z], [kl, kl]), '1000 points are asked for and 100 are there'),
   ):
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
       disentanglement.udr(*arguments)
 
 

@@ -66,22 +66,23 @@ def test_a_combination_without_an_image_is_named():
 
 
 def test_every_score_has_its_bounds():
-  found = dict(disentanglement(Codes(True), EVERY))
+  results = dict(disentanglement(Codes(True), EVERY))
   names = ('mig', 'sap', 'modularity', 'explicitness_test', 'irs', 'beta_vae_score', 'factor_vae_score')
   for name in (*names, 'dci_fast_disentanglement', 'dci_fast_completeness', 'dci_fast_informativeness_test'):
-    assert found[f'noise_{name}'] <= found[f'perfect_{name}'] <= 1 + 1e-9
+    assert results[f'noise_{name}'] <= results[f'perfect_{name}'] <= 1 + 1e-9
   # exchanged factors are a perfect code; noise seems to know much, of so few points
-  assert found['mig'] > 0.8 and found['perfect_mig'] > found['noise_mig'] + 0.3
-  assert found['beta_vae_score'] == found['perfect_beta_vae_score'] == 1.0
-  assert 0 < found['mig_density'] < 1
-  assert found['factor_information'].argmax(0).tolist() == [1, 0, 2] == found['factor_importances'].argmax(0).tolist()
-  np.testing.assert_allclose(found['response_mean_0'][:, 1], [0, 1, 2], atol=1e-5)  # the second latent is factor 0
-  np.testing.assert_allclose(found['response_mean_0'][:, 0], 1.5, atol=1e-5)
-  np.testing.assert_allclose(found['response_std_2'][:, 1], np.std([0, 1, 2]), atol=1e-5)
+  assert results['mig'] > 0.8 and results['perfect_mig'] > results['noise_mig'] + 0.3
+  assert results['beta_vae_score'] == results['perfect_beta_vae_score'] == 1.0
+  assert 0 < results['mig_density'] < 1
+  for name in ('factor_information', 'factor_importances'):
+    assert results[name].argmax(0).tolist() == [1, 0, 2]
+  np.testing.assert_allclose(results['response_mean_0'][:, 1], [0, 1, 2], atol=1e-5)  # the second latent is factor 0
+  np.testing.assert_allclose(results['response_mean_0'][:, 0], 1.5, atol=1e-5)
+  np.testing.assert_allclose(results['response_std_2'][:, 1], np.std([0, 1, 2]), atol=1e-5)
 
 
 def test_boosted_trees_are_an_evaluator_of_their_own():
-  found = dict(boosted_dci(Codes(False), EVERY))
-  assert found['dci_disentanglement'] > 0.9 and set(found) == {
+  results = dict(boosted_dci(Codes(False), EVERY))
+  assert results['dci_disentanglement'] > 0.9 and set(results) == {
     f'dci_{name}' for name in ('disentanglement', 'completeness', 'informativeness_train', 'informativeness_test')
   }

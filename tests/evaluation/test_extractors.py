@@ -88,14 +88,14 @@ def test_networks_are_sized_by_the_data(kind, shape):
 
 def test_other_images_are_refused():
   extractor = extractors.load()
-  for images, said in (
+  for images, message in (
     (np.zeros((2, 32, 32, 3)), '28x28x1, not 32x32x3'),
     (np.zeros((28, 28, 1)), '28x28x1'),
     (np.full((2, 28, 28, 1), -1.0), r'in \[0, 1\]'),
     (np.full((2, 28, 28, 1), 255.0), r'in \[0, 1\]'),
     (np.full((2, 28, 28, 1), np.nan), r'in \[0, 1\]'),
   ):
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
       extractor.features(images)
 
 
@@ -142,8 +142,8 @@ def test_weights_beside_the_shipped_ones_need_no_known_hash(monkeypatch, tmp_pat
 
 
 def test_the_command_that_is_named_can_be_pasted(cache, tmp_path):
-  said = f"`python -m gen_jax.evaluation.extractors 'my faces' --folder='{tmp_path}/my weights'`"
-  with pytest.raises(UserError, match=re.escape(said)):
+  message = f"`python -m gen_jax.evaluation.extractors 'my faces' --folder='{tmp_path}/my weights'`"
+  with pytest.raises(UserError, match=re.escape(message)):
     extractors.load('cnn', 'my faces', f'{tmp_path}/my weights/')
 
 
@@ -175,15 +175,15 @@ def test_the_command_trains_both_for_a_set_of_another_size(cache, capsys, monkey
   for kind, line in zip(extractors.NETWORKS, lines, strict=True):
     extractor = extractors.load(kind, 'digits')
     assert (extractor.image_shape, extractor.classes) == ((8, 8, 1), 10)
-    said, accuracy = line.split(' as they are ')
-    assert said == f'{cache / f"digits-{kind}.npz"}: hash {extractor.hash}; accuracy on test'
+    message, accuracy = line.split(' as they are ')
+    assert message == f'{cache / f"digits-{kind}.npz"}: hash {extractor.hash}; accuracy on test'
     assert float(accuracy[:6]) > {'cnn': 0.4, 'lenet': 0.7}[kind]  # measured: .54 and .825, chance .1
 
 
 def test_what_the_command_cannot_do_is_one_line(cache, capsys, tmp_path, monkeypatch):
   assert command.main(['extractors', 'mnist', str(tmp_path)]) == 2
-  said = capsys.readouterr().err
-  assert said.startswith('error: mnist is not prepared') and said.count('\n') == 1
+  message = capsys.readouterr().err
+  assert message.startswith('error: mnist is not prepared') and message.count('\n') == 1
   rows = {'image': np.zeros((4, 8, 8, 1), np.uint8)}
   monkeypatch.setattr(build, 'dataset', lambda *_: from_arrays(rows))
   assert command.main(['extractors', 'faces']) == 2
@@ -240,5 +240,6 @@ def test_accuracy_on_the_test_images(name, kind, gray, binary):
     test = tfds.load(name, 'test', None, 2**30).arrays
   except UserError as error:
     pytest.skip(str(error))
-  found = command.accuracies(extractors.load(kind, name), test['image'].astype(np.float32) / 255, test['label'])
-  assert found['as they are'] == pytest.approx(gray, abs=5e-4) and found['binarized'] == pytest.approx(binary, abs=2e-3)
+  results = command.accuracies(extractors.load(kind, name), test['image'].astype(np.float32) / 255, test['label'])
+  assert results['as they are'] == pytest.approx(gray, abs=5e-4)
+  assert results['binarized'] == pytest.approx(binary, abs=2e-3)

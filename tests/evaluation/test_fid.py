@@ -44,17 +44,17 @@ def distances():
 
 
 def test_they_are_those_of_the_features_of_uint8_images(seen):
-  found = distances()
+  results = distances()
   assert all(x.dtype == np.uint8 for x in seen) and [len(x) for x in seen] == [300, 300]
   fake, real = (np.round((pixels_of(seed) + 1) * 127.5).reshape(300, -1)[:, :3] / 100 for seed in (1, 0))
-  assert found['fid_inception'] == pytest.approx(frechet_distance(fake, real), rel=1e-4)
+  assert results['fid_inception'] == pytest.approx(frechet_distance(fake, real), rel=1e-4)
   trace = np.trace(np.cov(real.T))
-  assert found['fid_over_trace_inception'] == pytest.approx(found['fid_inception'] / trace, rel=1e-4)
+  assert results['fid_over_trace_inception'] == pytest.approx(results['fid_inception'] / trace, rel=1e-4)
   # as published, of features that are not scaled: here over all pairs, there the mean over subsets
   within = lambda x: (polynomial_kernel(x).sum() - np.diag(polynomial_kernel(x)).sum()) / (300 * 299)
   kernel = within(fake) + within(real) - 2 * polynomial_kernel(fake, real).mean()
-  assert found['kid_inception'] == pytest.approx(kernel, abs=3 * found['kid_stderr_inception'])
-  assert found['inception_protocol'] == (
+  assert results['kid_inception'] == pytest.approx(kernel, abs=3 * results['kid_stderr_inception'])
+  assert results['inception_protocol'] == (
     '300 samples (rows from 0), 300 training images at random, 2x2 enlarged to 299x299; '
     'the kernel distance of 300 of these; seed 0; weights abc'
   )

@@ -117,7 +117,7 @@ def below(w, module):
 def enlarged(image, size):
   """TensorFlow 1's ResizeBilinear, pixel by pixel: [H,W,C] -> [size,size,C]."""
   height, width, channels = image.shape
-  found = np.zeros((size, size, channels))
+  results = np.zeros((size, size, channels))
   step_y, step_x = (np.float32(count) / np.float32(size) for count in (height, width))
   for i in range(size):
     for j in range(size):
@@ -126,8 +126,8 @@ def enlarged(image, size):
       bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
       upper = image[top, left] * (1 - x + left) + image[top, right] * (x - left)
       lower = image[bottom, left] * (1 - x + left) + image[bottom, right] * (x - left)
-      found[i, j] = upper * (1 - y + top) + lower * (y - top)
-  return found
+      results[i, j] = upper * (1 - y + top) + lower * (y - top)
+  return results
 
 
 # What is tested
@@ -137,7 +137,7 @@ def enlarged(image, size):
 def weights():
   """Random tensors under PyTorch's names, of a size that keeps activations near 1."""
   noise = np.random.default_rng(0)
-  found = {}
+  results = {}
   for name, (_, shape) in inception.layout().items():
     shape = inception.as_in_pytorch(shape)
     x = noise.standard_normal(shape, np.float32)
@@ -147,8 +147,8 @@ def weights():
       x = 0.5 + np.abs(x)
     else:
       x = x * np.float32(0.1) + name.endswith('bn.weight')
-    found[name] = x.astype(np.float32)
-  return found
+    results[name] = x.astype(np.float32)
+  return results
 
 
 @pytest.fixture(scope='module')
@@ -184,7 +184,7 @@ def test_every_layer_agrees_with_numpy(weights, saved):
       return len(module.path) == 1
 
     y, state = inception.Network().apply(variables, x, capture_intermediates=kept, mutable='intermediates')
-    return y, {name: found['__call__'][0].transpose(0, 3, 1, 2) for name, found in state['intermediates'].items()}
+    return y, {name: results['__call__'][0].transpose(0, 3, 1, 2) for name, results in state['intermediates'].items()}
 
   y, layers = jax.device_get(run(variables, x))
   assert set(layers) == {*TRUNK, *(f'Mixed_{block}' for block in BLOCKS)}
@@ -242,8 +242,8 @@ class Means(nn.Module):
 def test_the_network_sees_prepared_images(monkeypatch):
   monkeypatch.setattr(inception, 'Network', Means)
   images = np.random.default_rng(2).integers(0, 256, (2, 6, 8, 1), np.uint8)
-  found = inception.outputs.__wrapped__({'params': {'scale': jnp.float32(2)}}, images, 9)
-  np.testing.assert_allclose(found, 2 * inception.prepare(images, 9).mean((1, 2)), rtol=1e-6)
+  results = inception.outputs.__wrapped__({'params': {'scale': jnp.float32(2)}}, images, 9)
+  np.testing.assert_allclose(results, 2 * inception.prepare(images, 9).mean((1, 2)), rtol=1e-6)
 
 
 def test_batches_are_of_one_size_and_exact_to_float32(monkeypatch):
@@ -256,15 +256,15 @@ def test_batches_are_of_one_size_and_exact_to_float32(monkeypatch):
   monkeypatch.setattr(inception, 'outputs', outputs)
   monkeypatch.setattr(inception, 'BATCH', 3)
   images = np.arange(7, dtype=np.uint8).reshape(7, 1, 1, 1) * np.ones((1, 2, 2, 1), np.uint8)
-  found = inception.Inception({}, '').features(jnp.asarray(images))
-  np.testing.assert_array_equal(found, np.repeat(np.arange(7.0).reshape(7, 1), 2048, 1))
+  results = inception.Inception({}, '').features(jnp.asarray(images))
+  np.testing.assert_array_equal(results, np.repeat(np.arange(7.0).reshape(7, 1), 2048, 1))
   assert calls == [((3, 2, 2, 1), 299, 'highest')] * 3
   assert inception.Inception({}, '').features(images[:2]).shape == (2, 2048) and calls[-1][0] == (2, 2, 2, 1)
   assert inception.Inception({}, '').features(images[:0]).shape == (0, 2048) and len(calls) == 4
 
 
 @pytest.mark.parametrize(
-  ('images', 'said'),
+  ('images', 'message'),
   [
     (np.zeros((2, 8, 8, 3)), 'not float64 of 8x8x3'),
     (np.zeros((8, 8, 3), np.uint8), 'not uint8 of 8x3'),
@@ -272,8 +272,8 @@ def test_batches_are_of_one_size_and_exact_to_float32(monkeypatch):
     (np.zeros((2, 0, 8, 3), np.uint8), 'not uint8 of 0x8x3'),
   ],
 )
-def test_other_images_are_refused(images, said):
-  with pytest.raises(UserError, match=said):
+def test_other_images_are_refused(images, message):
+  with pytest.raises(UserError, match=message):
     inception.Inception({}, '').features(images)
 
 
@@ -318,7 +318,7 @@ def test_tensors_that_are_not_the_networks_are_refused(few, tmp_path, kind):
   name, path = 'Conv2d_1a_3x3.conv.weight', tmp_path / f'w.{kind}'
   kernel = few[name]
   inception.load(save(path, few))
-  for tensors, said in (
+  for tensors, message in (
     ({k: few[k] for k in few if k != name}, f'lacks {name}: make it as'),
     ({k: few[k] for k in few if 'bn' not in k}, r'lacks Conv2d_1a_3x3\.bn\.bias and 7 more'),
     ({**few, 'AuxLogits.fc.bias': kernel[0]}, r'should not have AuxLogits\.fc\.bias'),
@@ -326,7 +326,7 @@ def test_tensors_that_are_not_the_networks_are_refused(few, tmp_path, kind):
     ({**few, name: np.ascontiguousarray(kernel.transpose(2, 3, 1, 0))}, r'has the shape \(3, 3, 3, 32\), not'),
     ({**few, name: np.where(kernel == kernel.max(), np.nan, kernel)}, f'{name} is not finite'),
   ):
-    with pytest.raises(UserError, match=said) as error:
+    with pytest.raises(UserError, match=message) as error:
       inception.load(save(path, tensors))
     assert str(error.value).startswith(str(path)) and '\n' not in str(error.value)
 
@@ -342,13 +342,13 @@ def test_a_missing_damaged_or_other_file_is_refused(few, tmp_path):
 
   (tmp_path / 'folder.npz').mkdir()
   (tmp_path / 'w.pth').write_bytes(b'')
-  for name, said in (
+  for name, message in (
     ('none.npz', 'cannot be read .No such file'),
     ('none.safetensors', 'cannot be read .No such file'),
     ('folder.npz', 'cannot be read .Is a directory'),
     ('w.pth', r'neither \.safetensors nor \.npz'),
   ):
-    with pytest.raises(UserError, match=said) as error:
+    with pytest.raises(UserError, match=message) as error:
       inception.load(tmp_path / name)
     assert 'make it as gen_jax/evaluation/inception.py says' in str(error.value)
 

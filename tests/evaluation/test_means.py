@@ -36,16 +36,16 @@ class Model:
 
 def test_means_over_a_ragged_split_count_every_example_once():
   for size in (4, 23, 64):
-    found = dict(means(Model, source_of(DATA, size)))
-    np.testing.assert_allclose(found['sum'], IMAGES.reshape(23, -1).sum(-1).mean(), rtol=1e-6)
+    results = dict(means(Model, source_of(DATA, size)))
+    np.testing.assert_allclose(results['sum'], IMAGES.reshape(23, -1).sum(-1).mean(), rtol=1e-6)
     flat = IMAGES.reshape(23, -1).mean(0)
-    np.testing.assert_allclose([found[f'kl_dim_{i:02d}'] for i in range(4)], flat, rtol=1e-6)
+    np.testing.assert_allclose([results[f'kl_dim_{i:02d}'] for i in range(4)], flat, rtol=1e-6)
 
 
 def test_active_units_are_those_whose_mean_varies():
-  found = dict(active_units(Model, source_of(DATA, 4)))
+  results = dict(active_units(Model, source_of(DATA, 4)))
   # variances about 5,000 times 1, 0, 1e-8 and 1e-2
-  assert found == {'active_units': 2.0}
+  assert results == {'active_units': 2.0}
 
 
 def test_a_subset_is_fixed_and_spread_over_the_split():

@@ -25,9 +25,9 @@ def test_copies_of_training_images_are_seen():
   assert in_range == pytest.approx(honest, rel=1e-3)
   nothing = np.zeros((5, 4, 4, 1), np.float32)  # nothing to compare with
   source = KnownSource(*[padded_batches(image=nothing)] * 2)  # black is binary
-  found = dict(memorization.memorization(Repeats(nothing), source))
+  results = dict(memorization.memorization(Repeats(nothing), source))
   protocol = '400 samples (rows from 0) and 5 images of the split, beside all 5 of train, binary; seed 0'
-  assert found == {'nearest_samples': 0, 'nearest_real': 0, 'memorization_protocol': protocol}
+  assert results == {'nearest_samples': 0, 'nearest_real': 0, 'memorization_protocol': protocol}
 
 
 def test_nearest_neighbors_are_those_of_a_loop(monkeypatch):
@@ -37,10 +37,10 @@ def test_nearest_neighbors_are_those_of_a_loop(monkeypatch):
   wanted = np.array([[np.sqrt(((x - t) ** 2).sum()) for t in training] for x in images])
   monkeypatch.setattr(memorization, 'CHUNK_BYTES', 4 * 18 * 7)  # 7 training images at a time
   for k in (1, 4, 50):
-    indices, found = nearest_neighbors(images, training, k)
+    indices, results = nearest_neighbors(images, training, k)
     np.testing.assert_array_equal(indices, np.argsort(wanted, axis=1)[:, :k])
-    np.testing.assert_allclose(found, np.sort(wanted, axis=1)[:, :k])
-  assert found[2, 0] == 0
+    np.testing.assert_allclose(results, np.sort(wanted, axis=1)[:, :k])
+  assert results[2, 0] == 0
   with pytest.raises(UserError, match='no 51 nearest'):
     nearest_neighbors(images, training, 51)
   with pytest.raises(UserError, match='no 1 nearest'):
@@ -51,6 +51,6 @@ def test_nearest_neighbors_of_whole_numbers_far_from_zero_are_exact():
   training = np.random.default_rng(0).integers(200, 256, (300, 28, 28, 1)).astype(np.uint8)
   images = training[::10].copy()
   images[:, 0, 0] -= 1
-  indices, found = nearest_neighbors(images, training)
+  indices, results = nearest_neighbors(images, training)
   np.testing.assert_array_equal(indices[:, 0], np.arange(0, 300, 10))
-  assert (found == 1).all()
+  assert (results == 1).all()

@@ -24,11 +24,11 @@ def draw(given, rows):
 
 
 def test_a_known_mixture_is_found_again():
-  found = mixture.fit(known_codes(), components=2)
-  order = np.argsort(found.means[:, 0])
-  np.testing.assert_allclose(found.weights[order], WEIGHTS, atol=0.02)
-  np.testing.assert_allclose(found.means[order], MEANS, atol=0.1)
-  factors = found.factors[order]
+  results = mixture.fit(known_codes(), components=2)
+  order = np.argsort(results.means[:, 0])
+  np.testing.assert_allclose(results.weights[order], WEIGHTS, atol=0.02)
+  np.testing.assert_allclose(results.means[order], MEANS, atol=0.1)
+  factors = results.factors[order]
   np.testing.assert_allclose(factors @ factors.transpose(0, 2, 1), COVARIANCES, atol=0.2)
 
 

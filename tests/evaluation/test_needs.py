@@ -56,8 +56,8 @@ def test_one_of_the_methods_is_enough():
 
 def test_the_frozen_networks_are_there_and_see_such_images(monkeypatch, tmp_path):
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-  said = needs.extractors_of_data(PLAIN, DIGITS)
-  assert 'digits-cnn.npz cannot be read' in said and not said.startswith('needs')  # a line of its own
+  message = needs.extractors_of_data(PLAIN, DIGITS)
+  assert 'digits-cnn.npz cannot be read' in message and not message.startswith('needs')  # a line of its own
   assert needs.extractors_of_data(PLAIN, KnownSource(data=DIGITS.data, name='digits', extractors='mnist')) is None
   monkeypatch.setattr(extractors, 'load', lambda *_: types.SimpleNamespace(name='x-cnn', image_shape=(8, 8, 3)))
   assert needs.extractors_of_data(PLAIN, DIGITS) == (

@@ -24,11 +24,11 @@ def normal(n, seed=0):
 @pytest.mark.parametrize('name', ['ring', 'grid'])
 def test_the_mixture_covers_its_modes_with_the_quality_of_three_sigma(name):
   target = planar.target(name)
-  found = modes_covered(target.sample(np.random.default_rng(0), 20_000), target.modes, target.sigma)
-  assert found['modes_covered'] == found['modes'] == len(target.modes)
+  results = modes_covered(target.sample(np.random.default_rng(0), 20_000), target.modes, target.sigma)
+  assert results['modes_covered'] == results['modes'] == len(target.modes)
   inside = stats.chi2(2).cdf(9)
   assert inside == pytest.approx(1 - math.exp(-9 / 2))
-  assert abs(found['high_quality'] - inside) < 5 * math.sqrt(inside * (1 - inside) / 20_000)
+  assert abs(results['high_quality'] - inside) < 5 * math.sqrt(inside * (1 - inside) / 20_000)
 
 
 def test_a_collapsed_sample_covers_one_mode():
@@ -66,8 +66,8 @@ def test_jensen_shannon_of_samples_elsewhere_is_log_2():
 
 def test_jensen_shannon_of_two_samples_is_what_it_says():
   rng, cells, n, m = np.random.default_rng(0), 10**2, 5000, 3000
-  found = [jensen_shannon(rng.random((n, 2)), rng.random((m, 2)), bins=10) for _ in range(20)]
-  assert np.mean(found) == pytest.approx((cells - 1) * (1 / n + 1 / m) / 8, rel=0.1)
+  results = [jensen_shannon(rng.random((n, 2)), rng.random((m, 2)), bins=10) for _ in range(20)]
+  assert np.mean(results) == pytest.approx((cells - 1) * (1 / n + 1 / m) / 8, rel=0.1)
 
 
 def test_wasserstein_is_the_best_of_all_permutations():
@@ -138,16 +138,16 @@ def measure(name, drawn, n=1200):
 
 
 def test_a_perfect_generator_is_as_far_as_a_fresh_sample():
-  found = measure('ring', drawn='ring')
-  assert found['modes_covered'] == found['modes'] == 8
-  assert found['high_quality'] > 0.98
+  results = measure('ring', drawn='ring')
+  assert results['modes_covered'] == results['modes'] == 8
+  assert results['high_quality'] > 0.98
   for name in ('jensen_shannon', 'wasserstein', 'sliced_wasserstein'):
-    assert 0 < found[name] < 3 * found[f'{name}_real']
-    assert 0 < found[f'{name}_real'] < 0.15
+    assert 0 < results[name] < 3 * results[f'{name}_real']
+    assert 0 < results[f'{name}_real'] < 0.15
 
 
 def test_another_distribution_is_further():
-  found = measure('swiss_roll', drawn='grid')
-  assert 'modes' not in found
+  results = measure('swiss_roll', drawn='grid')
+  assert 'modes' not in results
   for name in ('jensen_shannon', 'wasserstein', 'sliced_wasserstein'):
-    assert found[name] > 3 * found[f'{name}_real']
+    assert results[name] > 3 * results[f'{name}_real']

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
+from small import small_config
 from sources import KnownSource
 
+from gen_jax import build
+from gen_jax.evaluation import probe as probe_lib
 from gen_jax.evaluation.probe import accuracies, draw_stratified, probe
+from gen_jax.evaluation.source import Source
 
 NOISE = np.random.default_rng(0)
 
@@ -23,11 +27,11 @@ def clusters(number, spread, seed=0):
 def test_codes_that_tell_the_label_and_codes_that_do_not():
   codes, labels = clusters(300, 0.5)
   test_codes, test_labels = clusters(150, 0.5, seed=1)
-  found = dict(accuracies(codes, labels, test_codes, test_labels, (3, 30, None)))
-  assert {name: value for name, value in found.items() if 'sd' not in name} == {
+  results = dict(accuracies(codes, labels, test_codes, test_labels, (3, 30, None)))
+  assert {name: value for name, value in results.items() if 'sd' not in name} == {
     'linear_3': 1.0, 'knn_3': 1.0, 'linear_30': 1.0, 'knn_30': 1.0, 'linear_all': 1.0, 'knn_all': 1.0,
   }  # fmt: skip
-  assert found['linear_3_sd'] == found['knn_30_sd'] == 0 and 'linear_all_sd' not in found
+  assert results['linear_3_sd'] == results['knn_30_sd'] == 0 and 'linear_all_sd' not in results
   nothing = NOISE.normal(size=(450, 3))
   chance = dict(accuracies(nothing[:300], labels, nothing[300:], test_labels, (None,)))
   assert all(abs(value - 1 / 3) < 0.12 for value in chance.values())  # 3 standard errors
@@ -36,30 +40,30 @@ def test_codes_that_tell_the_label_and_codes_that_do_not():
 def test_neighbors_find_what_is_not_linear():
   x = NOISE.uniform(-1, 1, (900, 2))
   labels = (x[:, 0] * x[:, 1] > 0).astype(int)
-  found = dict(accuracies(x[:600], labels[:600], x[600:], labels[600:], (None,)))
-  assert found['knn_all'] > 0.95 and found['linear_all'] < 0.65
+  results = dict(accuracies(x[:600], labels[:600], x[600:], labels[600:], (None,)))
+  assert results['knn_all'] > 0.95 and results['linear_all'] < 0.65
 
 
 def test_it_is_what_scikit_learn_says_of_standardized_codes():
   codes, labels = clusters(400, 6.0)
   codes *= np.array([[1.0, 1000.0, 1.0]])
-  found = dict(accuracies(codes[:300], labels[:300], codes[300:], labels[300:], (None,)))
+  results = dict(accuracies(codes[:300], labels[:300], codes[300:], labels[300:], (None,)))
   mean, sd = codes[:300, :2].mean(0, keepdims=True), codes[:300, :2].std(0, keepdims=True)
   standard = (codes[:, :2] - mean) / sd
   line = LogisticRegression().fit(standard[:300], labels[:300])
-  assert found['linear_all'] == pytest.approx(line.score(standard[300:], labels[300:]), abs=0.011)
+  assert results['linear_all'] == pytest.approx(line.score(standard[300:], labels[300:]), abs=0.011)
   near = KNeighborsClassifier(5).fit(codes[:300], labels[:300])
-  assert found['knn_all'] == pytest.approx(near.score(codes[300:], labels[300:]), abs=0.011)
+  assert results['knn_all'] == pytest.approx(near.score(codes[300:], labels[300:]), abs=0.011)
 
 
 def test_more_labels_help_and_the_spread_is_that_of_the_draws():
   codes, labels = clusters(600, 4.0)
   test_codes, test_labels = clusters(300, 4.0, seed=1)
   give = lambda seed: dict(accuracies(codes, labels, test_codes, test_labels, (3, 300), seed, repeats=8))
-  found = give(0)
-  assert found['linear_3'] < found['linear_300'] and found['knn_3'] < found['knn_300']
-  assert found['linear_3_sd'] > 2 * found['linear_300_sd'] > 0
-  assert give(0) == found != give(1)
+  results = give(0)
+  assert results['linear_3'] < results['linear_300'] and results['knn_3'] < results['knn_300']
+  assert results['linear_3_sd'] > 2 * results['linear_300_sd'] > 0
+  assert give(0) == results != give(1)
 
 
 def test_numbers_that_cannot_be_drawn_are_left_out():
@@ -100,9 +104,27 @@ def test_the_evaluator_learns_from_the_training_split_and_scores_the_other():
 
     return batches
 
-  found = dict(probe(model, KnownSource(batches_of(np.arange(80, 120)), batches_of(np.arange(80)))))
-  assert found['probe_linear_all'] == found['probe_linear_10'] == found['probe_knn_all'] == 1.0
-  assert found['probe_pixels_linear_all'] == 1.0 and found['probe_pca_linear_all'] < 0.75
-  assert {'probe_pixels_knn_10_sd', 'probe_pca_knn_all'} <= set(found) and 'probe_linear_100' not in found
+  results = dict(probe(model, KnownSource(batches_of(np.arange(80, 120)), batches_of(np.arange(80)))))
+  assert results['probe_linear_all'] == results['probe_linear_10'] == results['probe_knn_all'] == 1.0
+  assert results['probe_pixels_linear_all'] == 1.0 and results['probe_pca_linear_all'] < 0.75
+  assert {'probe_pixels_knn_10_sd', 'probe_pca_knn_all'} <= set(results) and 'probe_linear_100' not in results
   opposite = dict(probe(model, KnownSource(batches_of(np.arange(80, 120), sign=-1), batches_of(np.arange(80)))))
   assert opposite['probe_linear_all'] == 0.0
+
+
+def test_the_probe_learns_from_the_whole_training_split_and_scores_the_examples_of_the_source(monkeypatch):
+  config = small_config('digits')
+  source = Source.of(config, build.dataset(config, 'test'), 50)
+  lengths = []
+
+  def accuracies(codes, labels, test_codes, test_labels):
+    lengths.append((len(codes), len(labels), len(test_codes), len(test_labels)))
+    yield 'knn_all', 1.0
+
+  class Pixels:
+    encode = staticmethod(lambda batch: np.asarray(batch['image']).reshape(len(batch['image']), -1)[:, :5])
+
+  monkeypatch.setattr(probe_lib, 'accuracies', accuracies)
+  names = ('probe_knn_all', 'probe_pixels_knn_all', 'probe_pca_knn_all')
+  assert dict(probe_lib.probe(Pixels, source)) == dict.fromkeys(names, 1.0)
+  assert lengths == [(1397, 1397, 50, 50)] * 3

@@ -47,19 +47,19 @@ def floor():
 
 
 def test_unseen_images_of_the_data_are_at_the_floor():
-  found = floor()
+  results = floor()
   for kind in extractors.NETWORKS:
     for name in ('frechet', 'frechet_over_trace', 'precision', 'recall', 'density', 'coverage'):
       # in another order, and moments do not mind
-      assert found[f'{name}_{kind}'] == pytest.approx(found[f'{name}_{kind}_floor'], rel=1e-4, abs=1e-6), name
-    assert 0 < found[f'frechet_over_trace_{kind}'] < 0.03
-    assert abs(found[f'kernel_{kind}']) < 6 * found[f'kernel_stderr_{kind}']
-    assert found[f'precision_{kind}'] > 0.7 and found[f'recall_{kind}'] > 0.7
-    assert found[f'extractor_{kind}'] == f'mnist-{kind} {extractors.load(kind).hash}'
-  shares = [found[f'share_class_{c}'] for c in range(10)]
-  assert sum(shares) == pytest.approx(1) and 0.5 < found['least_share_ratio'] < 1 < found['most_share_ratio'] < 1.5
-  assert (found['sample_count'], found['floor_count'], found['reference_count']) == (400, 400, len(TRAIN))
-  assert found['sample_protocol'] == (
+      assert results[f'{name}_{kind}'] == pytest.approx(results[f'{name}_{kind}_floor'], rel=1e-4, abs=1e-6), name
+    assert 0 < results[f'frechet_over_trace_{kind}'] < 0.03
+    assert abs(results[f'kernel_{kind}']) < 6 * results[f'kernel_stderr_{kind}']
+    assert results[f'precision_{kind}'] > 0.7 and results[f'recall_{kind}'] > 0.7
+    assert results[f'extractor_{kind}'] == f'mnist-{kind} {extractors.load(kind).hash}'
+  shares = [results[f'share_class_{c}'] for c in range(10)]
+  assert sum(shares) == pytest.approx(1) and 0.5 < results['least_share_ratio'] < 1 < results['most_share_ratio'] < 1.5
+  assert (results['sample_count'], results['floor_count'], results['reference_count']) == (400, 400, len(TRAIN))
+  assert results['sample_protocol'] == (
     '400 samples (rows from 0) and 400 images of the split, beside all 800 of train, 800 of them for the kernel '
     'distance; precision and the rest of at most 800 of each, k = 3; not binary, 28x28; seed 0'
   )
@@ -93,26 +93,26 @@ def test_the_range_of_the_model_and_the_size_of_the_batches_change_nothing(monke
 def test_binary_samples_stand_beside_binary_images():
   binary = lambda images: (images > 0.5).astype(np.float32)
   source = KnownSource(*(padded_batches(image=binary(images)) for images in (TEST, TRAIN)))  # no gray ones
-  found = dict(sample_distances.sample_distances(Repeats(binary(TEST)), source))
-  assert found['frechet_cnn'] == pytest.approx(found['frechet_cnn_floor'], rel=1e-4)
+  results = dict(sample_distances.sample_distances(Repeats(binary(TEST)), source))
+  assert results['frechet_cnn'] == pytest.approx(results['frechet_cnn_floor'], rel=1e-4)
   assert dict(frechet(Repeats(binary(TEST)), source)) == {
-    f'frechet_over_trace_{kind}': found[f'frechet_over_trace_{kind}'] for kind in extractors.NETWORKS
+    f'frechet_over_trace_{kind}': results[f'frechet_over_trace_{kind}'] for kind in extractors.NETWORKS
   }
   beside_gray = np.concatenate([binary(TEST[1:]), TEST[:1]])  # not all binary
-  assert frechet_of(Repeats(beside_gray))['frechet_over_trace_cnn'] > 2 * found['frechet_over_trace_cnn']
+  assert frechet_of(Repeats(beside_gray))['frechet_over_trace_cnn'] > 2 * results['frechet_over_trace_cnn']
 
 
 def test_the_short_form_says_the_same():
-  found = frechet_of(Repeats(TEST))
-  assert found.keys() == {'frechet_over_trace_cnn', 'frechet_over_trace_lenet'}
-  assert found == {name: floor()[name] for name in found}
+  results = frechet_of(Repeats(TEST))
+  assert results.keys() == {'frechet_over_trace_cnn', 'frechet_over_trace_lenet'}
+  assert results == {name: floor()[name] for name in results}
 
 
 def test_images_of_another_size_are_resized_to_what_the_network_knows():
   small = lambda images: np.asarray(resize(images * 255, 14, 256)) / 255
-  found = distances(Repeats(small(TEST)), train=small(TRAIN), test=small(TEST))
-  assert found['frechet_cnn'] == pytest.approx(found['frechet_cnn_floor'], rel=1e-4)
-  assert 'not binary, 14x14 resized to 28x28; seed 0' in found['sample_protocol']
+  results = distances(Repeats(small(TEST)), train=small(TRAIN), test=small(TEST))
+  assert results['frechet_cnn'] == pytest.approx(results['frechet_cnn_floor'], rel=1e-4)
+  assert 'not binary, 14x14 resized to 28x28; seed 0' in results['sample_protocol']
   with pytest.raises(UserError, match='sees images of 28x28x1, not 28x28x3'):
     distances(Repeats(np.repeat(TEST, 3, axis=-1)), train=np.repeat(TRAIN, 3, axis=-1))
 
@@ -130,8 +130,8 @@ def test_what_cannot_be_measured_is_one_line():
 
 def test_few_samples_are_said_to_be_few(capsys):
   assert frechet_of(Repeats(TEST), sample_count=20).keys()
-  said = capsys.readouterr().err
-  assert 'covariance of 20 rows of 128 features is singular' in said and '20 rows of 84' in said
+  message = capsys.readouterr().err
+  assert 'covariance of 20 rows of 128 features is singular' in message and '20 rows of 84' in message
 
 
 def mnist():
@@ -192,10 +192,10 @@ def test_calibration_on_mnist():
   by_trace = {}
   for column, (kind, network) in enumerate(networks.items()):
     reference = references[kind]
-    found = {name: dict(all_distances(extractor_outputs(network, x)[1], reference)) for name, x in sets.items()}
-    for name, values in found.items():
+    results = {name: dict(all_distances(extractor_outputs(network, x)[1], reference)) for name, x in sets.items()}
+    for name, values in results.items():
       print(kind, name, ' '.join(f'{key} {value:.4g}' for key, value in values.items()))
-    by_trace[kind] = {name: values['frechet_over_trace'] for name, values in found.items()}
+    by_trace[kind] = {name: values['frechet_over_trace'] for name, values in results.items()}
     distances = np.array([by_trace[kind][name] for name in CALIBRATION])
     wanted = np.array([row[column] for row in CALIBRATION.values()]) / (46, 635)[column]
     ratio = dict(zip(CALIBRATION, distances / wanted, strict=True))
@@ -205,18 +205,18 @@ def test_calibration_on_mnist():
     assert (0.53, 0.3)[column] < blur < most
     assert least < min(ratio.values()) and max(ratio.values()) < most, ratio
     assert spearmanr(distances, wanted).statistic > (0.95, 0.84)[column]
-    floor = found['test']
+    floor = results['test']
     assert 0.001 < floor['frechet_over_trace'] < 0.0025 and abs(floor['kernel']) < 4 * floor['kernel_stderr'] < 0.01
-    assert 3 < found['1000 of test']['frechet'] / floor['frechet'] < 8  # the bias of few samples
+    assert 3 < results['1000 of test']['frechet'] / floor['frechet'] < 8  # the bias of few samples
     # there of LeNet alone, and asked of both here
-    near = lambda name, precision, recall, found=found: (
-      found[name]['precision'] == pytest.approx(precision, abs=0.1)
-      and found[name]['recall'] == pytest.approx(recall, abs=0.1)
+    near = lambda name, precision, recall, results=results: (
+      results[name]['precision'] == pytest.approx(precision, abs=0.1)
+      and results[name]['recall'] == pytest.approx(recall, abs=0.1)
     )
     assert near('test', 0.89, 0.87) and near('1 digit missing', 0.90, 0.83)
     assert near('5 digits missing', 0.90, 0.55)  # .63 there, of which digits is not known
     assert near('noise .1', 0.82, 0.69) and near('1000 repeated', 0.95, 0.27) and near('black', 0, 0)
-    assert found['10 repeated']['recall'] < 0.01
+    assert results['10 repeated']['recall'] < 0.01
   # what a tanh LeNet hardly sees, and the reason for two
   assert by_trace['lenet']['blur 1'] < 0.03 and by_trace['cnn']['blur 1'] > 0.05
   # the CNN here has learned binarized images too, that of the table has not (26.8 / 635)

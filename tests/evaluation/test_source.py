@@ -17,8 +17,8 @@ def source_of(examples=0, split='test', name='digits', **data):
 
 def rows_of(batches):
   """(rows that are no padding, their indices in the data set)."""
-  found = collect(batches, image='image', index='index')
-  return found['image'], found['index']
+  results = collect(batches, image='image', index='index')
+  return results['image'], results['index']
 
 
 def test_it_knows_the_data_and_what_may_differ_on_a_finished_run():
@@ -89,13 +89,13 @@ def test_rows_that_only_pad_are_dropped_and_the_rest_put_together():
   x, label = np.arange(22.0).reshape(11, 2), np.arange(11)
   batches = padded_batches(4, 3, fill=99, x=x, label=label)
   double = lambda batch: jnp.asarray(batch['x']) * 2
-  found = collect(batches(), codes=double, labels='label', batch=lambda batch: Normal(batch['x'], -batch['x']),
+  results = collect(batches(), codes=double, labels='label', batch=lambda batch: Normal(batch['x'], -batch['x']),
                   pair=lambda batch: (batch['label'], None))  # fmt: skip
-  assert list(found) == ['codes', 'labels', 'batch', 'pair'] and isinstance(found['codes'], np.ndarray)
-  np.testing.assert_array_equal(found['codes'], 2 * x)
-  np.testing.assert_array_equal(found['labels'], label)
-  np.testing.assert_array_equal(found['batch'].log_sigma, -x)  # a pytree, such as a posterior
-  assert found['pair'][0].tolist() == label.tolist() and found['pair'][1] is None
+  assert list(results) == ['codes', 'labels', 'batch', 'pair'] and isinstance(results['codes'], np.ndarray)
+  np.testing.assert_array_equal(results['codes'], 2 * x)
+  np.testing.assert_array_equal(results['labels'], label)
+  np.testing.assert_array_equal(results['batch'].log_sigma, -x)  # a pytree, such as a posterior
+  assert results['pair'][0].tolist() == label.tolist() and results['pair'][1] is None
   parts = without_padding(batches(), rows='label')
   assert [part['rows'].tolist() for part in parts] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
 

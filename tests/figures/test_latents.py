@@ -88,6 +88,7 @@ def test_a_plane_holds_the_codes_of_test_images_and_what_its_places_decode_to(ru
     (plane, 'conditional vae', 'VAE is conditional: a code is of one class'),
     (interpolate, 'conditional vae', 'VAE is conditional: a code is of one class'),
     (interpolate, 'categorical vae', 'CategoricalVAE is of categories'),
+    (plane, 'categorical vae', 'CategoricalVAE is of categories'),
     (plane, 'gan', '--mode=plane needs a model that has encode; GAN has not'),
     (traverse, 'plane', '--mode=traverse needs a model that has encode; GAN has not'),
   ],

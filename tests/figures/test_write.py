@@ -97,6 +97,7 @@ AUTOMATIC = {
   'vae': ['reconstruct', 'sample', 'traverse', 'interpolate', 'plane'],
   'conditional vae': ['reconstruct', 'sample', 'traverse'],
   'categorical vae': ['reconstruct', 'sample', 'traverse'],
+  'gm vae': ['reconstruct', 'sample', 'traverse', 'interpolate', 'plane'],
   'autoencoder': ['reconstruct', 'traverse', 'interpolate'],
   'pixelcnn': ['sample', 'complete'],
   'gan': ['sample', 'progress', 'neighbors'],

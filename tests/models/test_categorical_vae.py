@@ -80,7 +80,7 @@ def test_the_straight_through_gradient_is_that_of_the_relaxation_at_the_one_hot_
 
   def relaxed(encoder):
     q = model.apply({'params': VARIABLES['params'] | {'encoder': encoder}}, BATCH, method='posterior')
-    return jax.vmap(lambda q, key: q.relaxed(key, 2.0))(q, keys), q.kl_to_uniform().sum(-1).mean()
+    return jax.vmap(lambda q, key: q.sample_relaxed(key, 2.0))(q, keys), q.kl_to_uniform().sum(-1).mean()
 
   def reconstruction(z):
     return -log_likelihood(model.apply(VARIABLES, z, method='p_x_given_z'), BATCH['image']).mean()

@@ -61,8 +61,8 @@ def state_after_step(name, devices=1):
   )
   batch = batch_of(updates_per_step(IMAGES[name]))
   split = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(len(x), devices, -1, *x.shape[2:]), 1, 0), batch)
-  found = jax.jit(jax.vmap(step, (None, 0), axis_name='batch'))(state, split)
-  return jax.tree.map(lambda x: x[0], found)
+  results = jax.jit(jax.vmap(step, (None, 0), axis_name='batch'))(state, split)
+  return jax.tree.map(lambda x: x[0], results)
 
 
 @pytest.mark.parametrize('name', IMAGES)
@@ -127,8 +127,8 @@ def test_the_losses_are_those_of_the_logits():
   (r, f), _ = IMAGES['plain'].apply(variables, rngs=KEY, method=logits, mutable=['batch_stats'])
   for loss in ('minimax', 'hinge'):
     pair = adversarial.LOSSES[loss]
-    found, metrics = value(IMAGES['plain'].clone(loss=loss), state, 'discriminator_loss', batch)
-    np.testing.assert_allclose(found, pair.discriminator(r, f).mean(), rtol=1e-4, atol=1e-5)
+    results, metrics = value(IMAGES['plain'].clone(loss=loss), state, 'discriminator_loss', batch)
+    np.testing.assert_allclose(results, pair.discriminator(r, f).mean(), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose([metrics['real'], metrics['fake']], [r.mean(), f.mean()], rtol=1e-3, atol=1e-5)
 
   def fake_logits(model):
@@ -137,8 +137,8 @@ def test_the_losses_are_those_of_the_logits():
 
   f, _ = IMAGES['plain'].apply(variables, rngs=KEY, method=fake_logits, mutable=['batch_stats'])
   for loss in ('minimax', 'non_saturating'):
-    found, _ = value(IMAGES['plain'].clone(loss=loss), state, 'generator_loss', batch)
-    np.testing.assert_allclose(found, adversarial.LOSSES[loss].generator(f).mean(), rtol=1e-4, atol=1e-5)
+    results, _ = value(IMAGES['plain'].clone(loss=loss), state, 'generator_loss', batch)
+    np.testing.assert_allclose(results, adversarial.LOSSES[loss].generator(f).mean(), rtol=1e-4, atol=1e-5)
 
 
 def test_a_lazy_penalty_is_as_large_on_the_whole():
@@ -146,24 +146,24 @@ def test_a_lazy_penalty_is_as_large_on_the_whole():
   batch, model = jax.tree.map(lambda x: x[0], batch_of(1)), IMAGES['spectral']
   penalty = jax.jit(lambda step: model.apply({'params': state.params, **state.variables}, batch, step, rngs=KEY,
                     method='discriminator_loss', mutable=['spectral'])[0][1]['penalty'])  # fmt: skip
-  found = [penalty(step) for step in range(4)]
+  results = [penalty(step) for step in range(4)]
   always = value(model.clone(penalty_every=1), state, 'discriminator_loss', batch)[1]['penalty']
   assert always > 0
-  np.testing.assert_allclose(found, [2 * always, 0, 2 * always, 0], rtol=1e-5)
+  np.testing.assert_allclose(results, [2 * always, 0, 2 * always, 0], rtol=1e-5)
 
 
 def test_penalty_drift_and_cross_entropy_enter_the_loss():
   batch = jax.tree.map(lambda x: x[0], batch_of(1))
   state, _ = initial_state('wasserstein')
-  wasserstein, found = IMAGES['wasserstein'], {}
+  wasserstein, results = IMAGES['wasserstein'], {}
   for weight, drift in ((0.0, 0.0), (2.0, 0.0), (0.0, 3.0)):
     model = wasserstein.clone(penalty_weight=weight, drift=drift)
-    found[weight, drift] = value(model, state, 'discriminator_loss', batch)
-  plain, metrics = found[0.0, 0.0]
-  np.testing.assert_allclose(found[2.0, 0.0][0] - plain, 2 * metrics['penalty'], rtol=1e-3)
+    results[weight, drift] = value(model, state, 'discriminator_loss', batch)
+  plain, metrics = results[0.0, 0.0]
+  np.testing.assert_allclose(results[2.0, 0.0][0] - plain, 2 * metrics['penalty'], rtol=1e-3)
   variables = {'params': state.params, **state.variables}
   r = wasserstein.apply(variables, batch, method='logits')
-  np.testing.assert_allclose(found[0.0, 3.0][0] - plain, 3 * (r**2).mean(), rtol=1e-2, atol=1e-6)
+  np.testing.assert_allclose(results[0.0, 3.0][0] - plain, 3 * (r**2).mean(), rtol=1e-2, atol=1e-6)
   state, _ = initial_state('classifier')
   for player, field in (('discriminator', 'discriminator_weight'), ('generator', 'generator_weight')):
     losses = [

@@ -69,8 +69,8 @@ def test_samples_take_the_clusters_in_turn():
 
 
 def test_an_image_is_of_the_cluster_that_is_likeliest_to_the_encoder():
-  found = apply(MODEL, VARIABLES, BATCH, method='classify')
-  np.testing.assert_array_equal(found, densities()[0].argmax(-1))
+  results = apply(MODEL, VARIABLES, BATCH, method='classify')
+  np.testing.assert_array_equal(results, densities()[0].argmax(-1))
   encoder = VARIABLES['params']['encoder']
   for cluster in range(3):  # the first numbers that the encoder gives are the logits of q(y|x)
     sure = {**encoder['Dense_1'], 'bias': encoder['Dense_1']['bias'].copy()}

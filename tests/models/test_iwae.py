@@ -22,9 +22,9 @@ def test_the_loss_is_the_negative_bound(dreg):
   loss, metrics = apply(model, variables, BATCH, 0, method='loss')
   np.testing.assert_allclose(loss, -metrics['bound'], rtol=1e-6)
   assert metrics['bound'] > metrics['elbo']
-  found = apply(model, variables, BATCH, method='per_example')
+  results = apply(model, variables, BATCH, method='per_example')
   # `per_example` draws from the same stream of noise
-  np.testing.assert_allclose(found['bound'].mean(), metrics['bound'], rtol=1e-5)
+  np.testing.assert_allclose(results['bound'].mean(), metrics['bound'], rtol=1e-5)
 
 
 def gradients(model, variables, number=400):
@@ -65,7 +65,7 @@ def test_every_sample_meets_its_own_image_and_label(conditional):
   part = jax.tree.map(lambda x: x[2:4], LABELED)
   whole = log_weights(model, variables, LABELED, KEY, 3)
   np.testing.assert_allclose(log_weights(model, variables, part, KEY, 3), whole[:, 2:4], rtol=1e-5)
-  bound = lambda found, _: found[1]['bound']
+  bound = lambda results, _: results[1]['bound']
   expected = bound(*apply(model, variables, LABELED, 0, method='loss', mutable=('statistics',)))
   np.testing.assert_allclose(by_rows(model, variables, LABELED, bound), expected, rtol=1e-5)
 

@@ -50,9 +50,9 @@ def correlated(rho, rows, sigma=0.3):
 def test_the_total_correlation_of_correlated_normals(rho):
   codes = correlated(rho, 4_000)
   model = penalties.TotalCorrelation(num_examples=4_000, weight=3.0)
-  value, found = jax.jit(lambda c: model(c, c, jnp.arange(4_000), 0))(codes)
-  np.testing.assert_allclose(found['total_correlation'], -0.5 * np.log(1 - rho**2), atol=0.03)
-  np.testing.assert_allclose(value, 3 * found['total_correlation'], rtol=1e-6)
+  value, results = jax.jit(lambda c: model(c, c, jnp.arange(4_000), 0))(codes)
+  np.testing.assert_allclose(results['total_correlation'], -0.5 * np.log(1 - rho**2), atol=0.03)
+  np.testing.assert_allclose(value, 3 * results['total_correlation'], rtol=1e-6)
 
 
 def test_small_batches_estimate_too_little():
@@ -77,12 +77,12 @@ def test_the_covariance_is_numpys(of_samples):
   q = Normal(jnp.array(noise.normal(size=(8, 3)), jnp.float32), jnp.array(noise.normal(size=(8, 3)), jnp.float32))
   codes = codes_of(q, q.mu)
   model = penalties.DIPPenalty(off_diagonal=2.0, diagonal=5.0, of_samples=of_samples)
-  value, found = model(codes, codes, jnp.arange(8), 0)
+  value, results = model(codes, codes, jnp.arange(8), 0)
   c = np.cov(np.asarray(q.mu, np.float64).T, bias=True)
   if of_samples:
     c += np.diag(np.exp(2 * np.asarray(q.log_sigma, np.float64)).mean(0))
   off, on = sum(c[i, j] ** 2 for i in range(3) for j in range(3) if i != j), sum((c[i, i] - 1) ** 2 for i in range(3))
-  np.testing.assert_allclose([found['covariance'], found['variance']], [off, on], rtol=1e-5)
+  np.testing.assert_allclose([results['covariance'], results['variance']], [off, on], rtol=1e-5)
   np.testing.assert_allclose(value, 2 * off + 5 * on, rtol=1e-5)
 
 
@@ -109,8 +109,8 @@ def test_the_best_discriminator_finds_the_total_correlation():
   gradient = jax.grad(loss)(best)
   assert jnp.abs(gradient).max() < 0.02  # the ratio is where the cross-entropy is least
   assert all(loss(best + 0.3 * step) > loss(best) for step in (*jnp.eye(3), *-jnp.eye(3)))
-  _, found = Quadratic(best)(codes, codes, jnp.arange(4_000), 0)
-  np.testing.assert_allclose(found['total_correlation'], -0.5 * np.log(1 - rho**2), atol=0.05)
+  _, results = Quadratic(best)(codes, codes, jnp.arange(4_000), 0)
+  np.testing.assert_allclose(results['total_correlation'], -0.5 * np.log(1 - rho**2), atol=0.05)
 
 
 @pytest.mark.parametrize('name', PENALTIES)
@@ -124,12 +124,12 @@ def test_the_number_of_devices_changes_nothing(name):
     return jax.lax.pmean((value, metrics, gradient), 'batch')
 
   for player in model.players.values():
-    found = []
+    results = []
     for devices in (1, 2):
       parts = jax.tree.map(lambda x: x.reshape(devices, -1, *x.shape[1:]), BATCH)  # noqa: B023
       run = jax.jit(jax.vmap(functools.partial(step, loss=player.loss), (None, 0), axis_name='batch'))
-      found.append(jax.tree.map(lambda x: x[0], run(variables, parts)))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-5), *found)
+      results.append(jax.tree.map(lambda x: x[0], run(variables, parts)))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-5), *results)
 
 
 @pytest.mark.parametrize('name', PENALTIES)

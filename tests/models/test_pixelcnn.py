@@ -110,14 +110,14 @@ def test_sampling_by_windows_is_sampling_by_whole_images():
   model = pixelcnn(shape)
   batch = batch_of(jnp.zeros((5, *shape)))
   variables = random_variables(model.init, batch)
-  found, network = apply(model, variables, batch, method='sample'), logits_of(model, variables)
+  results, network = apply(model, variables, batch, method='sample'), logits_of(model, variables)
   key = model.apply(variables, rngs=KEY, method=lambda model: model.make_rng('noise'))
   x = np.zeros((5, *shape), np.float32)
   for i, j in np.ndindex(7, 4):
     p = jax.nn.sigmoid(network(x)[:, i, j])
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key, 4 * i + j), batch['row'])
     x[:, i, j] = jax.vmap(lambda k, p: jax.random.uniform(k, p.shape) < p)(keys, p)
-  np.testing.assert_array_equal(found, x)
+  np.testing.assert_array_equal(results, x)
   assert 0.1 < x.mean() < 0.9
 
 

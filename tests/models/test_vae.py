@@ -218,3 +218,14 @@ def test_old_sections_become_the_model_that_they_made():
   # what would have an effect stays, to be refused as no field
   assert models.VAE.upgrade(weighted | {'beta': 2.0}) == expected | {'beta': 2.0}
   assert models.VAE.upgrade(plain | {'samples': 0}) == plain | {'samples': 0}
+
+
+def test_the_loss_is_minus_the_elbo_of_its_examples():
+  model = vae()  # `loss` and `per_example` draw the same codes with one key, and are written apart
+  variables = init(model)
+  loss, metrics = apply(model, variables, BATCH, 0, method='loss')
+  terms = apply(model, variables, BATCH, method='per_example')
+  np.testing.assert_allclose(loss, -terms['elbo'].mean(), rtol=1e-6)
+  for name in ('elbo', 'reconstruction', 'kl'):
+    np.testing.assert_allclose(metrics[name], terms[name].mean(), rtol=1e-6)
+  assert terms['reconstruction'].min() > 0 and terms['kl'].min() > 0  # of binary images, and of any two densities

@@ -90,8 +90,8 @@ def test_all_are_as_xla_says(form, size, window, strides, pads, dilation, channe
     return convolve(x, kernel, **geometry), of_x, of_kernel
 
   with taking(form):
-    found = evaluate(ours, x, kernel, y)
-  for actual, desired in zip(found, (xla(x, kernel), *transposes(y)), strict=True):
+    results = evaluate(ours, x, kernel, y)
+  for actual, desired in zip(results, (xla(x, kernel), *transposes(y)), strict=True):
     close(actual, desired)
 
 
@@ -119,8 +119,8 @@ def test_each_derivative_is_one_of_the_others(form):
     return evaluate(lambda *a: (forward(*a), reverse(*a)), 0.1 * x, 0.1 * kernel, 0.1 * y)
 
   with taking(form):
-    found = derivatives(ours)
-  jax.tree.map(functools.partial(close, tolerance=1e-4), found, derivatives(xla))
+    results = derivatives(ours)
+  jax.tree.map(functools.partial(close, tolerance=1e-4), results, derivatives(xla))
 
 
 @pytest.mark.parametrize('form', FORMS)
@@ -136,8 +136,8 @@ def test_vmap_is_a_loop(form, axes):
     rows = [[a[0 if axis is None else i] for a, axis in zip(operands, axes, strict=True)] for i in range(3)]
     moved = [a[0] if axis is None else jnp.moveaxis(a, 0, axis) for a, axis in zip(operands, axes, strict=True)]
     with taking(form):
-      found = evaluate(jax.vmap(function, axes), *moved)
-    close(found, jnp.stack([function(*row) for row in rows]))
+      results = evaluate(jax.vmap(function, axes), *moved)
+    close(results, jnp.stack([function(*row) for row in rows]))
 
 
 def layers(x, kernel):

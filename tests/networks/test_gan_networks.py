@@ -64,17 +64,17 @@ def test_a_projection_is_the_formula():
   labels = jnp.array([3, 0, 1, 2, 3])
   variables = head.init(KEY, h, labels, True)
   embedded, weight = (np.asarray(variables['params'][f'Dense_{i}']['kernel']) for i in (0, 1))
-  found = head.apply(variables, h, labels, False)
+  results = head.apply(variables, h, labels, False)
   expected = np.asarray(h) @ weight[:, 0] + (embedded.T[np.asarray(labels)] * np.asarray(h)).sum(1)
-  np.testing.assert_allclose(found.logits, expected, rtol=1e-4, atol=1e-6)
-  assert found.class_logits is None
+  np.testing.assert_allclose(results.logits, expected, rtol=1e-4, atol=1e-6)
+  assert results.class_logits is None
 
 
 def test_an_auxiliary_classifier_works_without_the_label():
   head, h = networks.ClassifierHead(4, spectral=True), jax.random.normal(KEY, (5, 6))
   variables = head.init(KEY, h, None, True)
-  found = head.apply(variables, h, None, False)
-  assert found.logits.shape == (5,) and found.class_logits.shape == (5, 4)
+  results = head.apply(variables, h, None, False)
+  assert results.logits.shape == (5,) and results.class_logits.shape == (5, 4)
   assert set(variables) == {'params', 'spectral'}
 
 

@@ -72,8 +72,8 @@ def test_bits_per_dim_of_dequantized_data(width):
   # the uniform density on the model's range is 8 bits a dimension, whatever the range
   log_prob = jnp.full(3, -48 * math.log(width))
   for module in (likelihoods.Gaussian, likelihoods.LearnedGaussian, likelihoods.PixelGaussian):
-    found = module(bin_width=width / 256).bits_per_dim(log_prob, 48)
-    np.testing.assert_allclose(found, np.full(3, 8.0), rtol=1e-6)
+    results = module(bin_width=width / 256).bits_per_dim(log_prob, 48)
+    np.testing.assert_allclose(results, np.full(3, 8.0), rtol=1e-6)
     assert module().bits_per_dim(log_prob, 48) is None
 
 

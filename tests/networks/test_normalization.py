@@ -28,8 +28,8 @@ def test_batch_norm_is_flaxs():
     expected, their_change = theirs.apply(their_state, X, use_running_average=not train, mutable=['batch_stats'])
     np.testing.assert_allclose(y, expected, atol=1e-5)
     for name, their_name in (('mean', 'mean'), ('variance', 'var')):
-      found = changed['batch_stats'][name] if train else state['batch_stats'][name]
-      np.testing.assert_allclose(found, their_change['batch_stats'][their_name], rtol=1e-5)
+      results = changed['batch_stats'][name] if train else state['batch_stats'][name]
+      np.testing.assert_allclose(results, their_change['batch_stats'][their_name], rtol=1e-5)
 
 
 @pytest.mark.parametrize('running', [True, False])

@@ -26,12 +26,12 @@ def test_every_pixel_sees_all_that_is_before_it_and_nothing_else(fields, channel
   x = jax.random.normal(KEY, (1, height, width, channels))
   variables = random_variables(lambda key: network.init(key, x, 3))
   jacobian = jax.jit(jax.jacrev(lambda x: network.apply(variables, x, 3)[0]))(x)[..., 0, :, :, :]
-  found = np.abs(jacobian).sum((2, 5)) > 0  # [H,W] of the output, [H,W] of x
-  expected = np.zeros_like(found)
-  for i, j, m, n in np.ndindex(found.shape):
+  results = np.abs(jacobian).sum((2, 5)) > 0  # [H,W] of the output, [H,W] of x
+  expected = np.zeros_like(results)
+  for i, j, m, n in np.ndindex(results.shape):
     up, left = i - m, j - n
     expected[i, j, m, n] = (0 < up <= reach and abs(left) <= reach) or (up == 0 and 0 < left <= reach)
-  np.testing.assert_array_equal(found, expected)
+  np.testing.assert_array_equal(results, expected)
   assert network.rows_above() == reach
 
 

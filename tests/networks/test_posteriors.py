@@ -86,8 +86,8 @@ def test_a_mixture_of_each_class_has_parameters_of_its_own():
   p = prior.apply(random_variables(lambda key: prior.init(key, 2, None)), 2, None)
   z = np.array([0.3, -0.2])
   of_classes = jax.vmap(lambda p: p.log_prob(jnp.array(z)))(p)
-  for c, found in enumerate(of_classes):
+  for c, results in enumerate(of_classes):
     one = scipy.stats.norm(p.components.mu[c], np.exp(p.components.log_sigma[c]))
     expected = np.log((np.exp(p.log_weights[c]) * one.pdf(z).prod(-1)).sum())
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(results, expected, rtol=1e-5)
   assert np.ptp(of_classes) > 0.01

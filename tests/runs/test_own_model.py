@@ -69,9 +69,9 @@ def run(*arguments):
 def fails(capsys, *arguments):
   capsys.readouterr()
   assert run(*arguments) == 2
-  said = capsys.readouterr().err
-  assert said.count('\n') == 1, said
-  return said
+  message = capsys.readouterr().err
+  assert message.count('\n') == 1, message
+  return message
 
 
 def test_a_class_in_the_experiment_file_itself(tmp_path, capsys):
@@ -98,8 +98,8 @@ def test_a_program_in_a_file_is_run_only_where_it_is_named(tmp_path, capsys):
   assert run(f'--config={file}', f'--workdir={workdir}') == 0
   for name in [name for name in sys.modules if str(file) in name]:
     del sys.modules[name]  # as in another process
-  said = fails(capsys, f'--workdir={workdir}', '--mode=evaluate')
-  assert f'is a class of an experiment file: name the file too, --config={file}' in said
+  message = fails(capsys, f'--workdir={workdir}', '--mode=evaluate')
+  assert f'is a class of an experiment file: name the file too, --config={file}' in message
   assert run(f'--config={file}', f'--workdir={workdir}', '--mode=evaluate') == 0
 
 
@@ -114,7 +114,7 @@ def test_a_class_of_a_module_that_can_be_imported(given, tmp_path, monkeypatch, 
   assert run(f'--config={file}', f'--workdir={workdir}') == 0
   assert run(f'--workdir={workdir}', '--mode=evaluate') == 0
   assert json.loads((workdir / 'config.json').read_text())['model']['name'] == 'own_models:Denoiser'
-  said = fails(capsys, f'--config={file}', f'--workdir={tmp_path}/other', '--config.model.name=own_models:Denoisr')
-  assert "own_models has no 'Denoisr'; did you mean Denoiser?" in said
-  said = fails(capsys, f'--config={file}', f'--workdir={tmp_path}/other', '--config.model.name=no_module:Denoiser')
-  assert "No module named 'no_module'" in said
+  message = fails(capsys, f'--config={file}', f'--workdir={tmp_path}/other', '--config.model.name=own_models:Denoisr')
+  assert "own_models has no 'Denoisr'; did you mean Denoiser?" in message
+  message = fails(capsys, f'--config={file}', f'--workdir={tmp_path}/other', '--config.model.name=no_module:Denoiser')
+  assert "No module named 'no_module'" in message

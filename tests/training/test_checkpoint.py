@@ -62,8 +62,8 @@ def test_without_validations_there_is_no_best(tmp_path):
   checkpoints = save(tmp_path, [(10, None)], best=METRIC)
   assert checkpoints.best_step() is None
   checkpoints.close()
-  said = r'config.best=elob: no evaluator gives it; did you mean elbo\?; step 10 is saved'
-  with pytest.raises(UserError, match=said):
+  message = r'config.best=elob: no evaluator gives it; did you mean elbo\?; step 10 is saved'
+  with pytest.raises(UserError, match=message):
     save(tmp_path / 'other', [(10, -1.0)], best='validation/elob')
   resumed = Checkpoints(tmp_path / 'other', keep=2, best=METRIC, best_mode='max')
   assert resumed.steps() == [10] and resumed.best_step() == 10
@@ -83,12 +83,12 @@ def test_a_damaged_checkpoint_is_passed_over(kind, tmp_path, capfd):
   damage(tmp_path, 30, DAMAGES[kind])
   checkpoints = Checkpoints(tmp_path, keep=2)
   chex.assert_trees_all_equal(checkpoints.restore_latest(state_at), state_at(20))
-  said = capfd.readouterr().err
+  message = capfd.readouterr().err
   assert len(list((tmp_path.parent / 'damaged').glob('30-*'))) == 1
   checkpoints.save(state_at(30), {})  # the run comes by the same step again
   chex.assert_trees_all_equal(checkpoints.restore_latest(state_at), state_at(30))
   checkpoints.close()
-  assert said.startswith('checkpoint 30 is damaged') and said.count('\n') == 1, said
+  assert message.startswith('checkpoint 30 is damaged') and message.count('\n') == 1, message
 
 
 def test_without_a_whole_checkpoint_there_is_nothing_to_resume(tmp_path):

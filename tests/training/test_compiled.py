@@ -17,15 +17,15 @@ from gen_jax.training.stopwatch import Stopwatch
 @contextlib.contextmanager
 def compilations():
   """Collects the names of what is compiled inside."""
-  found = []
+  results = []
 
   def note(event, duration, **details):
     if event == '/jax/core/compile/backend_compile_duration':
-      found.append(details.get('fun_name'))
+      results.append(details.get('fun_name'))
 
   jax.monitoring.register_event_duration_secs_listener(note)
   try:
-    yield found
+    yield results
   finally:
     jax.monitoring.unregister_event_duration_listener(note)
 

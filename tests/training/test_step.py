@@ -210,6 +210,23 @@ def test_several_averages_each_move_by_their_own_rule():
   assert any(jax.tree.leaves(different))
 
 
+def test_each_step_has_noise_of_its_own():
+  model = two_players()
+  state, optimizers = start(model)
+  batch = points(jax.random.key(3), 4, ROWS)
+  steps = [step_once(model, state._replace(step=np.int32(k)), optimizers, batch) for k in (0, 1, 0)]
+  losses = [metrics['generator/loss'] for _, metrics in steps]
+  assert losses[0] == losses[2] and abs(losses[0] - losses[1]) > 1e-4  # all else is equal
+
+
+def test_the_state_of_the_data_set_goes_on():
+  model = two_players()
+  state, optimizers = start(model)
+  weights = np.arange(5, dtype=np.float32)
+  after, _ = step_once(model, state._replace(data=weights), optimizers, points(jax.random.key(3), 4, ROWS))
+  np.testing.assert_array_equal(after.data, weights)
+
+
 def test_two_players_may_not_give_one_metric():
   class Named(TwoPlayers):
     def generator_loss(self, batch, step):

@@ -50,7 +50,7 @@ def upwards(height: jax.Array | float) -> jax.Array:
 
 
 def ball(origin: jax.Array, ray: jax.Array, center: jax.Array, radius: jax.Array) -> Hit:
-  """Of a sphere."""
+  """Where a ray first meets a sphere."""
   to = origin - center
   b = ray @ to
   root = b**2 - to @ to + radius**2
@@ -59,7 +59,7 @@ def ball(origin: jax.Array, ray: jax.Array, center: jax.Array, radius: jax.Array
 
 
 def tube(origin: jax.Array, ray: jax.Array, radius: jax.Array, low: jax.Array, high: jax.Array) -> Hit:
-  """Of an upright cylinder about the axis x = z = 0, with its lid, between two heights."""
+  """Where a ray first meets an upright cylinder about the axis x = z = 0, with its lid, between two heights."""
   flat = jnp.array([1.0, 0.0, 1.0])
   o, d = origin * flat, ray * flat
   root = (o @ d) ** 2 - d @ d * (o @ o - radius**2)
@@ -73,7 +73,7 @@ def tube(origin: jax.Array, ray: jax.Array, radius: jax.Array, low: jax.Array, h
 
 
 def cube(origin: jax.Array, ray: jax.Array, half: jax.Array) -> Hit:
-  """Of a cube on the floor, `half` its side."""
+  """Where a ray first meets a cube on the floor, `half` its side."""
   to = origin - upwards(half)
   enter, leave = (-jnp.sign(ray) * half - to) / ray, (jnp.sign(ray) * half - to) / ray  # each pair of planes
   t = enter.max()
@@ -81,7 +81,7 @@ def cube(origin: jax.Array, ray: jax.Array, half: jax.Array) -> Hit:
 
 
 def capsule(origin: jax.Array, ray: jax.Array, radius: jax.Array, height: jax.Array) -> Hit:
-  """Of a cylinder on the floor with half a ball at each end."""
+  """Where a ray first meets a cylinder on the floor with half a ball at each end."""
   low, high = radius, height - radius
   parts = [ball(origin, ray, upwards(y), radius) for y in (low, high)] + [tube(origin, ray, radius, low, high)]
   distances, normals = (jnp.stack(x) for x in zip(*parts, strict=True))
@@ -89,7 +89,7 @@ def capsule(origin: jax.Array, ray: jax.Array, radius: jax.Array, height: jax.Ar
 
 
 def solid(origin: jax.Array, ray: jax.Array, shape: jax.Array, size: jax.Array) -> Hit:
-  """Of the solid of that shape, half of whose height is `size`, or a little less."""
+  """Where a ray first meets the solid of that shape, half of whose height is `size`, or a little less."""
   every = [
     cube(origin, ray, 0.85 * size),
     tube(origin, ray, 0.85 * size, 0.0, 2 * size),

@@ -46,7 +46,7 @@ def udr(
 
 
 def standardize(z: np.ndarray) -> np.ndarray:
-  """Of mean 0 and variance 1; a constant latent stays 0."""
+  """Codes of mean 0 and variance 1; a constant latent stays 0."""
   scale = z.std(0)
   return (z - z.mean(0)) / np.where(scale > 0, scale, 1.0)
 

@@ -91,7 +91,7 @@ class Extractor(NamedTuple):
 
   @property
   def classes(self) -> int:
-    """How many it tells apart."""
+    """The number of classes."""
     return self.network.classes
 
   def outputs(self, images: jax.Array) -> tuple[np.ndarray, np.ndarray]:

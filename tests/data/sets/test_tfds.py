@@ -97,9 +97,9 @@ def test_images_and_labels_belong_together(root):
   assert train.arrays['image'].dtype == np.uint8 and train.arrays['label'].dtype == np.int32
   original = by_content(IMAGES)
   for split, expected in ((train, range(15)), (test, range(15, 20))):
-    found = [original[image.tobytes()] for image in split.arrays['image']]
-    assert sorted(found) == list(expected)
-    np.testing.assert_array_equal(split.arrays['label'], np.array(found) % 3)
+    results = [original[image.tobytes()] for image in split.arrays['image']]
+    assert sorted(results) == list(expected)
+    np.testing.assert_array_equal(split.arrays['label'], np.array(results) % 3)
 
 
 def test_slices_of_splits(root):

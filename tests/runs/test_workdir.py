@@ -1,0 +1,31 @@
+"""The config.json of a workdir: what may differ, and keys that it lacks."""
+
+import json
+
+import pytest
+from small import small_config
+
+from gen_jax.errors import UserError
+from gen_jax.runs.workdir import check_same, claim_workdir, load_config
+
+
+def test_keys_that_were_added_since_take_their_defaults_and_may_be_set_where_they_may_differ(tmp_path):
+  claim_workdir(tmp_path, small_config())
+  path = tmp_path / 'config.json'
+  old = json.loads(path.read_text())
+  for key in ('final_evals', 'importance_samples', 'averages', 'data_parallel'):
+    del old[key]
+  del old['data']['crop']
+  path.write_text(json.dumps(old))
+  config = load_config(tmp_path)
+  assert (config.final_evals, config.importance_samples, config.data.crop) == ((), 5_000, 0)
+  check_same(tmp_path, load_config(tmp_path), small_config(importance_samples=7))
+  claim_workdir(tmp_path, small_config(steps=300, log_every=3))
+  assert load_config(tmp_path).steps == 300
+  for changes, message in (
+    ({'data': {'crop': 5}}, 'data.crop: 0 there, 5 here'),
+    ({'averages': {'slow': 0.9}}, 'averages.slow: absent there, 0.9 here'),
+    ({'steps': 299}, 'steps: 300 there, 299 here'),
+  ):
+    with pytest.raises(UserError, match=message):
+      claim_workdir(tmp_path, small_config(**{'steps': 300} | changes))
