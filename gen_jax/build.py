@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-import importlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from gen_jax import optimizers as optimizers_lib
 from gen_jax.data import preprocess as preprocess_lib
 from gen_jax.data import sources
 from gen_jax.data.dataset import Dataset
-from gen_jax.errors import UserError, nearest
+from gen_jax.errors import UserError, must_be_fraction, nearest
 from gen_jax.models import penalties
 from gen_jax.types import Batch, Facts, Model
 
@@ -147,8 +147,9 @@ def modules_of(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
 def find_class(name: str, path: str) -> Any:
   """The model, penalty, network or Optax schedule of this name; or a class of the user's own.
 
-  That is named MODULE:CLASS, by its import path, or FILE.py:CLASS, where FILE is the experiment that is being run.
-  Raises UserError, with `path` in front, where there is none.
+  That is named MODULE:CLASS, by its import path, or FILE.py:CLASS. Nothing is imported or run here, as the name may
+  come from the config.json of a stranger's run: the module must have been imported, the file must be the experiment
+  that is being run. Raises UserError, with `path` in front, where there is no such class.
   """
   where, colon, own = name.rpartition(':')
   if colon:
@@ -158,7 +159,7 @@ def find_class(name: str, path: str) -> Any:
       return getattr(namespace, name)
   every = classes()
   for known in every.values():
-    if name == getattr(known, 'formerly', ''):
+    if name and name == getattr(known, 'formerly', ''):
       return known
   raise UserError(f'{path}.name={name!r} is unknown{nearest(name, every)}')
 
@@ -169,16 +170,17 @@ def classes() -> dict[str, type]:
 
 
 def own_class(where: str, name: str, given: str) -> Any:
-  """The class `name` of an importable module or of the file of an experiment."""
-  try:
-    module = files.opened_module(where) if where.endswith('.py') else importlib.import_module(where)
-  except ImportError as error:
-    raise UserError(f'{given}: {error}; a class of your own is named MODULE:CLASS') from None
+  """The class `name` of a module that has been imported, or of a file that has been run."""
+  module = files.opened_module(where) if where.endswith('.py') else sys.modules.get(where)
   if module is None:
-    raise UserError(f'{given} is a class of an experiment file: name the file too, --config={where}')
+    remedy = f'--config={where}' if where.endswith('.py') else f'--config.model.name={where}:{name}, or its experiment'
+    raise UserError(f'{given} is a class of your own, whose program is run only where it is named: name {remedy} too')
   if not hasattr(module, name):
     raise UserError(f'{given}: {where} has no {name!r}{nearest(name, vars(module))}')
-  return getattr(module, name)
+  made_of = getattr(module, name)
+  if not (isinstance(made_of, type) and issubclass(made_of, nn.Module)):
+    raise UserError(f'{given} is no flax.linen.Module')
+  return made_of
 
 
 def instantiate(spec: ConfigDict, known: Mapping[str, Any], path: str) -> Any:
@@ -237,7 +239,7 @@ def upgrade_section(section: Mapping[str, Any]) -> dict[str, Any]:
     named = find_class(section['name'], '')
   except UserError:
     return section
-  if section['name'] == getattr(named, 'formerly', ''):
+  if section['name'] and section['name'] == getattr(named, 'formerly', ''):
     section['name'] = named.__name__
   former = former_fields(section)
   section = {former.get(key, key): value for key, value in section.items()}
@@ -248,7 +250,8 @@ def fields_that_may_differ(section: Mapping[str, Any], prefix: str = 'model') ->
   """{'model.sampler.steps', ...}: fields that the classes of a model let a finished run be given other values of."""
   fields = set()
   if 'name' in section:
-    fields |= {f'{prefix}.{name}' for name in getattr(find_class(section['name'], prefix), 'may_differ', ())}
+    named = find_class(section['name'], f'config.{prefix}')
+    fields |= {f'{prefix}.{name}' for name in getattr(named, 'may_differ', ())}
   for key, value in section.items():
     if isinstance(value, Mapping | ConfigDict):
       fields |= fields_that_may_differ(value, f'{prefix}.{key}')
@@ -283,10 +286,26 @@ def optimizers(config: ConfigDict, model: Model) -> dict[str, optax.GradientTran
 def averages(config: ConfigDict) -> dict[str, Callable[[jax.Array], jax.Array | float]]:
   """{name: its decay at a step} of the averages of the parameters; 'ema' is that of `config.ema_decay`."""
   named = {'ema': config.ema_decay} if config.ema_decay else {}
-  rules = {**named, **config.averages}
-  return {name: decay_rule(rule, f'config.averages.{name}') for name, rule in rules.items()}
+  if named and 'ema' in config.averages:
+    raise UserError('config.averages.ema: is that of config.ema_decay; set one of them')
+  rules = {name: decay_rule(rule, f'config.averages.{name}') for name, rule in {**named, **config.averages}.items()}
+  if config.evaluated_average not in ('', *rules):
+    word = config.evaluated_average
+    raise UserError(f'config.evaluated_average={word!r} is no average{nearest(word, rules)}')
+  return rules
 
 
 def decay_rule(rule: float | ConfigDict, path: str) -> Callable[[jax.Array], jax.Array | float]:
-  """A number, or a schedule of the step that Optax has."""
-  return instantiate(rule, {}, path) if isinstance(rule, ConfigDict) else lambda step: rule
+  """A number, or a schedule of the step that Optax has. UserError where it is none, or begins outside [0, 1)."""
+  if not isinstance(rule, ConfigDict):
+    if problem := must_be_fraction(rule):
+      raise UserError(f'{path}={rule!r}: {problem}')
+    return lambda step: rule
+  schedule = instantiate(rule, {}, path)
+  try:
+    first = float(schedule(0))
+  except Exception:  # whatever a class that is no schedule raises
+    raise UserError(f'{path}.name={rule.name!r} is no schedule of the step, such as linear_schedule') from None
+  if not 0 <= first < 1:
+    raise UserError(f'{path}: a decay must lie in [0, 1), and begins at {first}')
+  return schedule

@@ -3,13 +3,14 @@
 An experiment file states only its differences: `get_config = experiment(default={...}, mnist={...})`.
 """
 
+import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from gen_jax.errors import must_be_fraction, must_be_one_of, must_be_positive, must_not_be_negative
+from gen_jax.errors import UserError, must_be_fraction, must_be_one_of, must_be_positive, must_not_be_negative
 
 
 class Key(NamedTuple):
@@ -39,6 +40,7 @@ OPTIMIZER = {  # Adam
   'clip_weights': Key(0.0, must_not_be_negative),  # bound of every parameter, for a Wasserstein critic; 0: none
 }
 
+BINARIZE = ('none', 'dynamic', 'static')
 DATA = {
   # rendered: 'sprites' (dSprites), 'sprites_coloured', _noisy, _scrambled, 'shapes' (solids in a room); embedded:
   # 'digits'; points of the plane: 'ring', 'grid', 'swiss_roll', 'moons', 'spirals', a .csv, or a picture as their
@@ -58,7 +60,7 @@ DATA = {
   'flip': Key(False),  # mirrored at random in training
   'value_range': Key((0.0, 1.0), must_be_one_of((0.0, 1.0), (-1.0, 1.0))),  # what the model sees
   # 'dynamic': drawn anew each time from the gray values; 'static': drawn once
-  'binarize': Key('none', must_be_one_of('none', 'dynamic', 'static')),
+  'binarize': Key('none', must_be_one_of(*BINARIZE)),
   'dequantize': Key(False),  # adds uniform noise within a gray value's bin
 }
 
@@ -72,9 +74,11 @@ KEYS = {
   'precision': Key('float32', must_be_one_of('float32', 'bfloat16')),  # of the networks; the rest stays float32
   # 'pmap', or 'shard_map', its twin: how the devices share a batch; changes no result
   'data_parallel': Key('pmap', must_be_one_of('pmap', 'shard_map'), may_differ=True),
-  'ema_decay': Key(0.0, must_be_fraction),  # of the average of the parameters that evaluation then uses; 0: none
+  'ema_decay': Key(0.0, must_be_fraction),  # of the average of the parameters that is called 'ema'; 0: none
   # further averages, {NAME: a decay, or a schedule of it by the step}
   'averages': {},
+  # the average that evaluation and samples use; '': 'ema', or where there is none, the first by name
+  'evaluated_average': Key('', may_differ=True),
   'data': DATA,
   'model': {},  # 'name' and the fields of that class; modules and schedules likewise
   'optimizer': OPTIMIZER,  # of each player
@@ -164,11 +168,31 @@ def flatten(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
 
 
 def with_names(section: Mapping[str, Any]) -> dict[str, Any]:
-  """The section with the name of each class that it holds in its place, at any depth."""
-  return {
-    key: with_names(value) if isinstance(value, Mapping) else name_of_class(value) if isinstance(value, type) else value
-    for key, value in section.items()
-  }
+  """The section with the name of each class that it holds in its place, at any depth; modules that it names, imported.
+
+  It is for what a user writes: see `build.find_class`, which imports nothing.
+  """
+  named = {}
+  for key, value in section.items():
+    if isinstance(value, Mapping | ConfigDict):
+      value = with_names(value)
+    elif isinstance(value, type):
+      value = name_of_class(value)
+    elif key == 'name':
+      import_module_of(value)
+    named[key] = value
+  return named
+
+
+def import_module_of(name: Any) -> None:
+  """Imports the module of a class of the user's own, MODULE:CLASS. UserError where that fails."""
+  module = str(name).rpartition(':')[0]
+  if not module or module.endswith('.py'):
+    return
+  try:
+    importlib.import_module(module)
+  except Exception as error:  # the module is the user's own program
+    raise UserError(f'{name!r}: {type(error).__name__}: {error}; a class of your own is named MODULE:CLASS') from None
 
 
 def name_of_class(named: type) -> str:

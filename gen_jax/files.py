@@ -55,11 +55,12 @@ def open_module(path: str | os.PathLike) -> types.ModuleType:
 
 
 def opened_module(path: str | os.PathLike) -> types.ModuleType | None:
-  """The module that `open_module` made of a file, or the program itself; None where that has not been run."""
-  path, program = pathlib.Path(path).resolve(), sys.modules.get('__main__')
-  if program is not None and pathlib.Path(getattr(program, '__file__', None) or '').resolve() == path:
-    return program
-  return sys.modules.get(module_name(path))
+  """The module that has been made of a file, by `open_module`, by an import, or as the program itself; else None."""
+  path = pathlib.Path(path).resolve()
+  if opened := sys.modules.get(module_name(path)):
+    return opened
+  files = [(module, getattr(module, '__file__', None)) for module in list(sys.modules.values())]
+  return next((module for module, file in files if file and pathlib.Path(file).resolve() == path), None)
 
 
 def module_name(path: pathlib.Path) -> str:

@@ -47,7 +47,7 @@ class Model(Protocol):
   `complete(batch) -> [B,H,W,C]`, which keeps the upper half, and `sample(batch) -> [B,H,W,C]`, from the prior, whose
   number of rows and conditions come from `batch`. Images come in the model's range.
 
-  Its config may ask `problems`, as it may those of all modules that the model is made of. Old configs are read by what
+  `problems` is optional too, and may be stated by every module that the model is made of. Old configs are read by what
   a class says of itself: `formerly`, its old name; `former_fields`, {old name: new name}; and
   `upgrade(section) -> section`, whatever else has changed.
   """

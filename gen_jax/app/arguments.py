@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from gen_jax import build, files
+from gen_jax import build, files, models
 from gen_jax.app.modes import flags_of
-from gen_jax.config import flatten
+from gen_jax.config import KEYS, flatten, import_module_of, with_names
 from gen_jax.errors import UserError, nearest
 from gen_jax.figures.figure import CHECKPOINT, Flag, by_all_names
 from gen_jax.runs.workdir import load_config, with_current_names
@@ -36,21 +36,38 @@ def load_experiment(spec: str) -> ConfigDict:
       if name not in variants:
         raise UserError(f'--config: {path} has no variant {name!r}{nearest(name, variants)}')
     config = get_config(variant) if variant else get_config()
+    if not isinstance(config, ConfigDict) or (missing := sorted(KEYS.keys() - config.keys())):
+      lacks = f'lacks {", ".join(missing)}' if isinstance(config, ConfigDict) else f'is a {type(config).__name__}'
+      raise UserError(f'--config: what get_config() of {path} gives {lacks}: begin from gen_jax.config.common()')
   except UserError:
     raise
   except Exception as error:  # the file is the user's own program
     raise UserError(f'--config: {path} gives no config: {type(error).__name__}: {error}') from None
-  config.experiment = file.stem + (f':{variant}' if variant else '')
-  return with_current_names(config)
+  config = with_current_names(with_names(config))
+  with config.unlocked():
+    config.experiment = file.stem + (f':{variant}' if variant else '')
+  return config
 
 
 def option_value(arguments: list[str], name: str) -> str | None:
-  """The value of --name=VALUE or --name VALUE among unparsed arguments."""
+  """The value of the last --name=VALUE or --name VALUE among unparsed arguments."""
+  values = [None]
   for i, argument in enumerate(arguments):
     word, equals, value = argument.lstrip('-').partition('=')
     if argument.startswith('-') and word == name:
-      return value if equals else (arguments[i + 1] if i + 1 < len(arguments) else '')
-  return None
+      values.append(value if equals else (arguments[i + 1] if i + 1 < len(arguments) else ''))
+  return values[-1]
+
+
+def join_overrides(arguments: list[str]) -> list[str]:
+  """The arguments with --config.KEY=VALUE in place of --config.KEY VALUE, as every key takes a value."""
+  joined = []
+  for argument in arguments:
+    if joined and joined[-1].startswith('--config.') and '=' not in joined[-1] and not argument.startswith('--'):
+      joined[-1] += f'={argument}'
+    else:
+      joined.append(argument)
+  return joined
 
 
 def without_option(arguments: list[str], name: str) -> list[str]:
@@ -74,6 +91,8 @@ def make_room(arguments: list[str], config: ConfigDict) -> None:
   words = [argument.lstrip('-').partition('=') for argument in arguments if argument.startswith('-')]
   words = sorted(words, key=lambda word: not word[0].endswith('.name'))  # classes first, then their fields
   for word, _, value in (word for word in words if word[0].startswith('config.model.')):
+    if word.endswith('.name'):
+      import_module_of(value)  # of a class of the user's own, named here
     *path, key = word.removeprefix('config.').split('.')
     section = config
     for name in path:
@@ -117,6 +136,15 @@ def make_room_for_players(arguments: list[str], config: ConfigDict) -> None:
         config.update({section: {player: {key: config.optimizer[key]}}})
 
 
+def make_room_for_averages(arguments: list[str], config: ConfigDict) -> None:
+  """Adds the averages that the arguments give a number as their decay."""
+  for argument in arguments:
+    word, _, value = argument.lstrip('-').partition('=')
+    if word.startswith('config.averages.') and word.count('.') == 2 and is_number(value):
+      with config.averages.unlocked():
+        config.averages[word.rpartition('.')[2]] = 0.0
+
+
 def is_number(text: str) -> bool:
   """Whether the text of an argument is a number."""
   try:
@@ -138,7 +166,17 @@ def check_overrides(arguments: list[str], config: ConfigDict) -> None:
         keys = ', '.join(name for name in flat if name.startswith(f'{key}.'))
         raise UserError(f'--{word} is a section: set one of its keys {keys}')
       if key not in flat:
-        raise UserError(f'--{word}: there is no such key{nearest(key, [*flat, *possible_keys(key, config)])}')
+        other = field_of_another_class(key, config)
+        raise UserError(f'--{word}: there is no such key{other or nearest(key, [*flat, *possible_keys(key, config)])}')
+
+
+def field_of_another_class(key: str, config: ConfigDict) -> str:
+  """'; X has it: ...' where the key is no field of the model that `config` names, but of one or two others."""
+  section, _, field = key.rpartition('.')
+  if section != 'model':
+    return ''
+  owners = [name for name in dir(models) if name[0].isupper() and field in build.fields_of({'name': name})]
+  return f'; it is of {" and ".join(owners)}: --config.model.name={owners[0]}' if 0 < len(owners) <= 2 else ''
 
 
 def possible_keys(key: str, config: ConfigDict) -> list[str]:
@@ -264,11 +302,12 @@ def parse(argv: list[str], function: Callable, every: Mapping[str, Callable]) ->
     config = load_config(pathlib.Path(workdir))
   else:
     raise UserError('name an experiment, --config=experiments/NAME.py, or a run, --workdir=FOLDER')
-  arguments = without_option(arguments, 'config')
+  arguments = join_overrides(without_option(arguments, 'config'))
   check_flags(arguments[1:], function, every)
   arguments = with_current_fields(with_current_flags(arguments, function), config)
   make_room(arguments, config)
   make_room_for_players(arguments, config)
+  make_room_for_averages(arguments, config)
   check_overrides(arguments, config)
   try:
     config_flags.DEFINE_config_dict('config', config, flag_values=values, sys_argv=arguments)

@@ -34,11 +34,13 @@ def check(config: ConfigDict) -> None:
   raise_first(problems_of_players(config, model))
   raise_first(build.problems(config, data, model))
   check_evaluators(config, model)
-  build.averages(config)
   preprocess = build.preprocessor(config, data, train=True)
   batch = jax.eval_shape(lambda: build.example_batch(data, preprocess, rows=1))
   try:
     jax.eval_shape(model.init, randomness.key(0), batch)
+  except KeyError as error:  # of a batch
+    features = ', '.join(data.features)
+    raise UserError(f'config.model cannot be built: it asks the data for {error}, and they have {features}') from None
   except Exception as error:  # whatever a misshapen network makes Flax raise
     raise UserError(f'config.model cannot be built: {" ".join(str(error).split())[:200]}') from None
 
@@ -47,9 +49,7 @@ def check_keys(config: ConfigDict) -> None:
   """Raises UserError where a key has a value that it does not allow."""
   raise_first(config_lib.problems(config))
   raise_first(problems_of_warmup(config))
-  for name, rule in config.averages.items():
-    if problem := config_lib.must_be_fraction(rule) if not isinstance(rule, ConfigDict) else None:
-      raise UserError(f'config.averages.{name}={rule!r}: {problem}')
+  build.averages(config)
 
 
 def check_evaluators(config: ConfigDict, model: Model) -> None:

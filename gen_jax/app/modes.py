@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from gen_jax import build, figures, runs
 from gen_jax.app import check, cluster, compilation_cache, memory
 from gen_jax.app.benchmark import measure
+from gen_jax.config import with_names
 from gen_jax.errors import show
 from gen_jax.evaluation import evaluate as evaluate_lib
 from gen_jax.figures import write
@@ -20,10 +21,10 @@ from gen_jax.files import save_arrays, write_bytes
 from gen_jax.plots import canvas, curves
 from gen_jax.plots import report as report_lib
 from gen_jax.runs.run import Run, read_evaluation
-from gen_jax.runs.workdir import check_same, claim_workdir, load_config, workdir_lock
+from gen_jax.runs.workdir import check_same, claim_workdir, load_config, with_current_names, workdir_lock
 from gen_jax.training import loop, parallel
 from gen_jax.training.metrics import read_metrics
-from gen_jax.training.state import evaluated_variables
+from gen_jax.training.state import evaluated_average
 from gen_jax.training.stopwatch import Stopwatch
 
 
@@ -43,6 +44,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, watch: Stopwatch | No
     UserError: the config cannot work; the folder holds something else; a metric is not finite.
   """
   watch, workdir = watch or Stopwatch(), pathlib.Path(workdir)
+  config = with_current_names(with_names(config))  # as a script may have made it
   check.check(config)
   watch.lap('data')
   if not parallel.is_main():
@@ -133,8 +135,8 @@ def export(run: Run) -> None:
   from flax.traverse_util import flatten_dict
   from safetensors.numpy import save
 
-  tensors = {name: np.asarray(array) for name, array in flatten_dict(evaluated_variables(run.state), sep='/').items()}
-  average = next(iter(run.state.ema), 'none')
+  tensors = {name: np.asarray(array) for name, array in flatten_dict(run.variables, sep='/').items()}
+  average = evaluated_average(run.state, run.config.evaluated_average) or 'none'
   path = run.workdir / 'parameters.safetensors'
   write_bytes(path, save(tensors, {'step': str(int(run.state.step)), 'average': average}))
   print(f'{path}: {len(tensors)} arrays, {sum(x.size for x in tensors.values()):,} numbers; average: {average}')
@@ -171,7 +173,8 @@ def run_mode(function: Callable, arguments: flags.FlagValues, config: ConfigDict
 
 
 def run_on(function: Callable, run: Run, options: Mapping[str, Any]) -> None:
-  """Runs a mode on a run: a figure's outputs are written."""
+  """Runs a mode on a run that is such as it needs: a figure's outputs are written."""
+  write.check_needs(function, run)
   if hasattr(function, 'place'):
     write.write_figure(function, run, **options)
   else:

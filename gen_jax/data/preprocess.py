@@ -8,12 +8,11 @@ import jax
 import jax.numpy as jnp
 
 from gen_jax import randomness
+from gen_jax.config import BINARIZE
 from gen_jax.data.dataset import Feature
 from gen_jax.errors import UserError
 from gen_jax.randomness import row_keys
 from gen_jax.types import Batch
-
-BINARIZE = ('none', 'dynamic', 'static')
 
 
 def preprocess(

@@ -1,9 +1,11 @@
 """Runs evaluators by name, says before what they lack, and reads names that evaluators and metrics once had."""
 
+import numbers
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import flax.linen as nn
+import numpy as np
 
 from gen_jax.errors import UserError, nearest
 from gen_jax.evaluation import evaluators as namespace
@@ -72,5 +74,16 @@ def run(names: Names, model: BoundModel, source: Source) -> dict[str, Any]:
   """
   results = {}
   for evaluator in evaluators(names).values():
-    results.update(evaluator(model, source))
+    results.update((name, plain_value(name, value)) for name, value in evaluator(model, source))
   return results
+
+
+def plain_value(name: str, value: Any) -> float | str | np.ndarray:
+  """A number as a float, of whatever type it is; texts and arrays as they are. TypeError that names the metric."""
+  if isinstance(value, str):
+    return value
+  if isinstance(value, numbers.Real) or (np.ndim(value) == 0 and hasattr(value, 'dtype')):
+    return float(value)
+  if hasattr(value, 'dtype'):
+    return np.asarray(value)
+  raise TypeError(f'the metric {name} is a {type(value).__name__}, and must be a number, a text or an array')

@@ -14,7 +14,7 @@ from gen_jax.evaluation.disentanglement import udr
 from gen_jax.evaluation.source import collect
 from gen_jax.figures.figure import CHECKPOINT, Flag, Output, Picture, Text, figure, missing
 from gen_jax.figures.inputs import decode_pixels, test_batch, test_batches, to_pixels
-from gen_jax.figures.latents import codes_and_kl, has_kl_of_latents, plain_codes, plane_of
+from gen_jax.figures.latents import codes_and_kl, has_kl_of_latents, plain_codes, plane_of, two_latents
 from gen_jax.plots import curves, grids, latent_plane, traversals
 from gen_jax.runs import Run, load
 
@@ -68,16 +68,16 @@ def compare_reconstructions(runs: Sequence[Run]) -> Iterator[Output]:
   yield Picture('comparison_images', canvas, 'The same test images, reconstructed by each run')
 
   lines = {}
-  for run in sorted(runs, key=lambda run: run.module.latent_dim):
+  for run in sorted(runs, key=code_size):
     error = squared_error(run)
     sizes, errors = lines.setdefault(f'{type(run.module).__name__} on {run.config.data.name}', ([], []))
-    sizes.append(run.module.latent_dim)
-    errors.append(error / math.prod(run.module.image_shape))
+    sizes.append(code_size(run))
+    errors.append(error / test_batch(run)['image'][0].size)
     yield Text(f'{run_name(run)}: squared error {error:.4f} an image, {errors[-1]:.5f} a pixel ({run.workdir})')
   canvas = curves.error_curve(lines)
   yield Picture('comparison_error', canvas, 'The error of reconstructions by the size of the code, beside other runs')
 
-  if all(run.module.latent_dim == 2 and missing(run, plain_codes) is None for run in runs):
+  if all(missing(run, plain_codes, two_latents) is None for run in runs):
     canvas = latent_plane.planes([plane_of(run) for run in runs])
     yield Picture('comparison_plane', canvas, 'The latent plane beside those of other runs')
   yield from compare_traversals(same_data)
@@ -95,9 +95,15 @@ def compare_traversals(runs: Sequence[Run]) -> Iterator[Output]:
   yield Picture('comparison_traversals', traversals.side_by_side(walks), 'One latent at a time, beside other runs')
 
 
+@functools.cache
+def code_size(run: Run) -> int:
+  """The number of numbers in a code; 0 where the model has none."""
+  return run.model.encode(test_batch(run)).shape[1] if 'encode' in run.model else 0
+
+
 def run_name(run: Run) -> str:
   """What a run is called in a figure."""
-  return f'{type(run.module).__name__}, {run.module.latent_dim} latents, {run.workdir.name}'
+  return f'{type(run.module).__name__}, {code_size(run)} latents, {run.workdir.name}'
 
 
 def squared_error(run: Run) -> float:

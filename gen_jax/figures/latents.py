@@ -33,10 +33,12 @@ def plain_codes(model: Any, source: Source) -> str | None:
 
 def two_latents(model: Any, source: Source) -> str | None:
   """Codes that lie in a plane."""
-  if model.latent_dim == 2:
+  name, latents = type(model).__name__, getattr(model, 'latent_dim', None)
+  if latents == 2:
     return None
-  name = type(model).__name__
-  return f'needs a plane of codes; {name} has {model.latent_dim} latents, not 2: train with --config.model.latent_dim=2'
+  if latents is None:
+    return f'needs a plane of codes; {name} has no latent_dim'
+  return f'needs a plane of codes; {name} has {latents} latents, not 2: train with --config.model.latent_dim=2'
 
 
 def has_kl_of_latents(run: Run) -> bool:

@@ -56,9 +56,7 @@ def sample_prior(run: Run, number: int, label: int | None, seed: int) -> Iterato
   require(run, 'sample', methods('sample'))
   model = run.bound(seed)
   classes = model.classes
-  if label is not None and not 0 <= label < classes:
-    kind = f'has classes 0 to {classes - 1}' if classes else 'is not conditional'
-    raise UserError(f'--label={label}: {type(run.module).__name__} {kind}')
+  run.check_label(label)
   parts = {'samples': model.sample} | ({'latents': model.latents} if 'latents' in model else {})
   parts |= {'labels': 'label'} if classes else {}
   arrays = collect(rows_to_sample(number, classes, label), **parts)

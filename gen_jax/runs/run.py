@@ -19,6 +19,7 @@ from gen_jax.data.dataset import from_arrays
 from gen_jax.data.preprocess import to_uint8
 from gen_jax.errors import UserError
 from gen_jax.evaluation.bound import BoundModel
+from gen_jax.evaluation.evaluate import current_metric
 from gen_jax.evaluation.likelihood import estimator
 from gen_jax.evaluation.samples import draw_samples, sampling_batch
 from gen_jax.evaluation.source import Source, collect
@@ -31,7 +32,7 @@ from gen_jax.types import Batch
 BATCH = 64  # samples or codes at a time
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Run:
   """What a run left behind. Images are uint8 [N,H,W,C] in and out, any number of them; codes float32 [N,D].
 
@@ -53,7 +54,15 @@ class Run:
 
   def bound(self, seed: int = 0) -> BoundModel:
     """The model at this state, with noise from `seed`."""
-    return BoundModel(self.module, evaluated_variables(self.state), seed)
+    return BoundModel(self.module, self.variables, seed)
+
+  @property
+  def variables(self) -> dict[str, Any]:
+    """{collection: {group: ...}} of the average that the config names, or of the parameters where there is none."""
+    return evaluated_variables(self.state, self.config.evaluated_average)
+
+  def __repr__(self) -> str:
+    return f'Run({type(self.module).__name__} at step {self.state.step}, {self.workdir})'
 
   # What was measured
 
@@ -82,6 +91,8 @@ class Run:
     Those of row i depend on the seed and i alone. Of a conditional model they are of class `label`, or by default of
     each class in turn.
     """
+    if number < 1:
+      raise UserError(f'{number} samples: ask for at least 1')
     self.check_label(label)
     return self.from_model_range(draw_samples(self.bound(seed), number, BATCH, label))
 
@@ -93,6 +104,8 @@ class Run:
     """The image uint8 [N,H,W,C] of each code [N,D]; of class `label`, by default the first, for a conditional model."""
     self.check_label(label)
     z = np.asarray(z, np.float32)
+    if z.ndim != 2 or not len(z):
+      raise UserError(f'codes must have the shape [N,D], of at least one; these have {list(z.shape)}')
     rows = np.arange(BATCH, dtype=np.int32)
     batch = sampling_batch(rows, self.model.classes, label or 0)
     padded = np.pad(z, ((0, -len(z) % BATCH), (0, 0)))
@@ -108,11 +121,13 @@ class Run:
   ) -> np.ndarray:
     """log p(x) of each image in nats, float32 [N]: exact where the model can, else a lower bound of it.
 
-    That is by `samples` importance samples, by default `config.importance_samples`; images are preprocessed as for
-    evaluation, so that binarized ones are the same at each call.
+    That is by `samples` importance samples, by default `config.importance_samples`. Where the model sees binarized
+    images, gray ones are binarized at random, always the same at the same place among `images`.
     """
     if 'log_prob' not in self.model and 'log_weights' not in self.model:
       raise UserError(f'{type(self.module).__name__} has no likelihood: no method log_prob or log_weights')
+    if samples is not None and samples < 1:
+      raise UserError(f'samples={samples}: must be above 0')
     samples = 0 if 'log_prob' in self.model else samples or self.config.importance_samples
     return self.collect(images, labels, lambda batch: self.model.compute(estimator(samples), batch)[0])
 
@@ -152,27 +167,30 @@ class Run:
     images = np.asarray(images)
     if data.kind == 'points':
       images = np.asarray(images, np.float32).reshape(-1, *shape)
-    elif images.dtype != np.uint8 or not 3 <= images.ndim <= 4:
+    elif images.dtype != np.uint8 or not 3 <= images.ndim <= 4 or images.shape == shape or not len(images):
       raise UserError(f'images must be uint8 [N,H,W,C] or [N,H,W], not {images.dtype} {list(images.shape)}')
     else:
       images = images.reshape(*images.shape[:3], -1)
       if images.shape[-1] != shape[-1] or (images.shape[1:] != shape and not self.config.data.size):
         raise UserError(f'this model sees images of {list(shape)}, not {list(images.shape[1:])}')
-      if data.levels == 2:
+      if data.levels == 2 and images.max() > 1:  # stored as 0 and 1, shown as 0 and 255
         images = (images > 127).astype(np.uint8)
     if (labels is not None) != bool(self.model.classes):
       kind = 'is conditional: give labels [N] too' if self.model.classes else 'is not conditional: give no labels'
       raise UserError(f'{type(self.module).__name__} {kind}')
+    if labels is not None and (np.shape(labels) != (len(images),) or not set(labels) <= set(range(self.model.classes))):
+      raise UserError(f'labels must be {len(images)} of the classes 0 to {self.model.classes - 1}')
     arrays = {'image': images} | ({} if labels is None else {'label': np.asarray(labels, np.int32)})
     given = from_arrays(arrays, levels=data.levels, kind=data.kind, num_classes=data.num_classes)
     return evaluation_batches(given, build.preprocessor(self.config, given, train=False), min(256, len(images)))
 
 
 def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
-  """What evaluation.json holds, {} where there is none."""
+  """What evaluation.json holds, metrics by today's names; {} where there is none."""
   try:
-    return json.loads(path.read_text()) if path.exists() else {}
-  except ValueError:
+    values = json.loads(path.read_text()) if path.exists() else {}
+    return {current_metric(name): value for name, value in values.items()}
+  except (ValueError, AttributeError):
     raise UserError(f'{path} is damaged: remove it, and evaluate again') from None
 
 

@@ -1,4 +1,4 @@
-"""The folder of a run: its config.json, which is written once, and its lock."""
+"""The folder of a run: its config.json and its lock."""
 
 import contextlib
 import fcntl
@@ -42,7 +42,7 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
 
 def with_current_names(config: Mapping[str, Any]) -> ConfigDict:
   """A config, locked, in which former names of classes, fields, evaluators and metrics are those of today."""
-  config = dict(config.to_dict() if isinstance(config, ConfigDict) else config)
+  config = ConfigDict(config).to_dict()
   config['model'] = build.upgrade_section(config['model'])
   for key in ('evals', 'final_evals'):
     config[key] = evaluate.as_tuple(config[key])
@@ -79,9 +79,18 @@ def workdir_lock(workdir: pathlib.Path) -> Iterator[None]:
     yield
 
 
+def with_classes_of_files(config: Mapping[str, Any]) -> dict[str, Any]:
+  """The config with CLASS in place of FILE.py:CLASS: a run stays the same when its experiment's file is moved."""
+  return {
+    key: with_classes_of_files(value) if isinstance(value, Mapping | ConfigDict) else
+    value.rpartition(':')[2] if key == 'name' and '.py:' in str(value) else value
+    for key, value in config.items()
+  }  # fmt: skip
+
+
 def check_same(workdir: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
   """Raises UserError where the configs differ in more than a resumed run may change."""
-  before, after = flatten(old), flatten(new)
+  before, after = flatten(with_classes_of_files(old)), flatten(with_classes_of_files(new))
   may_differ = keys_that_may_differ() | build.fields_that_may_differ(new['model'])
   differing = [
     f'{key}: {before.get(key, "absent")} there, {after.get(key, "absent")} here'

@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from orbax.checkpoint import checkpoint_managers as retention
 
 from gen_jax.errors import UserError, nearest, show
+from gen_jax.evaluation.evaluate import current_metric
 from gen_jax.training import parallel
 from gen_jax.training.state import TrainState
 
@@ -43,10 +44,11 @@ def seal(directory: pathlib.Path) -> None:
 
 
 def read_validation(folder: pathlib.Path) -> dict[str, float]:
-  """The validation metrics saved with a step, {} where there are none, or none that can be read."""
+  """The validation metrics saved with a step, by today's names; {} where there are none, or none that can be read."""
   try:
-    return json.loads((folder / 'validation' / 'metadata').read_text())
-  except (OSError, ValueError):
+    metrics = json.loads((folder / 'validation' / 'metadata').read_text())
+    return {f'validation/{current_metric(name.removeprefix("validation/"))}': x for name, x in metrics.items()}
+  except (OSError, ValueError, AttributeError):
     return {}
 
 

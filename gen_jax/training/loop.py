@@ -143,8 +143,10 @@ def stop_signals() -> Iterator[list[int]]:
 
 def validate(task: Task, state: TrainState, workdir: pathlib.Path) -> dict[str, float]:
   """{'validation/NAME': value} of the evaluators on the validation split; arrays go to WORKDIR/evaluations/STEP.npz."""
-  source = Source.of(task.config, build.dataset(task.config, 'validation'), task.config.validation_examples)
-  results = evaluate.run(task.config.evals, BoundModel(task.model, evaluated_variables(state)), source)
+  config = task.config
+  source = Source.of(config, build.dataset(config, 'validation'), config.validation_examples)
+  model = BoundModel(task.model, evaluated_variables(state, config.evaluated_average))
+  results = evaluate.run(config.evals, model, source)
   arrays = {name: value for name, value in results.items() if isinstance(value, np.ndarray)}
   if arrays and parallel.is_main():
     save_arrays(workdir / 'evaluations' / f'{int(state.step):09d}.npz', arrays)
@@ -176,18 +178,12 @@ def run(
     UserError: a metric is not finite; no checkpoint is whole, or one is of another model.
   """
   watch = watch or Stopwatch()
-  task = task_of(0)
-  config = task.config
   watch.lap('data')
   with contextlib.ExitStack() as stack:
-    checkpoints = stack.enter_context(contextlib.closing(Checkpoints.of(config, workdir)))
-    if checkpoints.steps():
-      state = checkpoints.restore_latest(lambda step: shapes_of_state(task_of(step)))
-      show(f'resumed at step {state.step}')
-      task = task_of(int(state.step))
-    else:
-      state = initial_state(task)
-    start = step = int(state.step)
+    checkpoints = stack.enter_context(contextlib.closing(Checkpoints.of(task_of(0).config, workdir)))
+    task, state = restore_or_begin(task_of, checkpoints)
+    config, start = task.config, int(state.step)
+    step = start
     if step > config.steps:
       raise UserError(f'{workdir} is at step {step} already, beyond config.steps={config.steps}')
     run_steps, inputs = open_stage(task, step, watch)
@@ -201,7 +197,7 @@ def run(
     profiled = second if second < config.steps else start  # the first window warms up
     pending = None  # the window whose metrics are still on the device while the next one runs
     while step < config.steps:
-      begin, step = step, next_stop(step, config, task.until)
+      begin, step = step, next_stop(step, task.config, task.until)
       traced = config.profile and begin == profiled
       with traced_to(workdir / 'profile') if traced else contextlib.nullcontext():
         state, history = run_steps(state, next(inputs), step - begin)
@@ -211,22 +207,31 @@ def run(
         recorder.window(*pending)
       pending = (begin, step, history)
 
-      if step == task.until < config.steps:
-        inputs.close()
-        task = task_of(step)
-        state = stages.carry_over(parallel.to_host(state), initial_state(task))
-        run_steps, inputs = open_stage(task, step, watch)
-
       stopped = parallel.any_process(bool(signals))
-      validates = step == config.steps or step % config.eval_every == 0
-      if stopped or validates or step % config.save_every == 0:
+      validates, grows = step == config.steps or step % config.eval_every == 0, step == task.until < config.steps
+      if stopped or validates or grows or step % config.save_every == 0:
         recorder.window(*pending)  # nothing is saved before its metrics are known to be finite
         pending, validation = None, {}
         saved = parallel.to_host(state)
         if validates:
           validation = validate(task, saved, workdir)
           recorder.validation(step, validation)
+        if grows:  # what is saved at a step has the structure of the task at that step
+          inputs.close()
+          task = task_of(step)
+          state = saved = stages.carry_over(saved, initial_state(task))
+          run_steps, inputs = open_stage(task, step, watch)
         checkpoints.save(saved, validation)
       if stopped:
         break
     return parallel.to_host(state), step == config.steps
+
+
+def restore_or_begin(task_of: Callable[[int], Task], checkpoints: Checkpoints) -> tuple[Task, TrainState]:
+  """The newest whole checkpoint, or the state at step 0, on the host; and the task at its step."""
+  if not checkpoints.steps():
+    return task_of(0), initial_state(task_of(0))
+  state = checkpoints.restore_latest(lambda step: shapes_of_state(task_of(step)))
+  if parallel.is_main():
+    show(f'resumed at step {state.step}')
+  return task_of(int(state.step)), state

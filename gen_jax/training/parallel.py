@@ -1,6 +1,7 @@
 """A batch shared by devices, by `jax.pmap` or `jax.shard_map`, and all else that knows of devices and processes."""
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -35,7 +36,26 @@ def by_shard_map(step: Callable, streamed: bool) -> Callable:
   specs = (SAME, SPLIT if streamed else SAME, SAME, SAME, SPLIT)
   sharded = jax.shard_map(step_of_device, mesh=mesh, in_specs=specs, out_specs=(SAME, SAME), check_vma=False)
   shardings = tuple(NamedSharding(mesh, spec) for spec in specs)
-  return jax.jit(sharded, in_shardings=shardings, donate_argnums=donated_arguments())
+  return ShardedStep(jax.jit(sharded, in_shardings=shardings, donate_argnums=donated_arguments()), streamed)
+
+
+class ShardedStep(NamedTuple):
+  """A step whose arguments are, as those of `jax.pmap`, the parts of this process."""
+
+  step: Any  # jitted, which takes global arrays
+  streamed: bool
+
+  def __call__(self, *arguments: Any) -> Any:
+    """The state and the metrics after it."""
+    return self.step(*self.on_all(*arguments))
+
+  def lower(self, *arguments: Any) -> Any:
+    """As that of a jitted function."""
+    return self.step.lower(*self.on_all(*arguments))
+
+  def on_all(self, state: Any, inputs: Any, seed: Any, count: Any, rows: Any) -> tuple[Any, ...]:
+    """The arguments as global arrays."""
+    return state, on_all_processes(inputs, self.streamed), seed, count, on_all_processes(rows, split=True)
 
 
 BY_NAME = {'pmap': by_pmap, 'shard_map': by_shard_map}  # the values of config.data_parallel

@@ -18,10 +18,11 @@ def lay_over(fresh: Any, trained: Any) -> Any:
 def carry_over(trained: TrainState, fresh: TrainState) -> TrainState:
   """The state with which a stage begins: trained parameters, statistics and averages laid over those of its networks.
 
-  Optimizers start anew, as their moments are of other losses; the step goes on.
+  Optimizers start anew, as their moments are of other losses; the step and the state of the data go on.
   """
   return fresh._replace(
     step=trained.step,
+    data=trained.data,
     params=lay_over(fresh.params, trained.params),
     variables=lay_over(fresh.variables, trained.variables),
     ema=lay_over(fresh.ema, trained.ema),

@@ -29,7 +29,12 @@ class TrainState(NamedTuple):
 
 
 def check_players(model: Model) -> None:
-  """Raises UserError where one module stands in two fields, or one group belongs to two players."""
+  """Raises UserError where a model's players are none, have no such loss, or share a module or a group."""
+  if not getattr(model, 'players', None):
+    raise UserError(f'{type(model).__name__} has no players: {{\'model\': Player(loss=METHOD, trains=(GROUP, ...))}}')
+  for name, player in model.players.items():
+    if not callable(getattr(model, player.loss, None)):
+      raise UserError(f'{type(model).__name__} has no method {player.loss!r}, the loss of its player {name}')
   fields = [(field.name, getattr(model, field.name)) for field in dataclasses.fields(model)]
   modules = [(name, value) for name, value in fields if isinstance(value, nn.Module) and name != 'parent']
   for (name, module), (other, twin) in itertools.combinations(modules, 2):
@@ -50,9 +55,14 @@ def averaged_trees(model: Model, params: Mapping[str, Any], variables: Mapping[s
   return {name: {group: tree[group] for group in groups if group in tree} for name, tree in trees.items()}
 
 
-def evaluated_variables(state: TrainState) -> dict[str, Any]:
-  """The variables {collection: {group: ...}} that evaluation and samples use: the first average, where there is one."""
-  average = next(iter(state.ema.values()), {})
+def evaluated_average(state: TrainState, name: str = '') -> str:
+  """The name of the average that evaluation uses: `name`, or 'ema', or the first by name; '' where there is none."""
+  return name or ('ema' if 'ema' in state.ema else min(state.ema, default=''))
+
+
+def evaluated_variables(state: TrainState, name: str = '') -> dict[str, Any]:
+  """The variables {collection: {group: ...}} that evaluation and samples use, of the average of this name."""
+  average = state.ema.get(evaluated_average(state, name), {})
   variables = {'params': state.params, **state.variables}
   return {name: {**tree, **average.get(name, {})} for name, tree in variables.items()}
 
@@ -78,7 +88,8 @@ def create_state(
   check_players(model)
   variables = dict(jax.jit(model.init)(rng, batch))
   params = variables.pop('params')
-  if frozen := set(params) - {group for player in model.players.values() for group in player.trains}:
+  frozen = set(params) - {group for player in model.players.values() for group in player.trains}
+  if frozen and jax.process_index() == 0:
     show(f'frozen, as no player trains them: {", ".join(sorted(frozen))}')
   opt_state = {
     name: optimizers[name].init({g: params[g] for g in player.trains if g in params})

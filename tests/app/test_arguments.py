@@ -84,3 +84,16 @@ def test_help_lists_every_mode_and_flag_and_starts_no_device():
 @pytest.mark.parametrize('words', [['-h'], ['--help'], []])
 def test_what_asks_for_help(words):
   assert arguments.is_help(['launch.py', *words])
+
+
+def test_keys_are_set_with_a_space_too():
+  config = parse(VAE, '--config.model.beta', '4', '--config.model.encoder.name', 'MLPEncoder', '--config.steps', '7')
+  assert (config.model.beta, config.steps, config.model.encoder.hidden) == (4.0, 7, (500,))
+  assert parse(VAE, '--config.averages.slow=0.99', '--config.evaluated_average=slow').averages.slow == 0.99
+
+
+def test_a_field_of_another_model_names_that_model(capsys):
+  message = error_of(capsys, VAE, '--config.model.samples=5')
+  assert 'there is no such key; it is of IWAE: --config.model.name=IWAE' in message
+  assert parse(VAE, '--config.model.name=IWAE', '--config.model.samples=7').model.samples == 7
+

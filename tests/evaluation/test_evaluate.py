@@ -1,5 +1,6 @@
 import types
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from small import MODEL as VAE
@@ -71,8 +72,8 @@ def test_names_of_old_runs():
 
 
 def test_names_and_old_names_are_of_one_evaluator_each():
-  names = [name for x in evaluate.known().items() for name in (x[0], getattr(x[1], 'formerly', '')) if name]
-  assert len(set(names)) == len(names) and all(name == x.__name__ for name, x in evaluate.known().items())
+  names = [name for x in evaluate.all_evaluators().items() for name in (x[0], getattr(x[1], 'formerly', '')) if name]
+  assert len(set(names)) == len(names) and all(name == x.__name__ for name, x in evaluate.all_evaluators().items())
 
 
 def test_a_name_that_is_none():
@@ -189,3 +190,13 @@ def test_weights_of_inception_are_read_before_training(monkeypatch, tmp_path):
   assert 'inception.npz is damaged' in line
   (line,) = problems('inception_distances', sample_count=50, **given)
   assert line == 'config.sample_count=50: 50 images have no covariance of 50 features; use more'
+
+
+def test_numbers_of_any_type_are_floats_and_others_are_refused():
+  values = {'a': 3, 'b': np.float32(0.5), 'c': jnp.float32(2), 'd': True, 'e': 'text', 'f': jnp.arange(3)}
+  plain = {name: evaluate.plain_value(name, value) for name, value in values.items()}
+  assert [type(plain[name]) for name in 'abcdef'] == [float, float, float, float, str, np.ndarray]
+  assert plain['a'] == 3.0 and plain['b'] == 0.5
+  with pytest.raises(TypeError, match='the metric x is a list'):
+    evaluate.plain_value('x', [1.0])
+

@@ -1,12 +1,13 @@
 """A model class of the user's own, in an experiment file outside the repository, or in a module."""
 
 import json
+import shutil
 import sys
 
 import pytest
+from command_line import error_of, run_command
 
 import gen_jax
-import launch
 
 MODEL = '''
 import flax.linen as nn
@@ -23,7 +24,7 @@ class Denoiser(nn.Module):
   encoder: nn.Module
   decoder: nn.Module
   image_shape: tuple
-  latent_dim: int = 3
+  codes: int = 3
   noise: float = 0.1
 
   players = {'model': Player('loss', ('encoder', 'decoder'))}
@@ -44,7 +45,7 @@ class Denoiser(nn.Module):
     return {'squared_error': sum_dims((batch['image'] - self.reconstruct(batch)) ** 2)}
 
   def encode(self, batch):
-    return self.encoder(batch['image'], self.latent_dim)
+    return self.encoder(batch['image'], self.codes)
 
   def decode(self, z, batch):
     return nn.sigmoid(self.decoder(z, self.image_shape))
@@ -62,45 +63,33 @@ get_config = experiment(default={{
 '''
 
 
-def run(*arguments):
-  return launch.main(['launch.py', *map(str, arguments)])
-
-
-def fails(capsys, *arguments):
-  capsys.readouterr()
-  assert run(*arguments) == 2
-  message = capsys.readouterr().err
-  assert message.count('\n') == 1, message
-  return message
-
-
 def test_a_class_in_the_experiment_file_itself(tmp_path, capsys):
   file, workdir = tmp_path / 'denoiser.py', tmp_path / 'run'
   file.write_text(MODEL + CONFIG.format(name='Denoiser'))
-  assert run(f'--config={file}', f'--workdir={workdir}', '--config.steps=2') == 0
-  assert run(f'--config={file}', f'--workdir={workdir}') == 0  # goes on
+  run_command(f'--config={file}', f'--workdir={workdir}', '--config.steps=2')
+  run_command(f'--config={file}', f'--workdir={workdir}')  # goes on
   assert 'resumed at step 2' in capsys.readouterr().err
   assert json.loads((workdir / 'config.json').read_text())['model']['name'] == f'{file}:Denoiser'
   assert (workdir / 'report.html').exists() and (workdir / 'figures' / 'reconstructions.png').exists()
   for mode in ('evaluate', 'traverse', 'export', 'report'):
-    assert run(f'--config={file}', f'--workdir={workdir}', f'--mode={mode}') == 0
-  assert run(f'--config={file}', f'--workdir={workdir}', '--mode=evaluate', '--config.model.noise=.2') == 0
+    run_command(f'--config={file}', f'--workdir={workdir}', f'--mode={mode}')
+  run_command(f'--config={file}', f'--workdir={workdir}', '--mode=evaluate', '--config.model.noise=.2')
   assert gen_jax.load(workdir).encode(gen_jax.load(workdir).source.data.arrays['image'][:3]).shape == (3, 3)
-  assert 'noise=-1.0: must not be negative' in fails(
+  assert 'noise=-1.0: must not be negative' in error_of(
     capsys, f'--config={file}', f'--workdir={tmp_path}/other', '--config.model.noise=-1'
   )
-  assert 'another config' in fails(capsys, f'--config={file}', f'--workdir={workdir}', '--config.model.latent_dim=4')
+  assert 'another config' in error_of(capsys, f'--config={file}', f'--workdir={workdir}', '--config.model.codes=4')
 
 
 def test_a_program_in_a_file_is_run_only_where_it_is_named(tmp_path, capsys):
   file, workdir = tmp_path / 'denoiser.py', tmp_path / 'run'
   file.write_text(MODEL + CONFIG.format(name='Denoiser'))
-  assert run(f'--config={file}', f'--workdir={workdir}') == 0
+  run_command(f'--config={file}', f'--workdir={workdir}')
   for name in [name for name in sys.modules if str(file) in name]:
     del sys.modules[name]  # as in another process
-  message = fails(capsys, f'--workdir={workdir}', '--mode=evaluate')
-  assert f'is a class of an experiment file: name the file too, --config={file}' in message
-  assert run(f'--config={file}', f'--workdir={workdir}', '--mode=evaluate') == 0
+  message = error_of(capsys, f'--workdir={workdir}', '--mode=evaluate')
+  assert f'is a class of your own, whose program is run only where it is named: name --config={file} too' in message
+  run_command(f'--config={file}', f'--workdir={workdir}', '--mode=evaluate')
 
 
 @pytest.mark.parametrize('given', ["'own_models:Denoiser'", 'Denoiser'])
@@ -111,10 +100,49 @@ def test_a_class_of_a_module_that_can_be_imported(given, tmp_path, monkeypatch, 
   file, workdir = tmp_path / 'mine.py', tmp_path / 'run'
   imports = 'from gen_jax.config import experiment\nfrom gen_jax.networks import MLPDecoder\n'
   file.write_text(imports + 'from own_models import Denoiser\n' + CONFIG.format(name=given))
-  assert run(f'--config={file}', f'--workdir={workdir}') == 0
-  assert run(f'--workdir={workdir}', '--mode=evaluate') == 0
+  run_command(f'--config={file}', f'--workdir={workdir}')
+  run_command(f'--workdir={workdir}', '--mode=evaluate')
   assert json.loads((workdir / 'config.json').read_text())['model']['name'] == 'own_models:Denoiser'
-  message = fails(capsys, f'--config={file}', f'--workdir={tmp_path}/other', '--config.model.name=own_models:Denoisr')
-  assert "own_models has no 'Denoisr'; did you mean Denoiser?" in message
-  message = fails(capsys, f'--config={file}', f'--workdir={tmp_path}/other', '--config.model.name=no_module:Denoiser')
-  assert "No module named 'no_module'" in message
+  for name, expected in (
+    ('own_models:Denoisr', "own_models has no 'Denoisr'; did you mean Denoiser?"),
+    ('no_module:Denoiser', "No module named 'no_module'"),
+  ):
+    command = (f'--config={file}', f'--workdir={tmp_path}/other', f'--config.model.name={name}')
+    assert expected in error_of(capsys, *command)
+
+
+def test_opening_a_run_calls_nothing_but_classes_of_modules_that_are_named(tmp_path, capsys, run_of):
+  """A stranger's config.json is no program."""
+  workdir, trace = shutil.copytree(run_of('vae').workdir, tmp_path / 'run'), tmp_path / 'trace'
+  config = json.loads((workdir / 'config.json').read_text())
+  for name in ('subprocess:getoutput', 'os:system', 'subprocess:Popen', 'antigravity:fly'):
+    config['model']['encoder'] = {'name': name, 'cmd': f'touch {trace}', 'args': f'touch {trace}'}
+    (workdir / 'config.json').write_text(json.dumps(config))
+    message = error_of(capsys, f'--workdir={workdir}', '--mode=sample')
+    assert 'is no flax.linen.Module' in message or 'is run only where it is named' in message
+  assert not trace.exists() and 'antigravity' not in sys.modules
+
+
+def test_a_moved_experiment_is_the_same_run(tmp_path, capsys):
+  file, workdir = tmp_path / 'denoiser.py', tmp_path / 'run'
+  file.write_text(MODEL + CONFIG.format(name='Denoiser'))
+  run_command(f'--config={file}', f'--workdir={workdir}', '--config.steps=2')
+  moved = file.rename(tmp_path / 'moved.py')
+  run_command(f'--config={moved}', f'--workdir={workdir}')
+  assert 'resumed at step 2' in capsys.readouterr().err
+
+
+def test_what_an_experiment_file_may_get_wrong(tmp_path, capsys):
+  file, whole = tmp_path / 'mine.py', MODEL + CONFIG.format(name='Denoiser')
+  for text, expected in (
+    ('get_config = lambda: None', 'gives is a NoneType: begin from gen_jax.config.common()'),
+    ('from ml_collections import ConfigDict\nget_config = lambda: ConfigDict({"steps": 3})', 'gives lacks averages, '),
+    (whole.replace("'loss', (", "'losss', ("), "no method 'losss', the loss of its player"),
+    (whole.replace('players =', 'teams ='), 'Denoiser has no players'),
+    (whole.replace("'name': Denoiser,", ''), "config.model.name='' is unknown"),
+    (MODEL + CONFIG.format(name="'math:sqrt'"), "config.model.name='math:sqrt' is no flax.linen.Module"),
+    (whole.replace("batch['image']", "batch['picture']"), "it asks the data for 'picture'"),
+  ):
+    file.write_text(text)
+    assert expected in error_of(capsys, f'--config={file}', f'--workdir={tmp_path}/run')
+    assert not (tmp_path / 'run').exists()

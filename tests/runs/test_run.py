@@ -90,7 +90,8 @@ def test_binary_images_are_told_from_gray_ones(run_of):
   batch = next(run.source.batches())
   images = np.asarray(to_uint8(batch['image'][:5]))
   assert set(np.unique(images)) == {0, 255}
-  np.testing.assert_allclose(run.encode(images), np.asarray(run.model.encode(batch))[:5], rtol=1e-4, atol=1e-5)
+  for given in (images, images // 255):
+    np.testing.assert_allclose(run.encode(given), np.asarray(run.model.encode(batch))[:5], rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_no_image_of_this_model_is_refused(run_of):
@@ -99,10 +100,23 @@ def test_what_is_no_image_of_this_model_is_refused(run_of):
     (np.zeros((2, 8, 8, 1), np.float32), r'images must be uint8 \[N,H,W,C\] or \[N,H,W\], not float32'),
     (np.zeros((8, 8), np.uint8), r'images must be uint8'),
     (np.zeros((2, 9, 8, 1), np.uint8), r'this model sees images of \[8, 8, 1\], not \[9, 8, 1\]'),
+    (np.zeros((8, 8, 1), np.uint8), r'images must be uint8 \[N,H,W,C\]'),
+    (np.zeros((0, 8, 8, 1), np.uint8), r'images must be uint8'),
     (np.zeros((2, 8, 8, 3), np.uint8), r'this model sees images of \[8, 8, 1\], not \[8, 8, 3\]'),
   ):
     with pytest.raises(UserError, match=expected):
       run.encode(images)
+  for codes in (np.zeros(2), np.zeros((0, 2))):
+    with pytest.raises(UserError, match='codes must have the shape'):
+      run.decode(codes)
+  with pytest.raises(UserError, match='0 samples: ask for at least 1'):
+    run.sample(0)
+  with pytest.raises(UserError, match='samples=0: must be above 0'):
+    run.log_prob(images_of(run, 1)[0], samples=0)
+  for labels in ([0, 1], [99] * 6):
+    with pytest.raises(UserError, match='labels must be 6 of the classes 0 to 9'):
+      run_of('conditional vae').encode(images_of(run, 6)[0], labels)
+  assert repr(run).startswith('Run(VAE at step 4, ')
   with pytest.raises(UserError, match="Autoencoder has no method 'sample'"):
     run_of('autoencoder').sample(3)
 

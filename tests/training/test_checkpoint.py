@@ -191,3 +191,16 @@ def test_a_checkpoint_of_another_model_is_refused_and_stays(kind, tmp_path, capf
   assert before == {path: path.stat().st_mtime_ns for path in tmp_path.parent.rglob('*')}
   assert checkpoints.steps() == [10, 20] and 'damaged' not in capfd.readouterr().err
   checkpoints.close()
+
+
+def test_the_best_step_is_found_by_the_former_name_of_its_metric(tmp_path):
+  checkpoints = Checkpoints(tmp_path, keep=1, best='validation/memory', best_mode='min')
+  for step, value in ((10, 0.5), (20, 0.6)):
+    checkpoints.save(state_at(step), {'validation/memory': value})
+  checkpoints.close()
+  resumed = Checkpoints(tmp_path, keep=1, best='validation/auc_train_vs_held_out', best_mode='min')
+  assert resumed.best_step() == 10
+  resumed.save(state_at(30), {})
+  resumed.close()
+  assert resumed.steps() == [10, 30]
+

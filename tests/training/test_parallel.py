@@ -99,7 +99,7 @@ def test_two_processes_are_one_with_as_many_devices(kind, tmp_path, folder, on_d
   with socket.socket() as free:
     free.bind(('localhost', 0))
     address = f'localhost:{free.getsockname()[1]}'
-  report = ['report'] * (kind == 'resident')
+  report = ['report' if kind == 'resident' else 'shard_map']
   pair = [start(tmp_path, data, 2, f'{address},2,{i}', *report) for i in range(2)]
   (one, lines), (alone, _) = on_devices(kind, 4), on_devices(kind, 1)
   together = state_of(tmp_path, *pair)
@@ -107,7 +107,7 @@ def test_two_processes_are_one_with_as_many_devices(kind, tmp_path, folder, on_d
   check_equal(together, alone)
   assert (tmp_path / 'metrics.jsonl').read_text().count('\n') == lines > 0
   written = {path.name for path in tmp_path.iterdir()}
-  assert not report or {'evaluation.json', 'report.html'} <= written
+  assert kind == 'streamed' or {'evaluation.json', 'report.html'} <= written
 
 
 def test_the_game_of_two_players_on_one_two_and_four_devices():

@@ -3,25 +3,30 @@
 import chex
 import jax
 import numpy as np
+import pytest
 from small import small_config
 
 from gen_jax import build
+from gen_jax.errors import UserError
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.training import loop
-from gen_jax.training.state import evaluated_variables
+from gen_jax.training.state import evaluated_average, evaluated_variables
 
 
-def test_the_first_average_is_evaluated_where_there_is_any():
-  task = build.task(small_config(averages={'slow': 0.999}))
+def test_the_average_called_ema_is_evaluated_where_there_is_none_named():
+  task = build.task(small_config(averages={'a': 0.999}))
   state = loop.initial_state(task)
-  assert list(state.ema) == ['ema', 'slow']
+  assert set(state.ema) == {'ema', 'a'}
   z, batch = np.ones((2, 3), np.float32), {'row': np.arange(2)}
   decode = lambda state: np.asarray(BoundModel(task.model, evaluated_variables(state)).decode(z, batch))
   moved = state._replace(params=jax.tree.map(lambda x: x + 1, state.params))
   np.testing.assert_array_equal(decode(moved), decode(state))
   assert not np.array_equal(decode(moved._replace(ema={})), decode(state))
-  other = state._replace(ema=state.ema | {'slow': jax.tree.map(lambda x: x + 1, state.ema['slow'])})
+  other = state._replace(ema=state.ema | {'a': jax.tree.map(lambda x: x + 1, state.ema['a'])})
   np.testing.assert_array_equal(decode(other), decode(state))
+  of = lambda state, name: evaluated_variables(state, name)['params']['decoder']
+  chex.assert_trees_all_equal(of(other, 'a'), other.ema['a']['params']['decoder'])
+  assert evaluated_average(state) == 'ema' and evaluated_average(state._replace(ema={})) == ''
 
 
 def test_groups_without_an_average_are_evaluated_as_they_are():
@@ -39,3 +44,19 @@ def test_the_rule_of_an_average_is_a_number_or_a_schedule_of_the_step():
   assert list(rules) == ['ema', 'fixed', 'rising']
   assert (rules['ema'](3), rules['fixed'](3)) == (0.9, 0.5)
   np.testing.assert_allclose(rules['rising'](5), 0.45)
+
+
+@pytest.mark.parametrize(
+  ('changes', 'message'),
+  [
+    ({'averages': {'ema': 0.5}}, 'config.averages.ema: is that of config.ema_decay; set one of them'),
+    ({'averages': {'fast': 1.5}}, r'config.averages.fast=1.5: must lie in \[0, 1\)'),
+    ({'averages': {'fast': {'name': 'constant_schedule', 'value': 1.5}}}, r'must lie in \[0, 1\), and begins at 1.5'),
+    ({'averages': {'fast': {'name': 'adam', 'learning_rate': 1.0}}}, "config.averages.fast.name='adam' is no schedule"),
+    ({'evaluated_average': 'slow'}, "config.evaluated_average='slow' is no average; there are ema"),
+  ],
+)
+def test_averages_that_cannot_be(changes, message):
+  with pytest.raises(UserError, match=message):
+    build.averages(small_config(**changes))
+

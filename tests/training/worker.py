@@ -1,4 +1,7 @@
-"""One process of a small run: `python worker.py ROOT WORKDIR DATA DEVICES [ADDRESS:PORT,PROCESSES,ID [report]]`."""
+"""One process of a small run.
+
+`python worker.py ROOT WORKDIR DATA DEVICES [ADDRESS:PORT,PROCESSES,ID [report | shard_map]]`
+"""
 
 import functools
 import os
@@ -19,7 +22,8 @@ from gen_jax.app import cluster, modes  # noqa: E402
 from gen_jax.runs.workdir import claim_workdir  # noqa: E402
 from gen_jax.training import loop, parallel  # noqa: E402
 
-config, workdir = small_config(DATA, steps=20), pathlib.Path(WORKDIR)
+how = 'shard_map' if 'shard_map' in SPEC else 'pmap'
+config, workdir = small_config(DATA, steps=20, data_parallel=how), pathlib.Path(WORKDIR)
 if SPEC:
   cluster.join_processes(SPEC[0])
 if 'report' in SPEC:  # all that the command does: training, evaluation, figures, report
