@@ -26,7 +26,7 @@ if 'GEN_JAX_TEST_CACHE' not in os.environ:
   os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.1'
   atexit.register(shutil.rmtree, os.environ['GEN_JAX_TEST_CACHE'], ignore_errors=True)
 
-MOST_BYTES = 3 * 2**29  # of a worker's memory, above which it forgets what it has compiled
+MOST_BYTES = 15 * 2**27  # of a worker's memory, above which it forgets what it has compiled
 
 
 @pytest.fixture(autouse=True, scope='module')

@@ -20,7 +20,7 @@ MODEL = {
 
 GAN = {  # of digits: two optimizers, an average of one player, spectral vectors
   'name': 'GAN',
-  'generator': {'name': 'ConvGenerator', 'features': (8, 8)},
+  'generator': {'name': 'ConvGenerator', 'features': (8,)},
   'discriminator': {'name': 'ConvDiscriminator', 'features': (8,), 'norm': 'spectral'},
   'head': {'name': 'LinearHead', 'spectral': True},
   'latent_dim': 4,

@@ -91,7 +91,7 @@ def test_command_lines_are_taken(path, monkeypatch):
   every = modes.all_modes()
   for words in commands(path):
     argv = ['launch.py', *words]
-    mode, spec = arguments.find_mode(argv, every), arguments.option(words, 'config')
+    mode, spec = arguments.find_mode(argv, every), arguments.option_value(words, 'config')
     if spec and spec.startswith('experiments/'):
       arguments.parse(argv, mode, every)  # raises what is wrong
     else:  # of a run, or of the reader's own file

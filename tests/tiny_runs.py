@@ -1,6 +1,10 @@
 """Tiny runs, each trained for a few steps when it is first asked for."""
 
+import fcntl
 import functools
+import os
+import pathlib
+import shutil
 
 import pytest
 from small import MODEL, pixelcnn, small_config
@@ -53,5 +57,17 @@ def train_run(config, workdir):
 
 @pytest.fixture(scope='session')
 def run_of(tmp_path_factory):
-  """The run of a name in CONFIGS."""
-  return functools.cache(lambda name: train_run(CONFIGS[name](), tmp_path_factory.mktemp('runs') / 'run'))
+  """The run of a name in CONFIGS; trained by one of the workers, copied by each."""
+  shared = pathlib.Path(os.environ['GEN_JAX_TEST_CACHE']) / 'runs'
+  shared.mkdir(exist_ok=True)
+
+  @functools.cache
+  def run(name):
+    workdir = shared / name.replace(' ', '_')
+    with (shared / f'{workdir.name}.lock').open('w') as file:
+      fcntl.flock(file, fcntl.LOCK_EX)
+      if not workdir.exists():
+        train_run(CONFIGS[name](), tmp_path_factory.mktemp('runs') / 'run').workdir.rename(workdir)
+    return runs.load(shutil.copytree(workdir, tmp_path_factory.mktemp('runs') / 'run'))
+
+  return run

@@ -23,7 +23,6 @@ NAMES = sorted(path.stem for path in pathlib.Path('experiments').glob('*.py') if
 KINDS = {  # and metrics that its evaluators must give
   'autoencoder': {'squared_error'},
   'vae': {'elbo', 'squared_error', 'active_units'},
-  'pixelcnn': {'nll'},
   'gan_2d': {'logit_fake', 'auc_train_vs_fake'},
   'conditional_gan': {'logit_fake', 'auc_train_vs_fake'},
 }

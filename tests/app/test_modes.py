@@ -12,6 +12,7 @@ from command_line import error_of, run_command
 from flax.traverse_util import flatten_dict
 from PIL import Image
 from safetensors import safe_open
+from small import small_config
 
 import gen_jax
 import launch
@@ -127,13 +128,16 @@ def test_a_damaged_line_of_metrics_is_named(capsys, trained, tmp_path):
 def test_a_workdir_has_one_trainer(capsys, workdir):
   with workdirs.workdir_lock(workdir):
     message = error_of(capsys, VAE, f'--workdir={workdir}', '--config.model.latent_dim=2')
-  assert 'is being workdir by another process' in message
+  assert 'is being trained by another process' in message
   run_command(f'--workdir={workdir}', '--mode=evaluate')
 
 
 def test_a_run_is_repeated_from_its_config(trained, tmp_path):
-  run_command(f'--config={trained}/config.json', f'--workdir={tmp_path}/again')
-  chex.assert_trees_all_equal(gen_jax.load(trained, '20').state, gen_jax.load(tmp_path / 'again', '20').state)
+  words = ['launch.py', f'--config={trained}/config.json', f'--workdir={tmp_path}/again']
+  every = modes.all_modes()
+  _, config = arguments.parse(words, every['train'], every)
+  state, _ = loop.run(functools.partial(build.task, config), tmp_path / 'again')
+  chex.assert_trees_all_equal(gen_jax.load(trained, '20').state, state)
 
 
 def test_a_benchmark_needs_no_workdir_and_writes_nothing(capsys, trained, tmp_path):
@@ -154,8 +158,7 @@ def test_a_benchmark_needs_no_workdir_and_writes_nothing(capsys, trained, tmp_pa
 
 @pytest.mark.parametrize('dispatches', [1, 4])
 def test_a_run_says_where_its_time_went_and_its_profile_is(dispatches, capsys, tmp_path):
-  config = arguments.load_experiment('experiments/vae.py:smoke')
-  config.update({'profile': True, 'steps': 5 * dispatches})
+  config = small_config(profile=True, steps=5 * dispatches, best='')
   loop.run(functools.partial(build.task, config), tmp_path)
   message = capsys.readouterr().err
   phases = r'first step after \d+\.\d s: data \S+, model and state \S+, tracing \S+, compilation \S+'

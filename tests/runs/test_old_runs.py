@@ -5,6 +5,7 @@ evaluator and metrics of former names, `config.best` by one of these, samples of
 Their config.json lacks the keys that have been added since.
 """
 
+import functools
 import json
 import pathlib
 import zipfile
@@ -15,7 +16,10 @@ import pytest
 
 import gen_jax
 import launch
+from gen_jax import build
 from gen_jax.evaluation import evaluate
+from gen_jax.runs.workdir import claim_workdir, load_config
+from gen_jax.training import loop
 
 OLD = pathlib.Path(__file__).with_name('old_runs')
 
@@ -59,8 +63,11 @@ def test_former_names_of_fields_evaluators_and_metrics_are_read(old_run):
 def test_an_old_run_goes_on(old_run):
   workdir = old_run('gan')
   before = gen_jax.load(workdir, 'last').state
-  command = ['launch.py', f'--config={workdir}/config.json', f'--workdir={workdir}', '--config.steps=15']
-  assert launch.main(command) == 0
+  config = load_config(workdir)
+  with config.unlocked():
+    config.steps = 15
+  claim_workdir(workdir, config)
+  loop.run(functools.partial(build.task, config), workdir)
   after = gen_jax.load(workdir, 'last').state
   assert (before.step, after.step) == (10, 15)
   average = [state.ema['ema']['params']['generator']['Dense_0']['kernel'] for state in (before, after)]

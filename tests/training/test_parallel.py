@@ -154,20 +154,20 @@ def test_host_copies_do_not_change_with_a_donated_buffer():
   np.testing.assert_array_equal(x['x'], np.arange(4.0) + 3)
 
 
-@pytest.mark.parametrize('kind', ['resident', 'streamed'])
-@pytest.mark.parametrize('devices', [1, 2, 4])
+@pytest.mark.parametrize(('devices', 'kind'), [(1, 'resident'), (2, 'resident'), (4, 'resident'), (4, 'streamed')])
 def test_pmap_and_shard_map_are_bit_equal(devices, kind, folder, use_devices):
   """A VAE, its batches streamed or not, its noise keyed by global rows."""
   use_devices(devices)
   ends = []
   for how in parallel.BY_NAME:
-    task = build.task(small_config(folder if kind == 'streamed' else kind, data_parallel=how, steps=10))
+    task = build.task(small_config(folder if kind == 'streamed' else kind, data_parallel=how, steps=5))
     run_steps, inputs = loop.open_stage(task, 0, Stopwatch())
     state, history = loop.initial_state(task), None
-    for count in (5, 5):
-      state, history = run_steps(state, next(inputs), count)
+    window = next(inputs)
+    for count in (3, 2):
+      state, history = run_steps(state, window, count)
     inputs.close()
     assert len(jax.tree.leaves(state)[0].devices()) == devices
     ends.append(parallel.to_host((state, history)))
   chex.assert_trees_all_equal(*ends)
-  assert ends[0][0].step == 10
+  assert ends[0][0].step == 5

@@ -30,7 +30,7 @@ def run(precision: str, seed: int):
 
 @pytest.fixture(scope='module')
 def runs():
-  return {(name, seed): run(name, seed) for name in ('float32', 'bfloat16') for seed in (0, 1, 2)}
+  return {(name, seed): run(name, seed) for name in ('float32', 'bfloat16') for seed in (0, 1)}
 
 
 def curve(runs, precision, seed):
@@ -40,9 +40,9 @@ def curve(runs, precision, seed):
 
 def test_the_curve_stays_within_the_noise_of_float32(runs):
   rms = lambda x: float(np.sqrt(np.mean(x**2)))
-  full = [curve(runs, 'float32', seed) for seed in range(3)]
-  half = [curve(runs, 'bfloat16', seed) for seed in range(3)]
-  noise = np.mean([rms(full[i] - full[j]) for i, j in ((0, 1), (0, 2), (1, 2))])
+  full = [curve(runs, 'float32', seed) for seed in range(2)]
+  half = [curve(runs, 'bfloat16', seed) for seed in range(2)]
+  noise = rms(full[0] - full[1])
   same_seed = np.mean([rms(a - b) for a, b in zip(full, half, strict=True)])
   assert 0 < same_seed < noise
   assert abs(np.mean(half) - np.mean(full)) < noise  # nor is it off on average

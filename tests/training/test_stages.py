@@ -10,12 +10,13 @@ from gen_jax import build
 from gen_jax.runs.workdir import claim_workdir
 from gen_jax.training import loop, stages
 
-BOUNDARY, STEPS = 20, 40
+BOUNDARY, STEPS = 10, 20
+SAVED = {'steps': STEPS, 'save_every': 5, 'eval_every': STEPS}
 
 
 def task_of(config):
-  """The task of a run whose encoder grows at step 20 by a layer, and whose batches double."""
-  grown = small_config(steps=STEPS, batch_size=16, model={'encoder': {'hidden': (16, 16)}})
+  """The task of a run whose encoder grows at step 10 by a layer, and whose batches double."""
+  grown = small_config(**SAVED, batch_size=16, model={'encoder': {'hidden': (16, 16)}})
 
   def task(step):
     if step < BOUNDARY:
@@ -26,8 +27,8 @@ def task_of(config):
   return task
 
 
-def train(workdir, steps=STEPS):
-  config = small_config(steps=STEPS)
+def train(workdir):
+  config = small_config(**SAVED)
   claim_workdir(workdir, config)
   return loop.run(task_of(config), workdir)
 
@@ -39,7 +40,7 @@ def test_a_run_grows_and_is_resumed_in_either_stage(tmp_path, monkeypatch):
   assert state.opt_state['model'][0][0].count == STEPS - BOUNDARY  # optimizers start anew
 
   original = loop.next_stop
-  for stop in (10, 30):  # inside the first stage, and inside the second
+  for stop in (5, 15):  # inside the first stage, and inside the second
 
     def interrupted(step, config, until, stop=stop):
       if step == stop:
