@@ -59,3 +59,11 @@ def test_a_seed_gives_the_noise_of_jax(seed):
     for key in (randomness.key(seed), jax.random.key(seed, impl='threefry2x32'))
   )
   np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_every_row_has_a_key_of_its_own_wherever_it_stands():
+  rows = jnp.array([5, 0, 3])
+  keys = randomness.row_keys(OURS, rows)
+  for key, row in zip(keys, rows, strict=True):
+    assert key == jax.random.fold_in(OURS, row)
+  assert len({tuple(words.tolist()) for words in jax.random.key_data(keys)}) == 3

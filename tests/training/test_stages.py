@@ -67,6 +67,7 @@ def test_trained_leaves_are_laid_over_fresh_ones_of_their_path_and_shape():
 def test_what_is_carried_over():
   small = loop.initial_state(build.task(small_config()))
   trained = small._replace(step=np.int32(7), data='weights', params=jax.tree.map(lambda x: x + 1, small.params))
+  trained = trained._replace(ema=jax.tree.map(lambda x: x + 2, small.ema))
   fresh = loop.initial_state(build.task(small_config(model={'encoder': {'hidden': (16, 16)}})))
   state = stages.carry_over(trained, fresh)
   assert state.step == 7 and state.data == 'weights'
