@@ -25,6 +25,7 @@ def resident_batch(dataset: Dataset, batch_size: int, updates: int) -> BatchOf:
   def batch_of(
     inputs: Mapping[str, jax.Array], state: TrainState, seed: jax.Array, i: jax.Array, rows: jax.Array
   ) -> Batch:
+    """A `BatchOf` of rows gathered on the device."""
     del i
     numbers = (state.step * updates + jnp.arange(updates)).astype(jnp.uint32)
     of_batch = lambda k: dataset.rows(seed, state.data, k, rows, batch_size, dataset.size)
@@ -41,6 +42,7 @@ def streamed_batch(dataset: Dataset) -> BatchOf:
   def batch_of(
     inputs: Mapping[str, jax.Array], state: TrainState, seed: jax.Array, i: jax.Array, rows: jax.Array
   ) -> Batch:
+    """A `BatchOf` of rows that were read ahead."""
     del state, seed, rows
     return jax.vmap(dataset.finish)({name: array[i] for name, array in inputs.items()})
 

@@ -10,9 +10,9 @@ def lay_over(fresh: Any, trained: Any) -> Any:
   """`fresh` with every leaf that `trained` has too, at the same path and of the same shape, in its place."""
   if isinstance(fresh, Mapping) and isinstance(trained, Mapping):
     return {key: lay_over(value, trained[key]) if key in trained else value for key, value in fresh.items()}
-  if getattr(fresh, 'shape', None) == getattr(trained, 'shape', ()) and not isinstance(fresh, Mapping):
-    return trained
-  return fresh
+  if isinstance(fresh, Mapping) or isinstance(trained, Mapping):
+    return fresh
+  return trained if fresh.shape == trained.shape else fresh
 
 
 def carry_over(trained: TrainState, fresh: TrainState) -> TrainState:

@@ -64,6 +64,12 @@ def test_trained_leaves_are_laid_over_fresh_ones_of_their_path_and_shape():
   chex.assert_trees_all_equal(laid, expected)
 
 
+def test_a_number_is_not_replaced_by_a_group_of_its_name():
+  fresh = {'scale': np.float32(1.0), 'layer': {'kernel': np.ones(2)}}
+  trained = {'scale': {'kernel': np.zeros(2)}, 'layer': np.zeros(2)}
+  chex.assert_trees_all_equal(stages.lay_over(fresh, trained), fresh)
+
+
 def test_what_is_carried_over():
   small = loop.initial_state(build.task(small_config()))
   trained = small._replace(step=np.int32(7), data='weights', params=jax.tree.map(lambda x: x + 1, small.params))
