@@ -20,6 +20,7 @@ from gen_jax.data import sources
 from gen_jax.data.dataset import Dataset
 from gen_jax.errors import UserError, must_be_fraction, nearest
 from gen_jax.models import penalties
+from gen_jax.schedules import warm_up_decay
 from gen_jax.types import Batch, Facts, Model
 
 Preprocess = Callable[[Batch, jax.Array], Batch]
@@ -33,7 +34,7 @@ class Task(NamedTuple):
   data: Dataset  # the training split
   model: Model
   optimizers: Mapping[str, optax.GradientTransformation]  # one for each player
-  averages: Mapping[str, Callable[[jax.Array], jax.Array | float]]  # {name: its decay at a step}
+  averages: Mapping[str, Callable[[jax.Array], jax.Array]]  # {name: its decay at a step}
   preprocess: Preprocess  # as in training
   until: int  # the step at which this stage ends
 
@@ -283,7 +284,7 @@ def optimizers(config: ConfigDict, model: Model) -> dict[str, optax.GradientTran
   return made
 
 
-def averages(config: ConfigDict) -> dict[str, Callable[[jax.Array], jax.Array | float]]:
+def averages(config: ConfigDict) -> dict[str, Callable[[jax.Array], jax.Array]]:
   """{name: its decay at a step} of the averages of the parameters; 'ema' is that of `config.ema_decay`."""
   named = {'ema': config.ema_decay} if config.ema_decay else {}
   if named and 'ema' in config.averages:
@@ -295,12 +296,15 @@ def averages(config: ConfigDict) -> dict[str, Callable[[jax.Array], jax.Array | 
   return rules
 
 
-def decay_rule(rule: float | ConfigDict, path: str) -> Callable[[jax.Array], jax.Array | float]:
-  """A number, or a schedule of the step that Optax has. UserError where it is none, or begins outside [0, 1)."""
+def decay_rule(rule: float | ConfigDict, path: str) -> Callable[[jax.Array], jax.Array]:
+  """The decay at a step of a number, or of a schedule that Optax has, warmed up.
+
+  UserError where it is none, or begins outside [0, 1).
+  """
   if not isinstance(rule, ConfigDict):
     if problem := must_be_fraction(rule):
       raise UserError(f'{path}={rule!r}: {problem}')
-    return lambda step: rule
+    return warm_up_decay(rule)
   schedule = instantiate(rule, {}, path)
   try:
     first = float(schedule(0))
@@ -308,4 +312,4 @@ def decay_rule(rule: float | ConfigDict, path: str) -> Callable[[jax.Array], jax
     raise UserError(f'{path}.name={rule.name!r} is no schedule of the step, such as linear_schedule') from None
   if not 0 <= first < 1:
     raise UserError(f'{path}: a decay must lie in [0, 1), and begins at {first}')
-  return schedule
+  return warm_up_decay(schedule)

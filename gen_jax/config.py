@@ -74,7 +74,8 @@ KEYS = {
   'precision': Key('float32', must_be_one_of('float32', 'bfloat16')),  # of the networks; the rest stays float32
   # 'pmap', or 'shard_map', its twin: how the devices share a batch; changes no result
   'data_parallel': Key('pmap', must_be_one_of('pmap', 'shard_map'), may_differ=True),
-  'ema_decay': Key(0.0, must_be_fraction),  # of the average of the parameters that is called 'ema'; 0: none
+  # of the average of the parameters that is called 'ema', at most (1 + step) / (10 + step); 0: none
+  'ema_decay': Key(0.0, must_be_fraction),
   # further averages, {NAME: a decay, or a schedule of it by the step}
   'averages': {},
   # the average that evaluation and samples use; '': 'ema', or where there is none, the first by name

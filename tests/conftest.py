@@ -23,7 +23,7 @@ os.environ['JAX_NUMPY_RANK_PROMOTION'] = 'raise'
 if 'GEN_JAX_TEST_CACHE' not in os.environ:
   # what one test compiles, the others and the processes that they start need not compile again
   os.environ['GEN_JAX_TEST_CACHE'] = os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp()
-  os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.1'
+  os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
   atexit.register(shutil.rmtree, os.environ['GEN_JAX_TEST_CACHE'], ignore_errors=True)
 
 MOST_BYTES = 15 * 2**27  # of a worker's memory, above which it forgets what it has compiled

@@ -41,10 +41,11 @@ class KnownSource:
 
   def __init__(
     self, split=refuse, train=refuse, *, everything=refuse, unbinarized=None, name='mnist', data=None,
-    value_range=(0.0, 1.0), **settings,
+    value_range=(0.0, 1.0), first_row=0, class_counts=refuse, **settings,
   ):  # fmt: skip
     self.batches, self.train, self.everything = split, train, everything
     self.name, self.value_range = name, value_range
+    self.first_row, self.class_counts = first_row, class_counts
     self.data = data or from_arrays({'image': np.zeros((1, 1, 1, 1), np.uint8)})
     self.settings = FrozenConfigDict(SETTINGS | settings)
     self._unbinarized = unbinarized

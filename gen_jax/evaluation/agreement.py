@@ -40,6 +40,7 @@ def class_agreement(
   It is that of the data set, or where `settings.extractors` says (`extractors.find`).
 
   class_accuracy, class_accuracy_class_c: the share of samples, of class c, that the CNN takes for the class asked for.
+  class_accuracy_count: the number of samples, of all classes together.
   class_accuracy_data: the same of the images of the split itself, a ceiling.
   within_class_variance_ratio: `within_class_variance` of the samples by that of the split.
   within_class_precision, within_class_recall: by the classifier's features, of `per_class` samples of a class and the
@@ -58,13 +59,14 @@ def class_agreement(
       f'class_agreement needs a model conditional on the {extractor.classes} classes of {extractor.name}: '
       f'this one {kind}'
     )
-  samples = draw_images(model, per_class * extractor.classes, source.value_range)
-  wanted = np.arange(len(samples)) % extractor.classes
+  wanted = np.arange(per_class * extractor.classes) % extractor.classes
+  samples = draw_images(model, source, len(wanted), wanted)
   split = collect(like_samples(samples, source).batches(), images='image', labels='label')
   images, labels = to_unit_range(split['images'], source.value_range), split['labels']
   (logits, fake), (logits_of_images, real) = (extractor_outputs(extractor, x) for x in (samples, images))
   right = logits.argmax(-1) == wanted
   yield 'class_accuracy', float(right.mean())
+  yield 'class_accuracy_count', float(len(wanted))
   for c in range(extractor.classes):
     yield f'class_accuracy_class_{c}', float(right[wanted == c].mean())
   yield 'class_accuracy_data', float((logits_of_images.argmax(-1) == labels).mean())

@@ -58,7 +58,7 @@ def inception_distances(model: BoundModel, source: Source) -> Iterator[tuple[str
   """
   count, value_range = source.settings.sample_count, source.value_range
   network = inception.load(source.settings.inception_weights)
-  samples = draw_images(model, count, value_range)
+  samples = draw_images(model, source, count)
   training = random_subset(unit_images(source.unbinarized().train(), value_range), count)
   real = np.asarray(to_uint8(training))
   features, reference = network.features(np.asarray(to_uint8(samples))), reference_of(network, real)
@@ -68,9 +68,9 @@ def inception_distances(model: BoundModel, source: Source) -> Iterator[tuple[str
   height, width = real.shape[1:3]
   yield (
     'inception_protocol',
-    f'{len(samples)} samples (rows from 0), {len(real)} training images at random, {height}x{width} enlarged to '
-    f'{inception.SIZE}x{inception.SIZE}; the kernel distance of {len(reference.features)} of these; seed 0; '
-    f'weights {network.hash}',
+    f'{len(samples)} samples (rows from {source.first_row}), {len(real)} training images at random, {height}x{width} '
+    f'enlarged to {inception.SIZE}x{inception.SIZE}; the kernel distance of {len(reference.features)} of these; '
+    f'seed 0; weights {network.hash}',
   )
 
 

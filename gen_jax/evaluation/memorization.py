@@ -27,7 +27,7 @@ def memorization(model: BoundModel, source: Source) -> Iterator[tuple[str, float
       samples are below 1 without being copies.
   memorization_protocol: how many images, and which.
   """
-  samples = draw_images(model, min(source.settings.sample_count, SOUGHT), source.value_range)
+  samples = draw_images(model, source, min(source.settings.sample_count, SOUGHT))
   source = like_samples(samples, source)
   real = random_subset(unit_images(source.batches(), source.value_range), SOUGHT)
   training = np.concatenate([np.asarray(to_uint8(x)) for x in unit_images(source.train(), source.value_range)])
@@ -40,8 +40,8 @@ def memorization(model: BoundModel, source: Source) -> Iterator[tuple[str, float
     yield 'memorization_ratio', nearest['samples'] / nearest['real']
   yield (
     'memorization_protocol',
-    f'{len(samples)} samples (rows from 0) and {len(real)} images of the split, beside all {len(training)} of train, '
-    f'{"binary" if is_binary(samples) else "not binary"}; seed 0',
+    f'{len(samples)} samples (rows from {source.first_row}) and {len(real)} images of the split, beside all '
+    f'{len(training)} of train, {"binary" if is_binary(samples) else "not binary"}; seed 0',
   )
 
 

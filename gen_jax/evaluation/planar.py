@@ -7,7 +7,7 @@ import numpy as np
 
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.needs import methods, needs, points_target
-from gen_jax.evaluation.samples import draw_samples
+from gen_jax.evaluation.samples import draw_samples, labels_like_data
 from gen_jax.evaluation.source import Source, collect
 
 BATCH = 1000
@@ -24,7 +24,8 @@ def points(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:
   """
   target = source.data.target
   real = collect(source.batches(), points='image')['points'].reshape(-1, 2)
-  samples = draw_samples(model, len(real), BATCH).reshape(-1, 2)
+  label = labels_like_data(model, source, len(real))
+  samples = draw_samples(model, len(real), BATCH, label, source.first_row).reshape(-1, 2)
   fresh = target.sample(np.random.default_rng(FRESH), len(real))
   if target.modes is not None:
     yield from modes_covered(samples, target.modes, target.sigma).items()

@@ -10,15 +10,22 @@ import numpy as np
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.distances import frechet_from_moments, kernel_distance, moments, precision_recall
 from gen_jax.evaluation.extractors import NETWORKS, Extractor, load
-from gen_jax.evaluation.needs import extractors_of_data, images, methods, needs
+from gen_jax.evaluation.needs import extractors_of_data, images, methods, needs, renamed
 from gen_jax.evaluation.reference import Reference, extractor_outputs, references_of, shares_of_classes
 from gen_jax.evaluation.samples import draw_images, is_binary, like_samples, random_subset, unit_images
 from gen_jax.evaluation.source import Source
 
 MOST, NEIGHBORS = 5_000, 3  # rows of either side in precision and recall, and k
+DISTANCES = ('frechet', 'frechet_over_trace', 'kernel', 'kernel_stderr', 'precision', 'recall', 'density', 'coverage')
 Values = Iterator[tuple[str, float | str]]
 
 
+@renamed(
+  metrics={
+    'floor_count': 'unseen_count',
+    **{f'{name}_{kind}_floor': f'{name}_{kind}_unseen' for name in DISTANCES for kind in NETWORKS},
+  }
+)
 @needs(images, methods('sample'), extractors_of_data)
 def sample_distances(model: BoundModel, source: Source) -> Values:
   """Distances of `settings.sample_count` samples from the training split, by the features of two frozen networks.
@@ -29,54 +36,58 @@ def sample_distances(model: BoundModel, source: Source) -> Values:
   kernel_X, kernel_stderr_X: the kernel distance.
   precision_X, recall_X, density_X, coverage_X: of 5,000 samples and 5,000 real images, or of as many as there are,
       k = 3.
-  ..._X_floor: the same of as many images of the split, or of all: what perfect samples would get.
+  ..._X_unseen: the same of as many images of the split, or of all, as if they were samples. No bound: samples may lie
+      nearer to the training split than another split does.
   extractor_X: its name and hash.
 
   share_class_c: the share of the samples that the CNN names c; least_share_ratio, most_share_ratio: the least and the
       largest of these by that of the real images.
-  sample_count, floor_count, reference_count, sample_protocol: how many images, which, and their size.
+  sample_count, unseen_count, reference_count, sample_protocol: how many images, which, and their size.
 
-  Binary samples stand beside the images as the model sees them, others beside gray images. All are brought to [0, 1],
-  and resized where the networks know another size. Distances compare at the same counts and hashes alone.
+  A conditional model is asked for classes as frequent as in the training split. Binary samples stand beside the images
+  as the model sees them, others beside gray images. All are brought to [0, 1], and resized where the networks know
+  another size. Distances compare at the same counts and hashes alone.
   """
   extractors = {kind: load(kind, source.name, source.settings.extractors) for kind in NETWORKS}
-  samples = draw_images(model, source.settings.sample_count, source.value_range)
+  samples = draw_images(model, source, source.settings.sample_count)
   source = like_samples(samples, source)
   references = references_of(extractors, source.train, source.value_range)
-  real = random_subset(unit_images(source.batches(), source.value_range), source.settings.sample_count)
+  unseen = random_subset(unit_images(source.batches(), source.value_range), source.settings.sample_count)
   for kind, reference in references.items():
     extractor = extractors[kind]
     logits, features = extractor_outputs(extractor, samples)
     yield from ((f'{name}_{kind}', value) for name, value in all_distances(features, reference))
-    floor = all_distances(extractor_outputs(extractor, real)[1], reference)
-    yield from ((f'{name}_{kind}_floor', value) for name, value in floor)
+    of_unseen = all_distances(extractor_outputs(extractor, unseen)[1], reference)
+    yield from ((f'{name}_{kind}_unseen', value) for name, value in of_unseen)
     if kind == 'cnn':
       yield from class_shares(logits, reference)
     yield f'extractor_{kind}', f'{extractor.name} {extractor.hash}'
-  counts = len(samples), len(real), int(reference.count)
-  yield from zip(('sample_count', 'floor_count', 'reference_count'), map(float, counts), strict=True)
-  yield 'sample_protocol', protocol(samples, real, reference, extractor)
+  counts = len(samples), len(unseen), int(reference.count)
+  yield from zip(('sample_count', 'unseen_count', 'reference_count'), map(float, counts), strict=True)
+  yield 'sample_protocol', protocol(samples, source.first_row, unseen, reference, extractor)
 
 
 @needs(images, methods('sample'), extractors_of_data)
 def frechet(model: BoundModel, source: Source) -> Values:
   """`frechet_over_trace_cnn` and `_lenet` of `sample_distances` alone, by which checkpoints are told apart."""
   extractors = {kind: load(kind, source.name, source.settings.extractors) for kind in NETWORKS}
-  samples = draw_images(model, source.settings.sample_count, source.value_range)
+  samples = draw_images(model, source, source.settings.sample_count)
   references = references_of(extractors, like_samples(samples, source).train, source.value_range)
   for kind, reference in references.items():
     distances = dict(frechet_to(extractor_outputs(extractors[kind], samples)[1], reference))
     yield f'frechet_over_trace_{kind}', distances['frechet_over_trace']
 
 
-def protocol(samples: np.ndarray, real: np.ndarray, reference: Reference, extractor: Extractor) -> str:
+def protocol(
+  samples: np.ndarray, first_row: int, unseen: np.ndarray, reference: Reference, extractor: Extractor
+) -> str:
   """The protocol of `sample_distances` in words: the data, how many images of each, the network."""
   size, seen = ('x'.join(map(str, shape[:2])) for shape in (samples.shape[1:], extractor.image_shape))
   kept = len(reference.features)
   return (
-    f'{len(samples)} samples (rows from 0) and {len(real)} images of the split, beside all {reference.count} of train, '
-    f'{kept} of them for the kernel distance; precision and the rest of at most {min(MOST, kept)} of each, '
-    f'k = {NEIGHBORS}; {"binary" if is_binary(samples) else "not binary"}, '
+    f'{len(samples)} samples (rows from {first_row}) and {len(unseen)} images of the split, beside all '
+    f'{reference.count} of train, {kept} of them for the kernel distance; precision and the rest of at most '
+    f'{min(MOST, kept)} of each, k = {NEIGHBORS}; {"binary" if is_binary(samples) else "not binary"}, '
     f'{size if size == seen else f"{size} resized to {seen}"}; seed 0'
   )
 

@@ -13,30 +13,58 @@ from gen_jax.types import Batch
 BATCH = 500  # samples at a time
 
 
-def sampling_batch(rows: np.ndarray, classes: int = 0, label: int | None = None) -> Batch:
-  """The batch that `sample` takes: 'row' int32 [B], and where there are classes 'label': one, or each in turn."""
+def sampling_batch(rows: np.ndarray, classes: int = 0, label: int | np.ndarray | None = None) -> Batch:
+  """The batch that `sample` takes: 'row' int32 [B], and where there are classes 'label': given, or each in turn."""
   if not classes:
     return {'row': rows}
-  return {'row': rows, 'label': rows % classes if label is None else np.full_like(rows, label)}
+  return {'row': rows, 'label': rows % classes if label is None else np.broadcast_to(np.int32(label), rows.shape)}
 
 
-def draw_samples(model: BoundModel, count: int, batch_size: int = BATCH, label: int | None = None) -> np.ndarray:
-  """The samples of rows 0 to `count` - 1, [count,...] in the model's range, `batch_size` at a time.
+def draw_samples(
+  model: BoundModel,
+  count: int,
+  batch_size: int = BATCH,
+  label: int | np.ndarray | None = None,
+  first_row: int = 0,
+) -> np.ndarray:
+  """The samples of `count` rows from `first_row` on, [count,...] in the model's range, `batch_size` at a time.
 
-  Where the model is conditional, all are of class `label`, or row i of class i modulo the number of classes. All
-  batches are of one size, for which `sample` is compiled once; the noise of a row does not depend on it.
+  Where the model is conditional, all are of class `label`, the i-th of class `label[i]`, or by default row r of class r
+  modulo the number of classes. All batches are of one size, for which `sample` is compiled once; the noise of a row
+  does not depend on it.
   """
-  rows = np.arange(-(-count // batch_size) * batch_size, dtype=np.int32).reshape(-1, batch_size)
-  batches = (sampling_batch(part, model.classes, label) for part in rows)
+  rows = first_row + np.arange(-(-count // batch_size) * batch_size, dtype=np.int32)
+  # labels of the rows that fill the last batch are of no matter
+  whole = sampling_batch(rows, model.classes, label if np.ndim(label) == 0 else np.resize(label, rows.shape))
+  batches = ({name: x[i : i + batch_size] for name, x in whole.items()} for i in range(0, len(rows), batch_size))
   return np.concatenate([np.asarray(model.sample(batch)) for batch in batches])[:count]
 
 
-def draw_images(model: BoundModel, count: int, value_range: Sequence[float] = (0.0, 1.0)) -> np.ndarray:
-  """`draw_samples` of images, float32 [count,H,W,C] in [0, 1]. UserError where any are not finite."""
-  samples = draw_samples(model, count, min(BATCH, count)).astype(np.float32)
+def draw_images(model: BoundModel, source: Source, count: int, label: np.ndarray | None = None) -> np.ndarray:
+  """`count` samples from `source.first_row` on, float32 [count,H,W,C] in [0, 1]. UserError where any are not finite.
+
+  Where the model is conditional, the i-th is of class `label[i]`, by default that of `labels_like_data`.
+  """
+  label = labels_like_data(model, source, count) if label is None else label
+  samples = draw_samples(model, count, min(BATCH, count), label, source.first_row).astype(np.float32)
   if not np.isfinite(samples).all():
     raise UserError(f'{np.sum(~np.isfinite(samples).all((1, 2, 3)))} of {count} samples are not finite')
-  return to_unit_range(samples, value_range)
+  return to_unit_range(samples, source.value_range)
+
+
+def labels_like_data(model: BoundModel, source: Source, count: int) -> np.ndarray | None:
+  """Labels [count] of classes as frequent as in the training split; None where the model is not conditional.
+
+  With other frequencies, the samples of a perfect model would be of another distribution than the data.
+  """
+  return proportional_labels(source.class_counts(), count) if model.classes else None
+
+
+def proportional_labels(counts: np.ndarray, number: int) -> np.ndarray:
+  """Labels [number] in an order that is always the same, each class within one of its share of `counts` [classes]."""
+  ends = np.rint(number * np.cumsum(counts) / counts.sum()).astype(int)
+  labels = np.repeat(np.arange(len(counts), dtype=np.int32), np.diff(ends, prepend=0))
+  return np.random.default_rng(0).permutation(labels)
 
 
 def to_unit_range(images: jax.Array, value_range: Sequence[float]) -> np.ndarray:

@@ -16,6 +16,7 @@ from gen_jax.data.dataset import Dataset
 from gen_jax.types import Batch
 
 EVALUATION_BATCH = 256
+VALIDATION_ROWS = 2**24  # the first row of samples beside the validation split: none of those that are reported
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,14 +32,15 @@ class Source:
   value_range: tuple[float, float]  # of images as the model sees them
   settings: FrozenConfigDict  # the keys of the config that may differ on a finished run: `settings.sample_count` ...
   examples: int  # of the split, in a fixed random order; 0: all
+  first_row: int  # of the samples beside it: a number that chooses a checkpoint is of other samples than one reported
   _config: ConfigDict = dataclasses.field(repr=False)
   _binarized: bool = True  # False: gray values, whatever the config says
 
   @classmethod
-  def of(cls, config: ConfigDict, data: Dataset, examples: int = 0) -> 'Source':
+  def of(cls, config: ConfigDict, data: Dataset, examples: int = 0, first_row: int = 0) -> 'Source':
     """The Source of a run's config: `data`, a split of its data set, or `examples` of it."""
     settings = FrozenConfigDict({key: config[key] for key in sorted(keys_that_may_differ()) if key in config})
-    return cls(data, config.data.name, tuple(config.data.value_range), settings, examples, config)
+    return cls(data, config.data.name, tuple(config.data.value_range), settings, examples, first_row, config)
 
   def batches(self, examples: int | None = None) -> Iterator[Batch]:
     """The split, or as many examples of it as the source is of, or as are given here; 0: all."""
@@ -52,6 +54,10 @@ class Source:
     """The whole training, validation and test splits."""
     splits = ('train', 'validation', 'test')
     return itertools.chain.from_iterable(self._batches_of(self.split(name)) for name in splits)
+
+  def class_counts(self) -> np.ndarray:
+    """The number of training examples of each class, [classes]."""
+    return np.bincount(collect(self.train(), labels='label')['labels'], minlength=self.data.num_classes)
 
   def split(self, name: str) -> Dataset:
     """The 'train', 'validation' or 'test' split of this data set, raw."""

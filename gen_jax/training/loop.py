@@ -17,7 +17,7 @@ from gen_jax.data import stream
 from gen_jax.errors import UserError, show
 from gen_jax.evaluation import evaluate
 from gen_jax.evaluation.bound import BoundModel
-from gen_jax.evaluation.source import Source
+from gen_jax.evaluation.source import VALIDATION_ROWS, Source
 from gen_jax.files import save_arrays
 from gen_jax.training import dispatch, parallel, stages
 from gen_jax.training.checkpoint import Checkpoints
@@ -144,7 +144,7 @@ def stop_signals() -> Iterator[list[int]]:
 def validate(task: Task, state: TrainState, workdir: pathlib.Path) -> dict[str, float]:
   """{'validation/NAME': value} of the evaluators on the validation split; arrays go to WORKDIR/evaluations/STEP.npz."""
   config = task.config
-  source = Source.of(config, build.dataset(config, 'validation'), config.validation_examples)
+  source = Source.of(config, build.dataset(config, 'validation'), config.validation_examples, VALIDATION_ROWS)
   model = BoundModel(task.model, evaluated_variables(state, config.evaluated_average))
   results = evaluate.run(config.evals, model, source)
   arrays = {name: value for name, value in results.items() if isinstance(value, np.ndarray)}

@@ -41,24 +41,24 @@ def frechet_of(model, train=TRAIN, **given):
 
 
 @functools.cache
-def floor():
+def unseen():
   """Unseen images as samples."""
   return distances(Repeats(TEST))
 
 
-def test_unseen_images_of_the_data_are_at_the_floor():
-  results = floor()
+def test_unseen_images_measure_as_unseen_images():
+  results = unseen()
   for kind in extractors.NETWORKS:
     for name in ('frechet', 'frechet_over_trace', 'precision', 'recall', 'density', 'coverage'):
       # in another order, and moments do not mind
-      assert results[f'{name}_{kind}'] == pytest.approx(results[f'{name}_{kind}_floor'], rel=1e-4, abs=1e-6), name
+      assert results[f'{name}_{kind}'] == pytest.approx(results[f'{name}_{kind}_unseen'], rel=1e-4, abs=1e-6), name
     assert 0 < results[f'frechet_over_trace_{kind}'] < 0.03
     assert abs(results[f'kernel_{kind}']) < 6 * results[f'kernel_stderr_{kind}']
     assert results[f'precision_{kind}'] > 0.7 and results[f'recall_{kind}'] > 0.7
     assert results[f'extractor_{kind}'] == f'mnist-{kind} {extractors.load(kind).hash}'
   shares = [results[f'share_class_{c}'] for c in range(10)]
   assert sum(shares) == pytest.approx(1) and 0.5 < results['least_share_ratio'] < 1 < results['most_share_ratio'] < 1.5
-  assert (results['sample_count'], results['floor_count'], results['reference_count']) == (400, 400, len(TRAIN))
+  assert (results['sample_count'], results['unseen_count'], results['reference_count']) == (400, 400, len(TRAIN))
   assert results['sample_protocol'] == (
     '400 samples (rows from 0) and 400 images of the split, beside all 800 of train, 800 of them for the kernel '
     'distance; precision and the rest of at most 800 of each, k = 3; not binary, 28x28; seed 0'
@@ -66,7 +66,7 @@ def test_unseen_images_of_the_data_are_at_the_floor():
 
 
 def test_what_goes_wrong_with_samples_is_seen():
-  least = floor()
+  least = unseen()
   noise = np.random.default_rng(0).standard_normal(TEST.shape).astype(np.float32)
   noisy = distances(Repeats(np.clip(TEST + 0.3 * noise, 0, 1)))
   one = distances(Repeats(TRAIN[LABELS == 3]))
@@ -82,7 +82,7 @@ def test_what_goes_wrong_with_samples_is_seen():
 
 
 def test_the_range_of_the_model_and_the_size_of_the_batches_change_nothing(monkeypatch):
-  once = floor()
+  once = unseen()
   monkeypatch.setattr(samples, 'BATCH', 150)
   again = distances(Repeats(TEST, (-1.0, 1.0)), value_range=(-1.0, 1.0))
   assert once.keys() == again.keys()
@@ -94,7 +94,7 @@ def test_binary_samples_stand_beside_binary_images():
   binary = lambda images: (images > 0.5).astype(np.float32)
   source = KnownSource(*(padded_batches(image=binary(images)) for images in (TEST, TRAIN)))  # no gray ones
   results = dict(sample_distances.sample_distances(Repeats(binary(TEST)), source))
-  assert results['frechet_cnn'] == pytest.approx(results['frechet_cnn_floor'], rel=1e-4)
+  assert results['frechet_cnn'] == pytest.approx(results['frechet_cnn_unseen'], rel=1e-4)
   assert dict(frechet(Repeats(binary(TEST)), source)) == {
     f'frechet_over_trace_{kind}': results[f'frechet_over_trace_{kind}'] for kind in extractors.NETWORKS
   }
@@ -105,13 +105,13 @@ def test_binary_samples_stand_beside_binary_images():
 def test_the_short_form_says_the_same():
   results = frechet_of(Repeats(TEST))
   assert results.keys() == {'frechet_over_trace_cnn', 'frechet_over_trace_lenet'}
-  assert results == {name: floor()[name] for name in results}
+  assert results == {name: unseen()[name] for name in results}
 
 
 def test_images_of_another_size_are_resized_to_what_the_network_knows():
   small = lambda images: np.asarray(resize(images * 255, 14, 256)) / 255
   results = distances(Repeats(small(TEST)), train=small(TRAIN), test=small(TEST))
-  assert results['frechet_cnn'] == pytest.approx(results['frechet_cnn_floor'], rel=1e-4)
+  assert results['frechet_cnn'] == pytest.approx(results['frechet_cnn_unseen'], rel=1e-4)
   assert 'not binary, 14x14 resized to 28x28; seed 0' in results['sample_protocol']
   with pytest.raises(UserError, match='sees images of 28x28x1, not 28x28x3'):
     distances(Repeats(np.repeat(TEST, 3, axis=-1)), train=np.repeat(TRAIN, 3, axis=-1))

@@ -39,11 +39,12 @@ def test_groups_without_an_average_are_evaluated_as_they_are():
 
 
 def test_the_rule_of_an_average_is_a_number_or_a_schedule_of_the_step():
-  rising = {'name': 'linear_schedule', 'init_value': 0.0, 'end_value': 0.9, 'transition_steps': 10}
+  rising = {'name': 'linear_schedule', 'init_value': 0.0, 'end_value': 0.6, 'transition_steps': 10}
   rules = build.averages(small_config(averages={'rising': rising, 'fixed': 0.5}))
   assert list(rules) == ['ema', 'fixed', 'rising']
-  assert (rules['ema'](3), rules['fixed'](3)) == (0.9, 0.5)
-  np.testing.assert_allclose(rules['rising'](5), 0.45)
+  assert (float(rules['ema'](80)), rules['fixed'](80)) == (pytest.approx(0.9), 0.5)
+  np.testing.assert_allclose(rules['rising'](5), 0.3)
+  np.testing.assert_allclose([rule(0) for rule in rules.values()], [0.1, 0.1, 0.0], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from two_players import Net, TwoPlayers, points, two_players
 
 from gen_jax.errors import UserError
+from gen_jax.schedules import warm_up_decay
 from gen_jax.training.state import create_state
 from gen_jax.training.step import train_step, updates_per_step
 from gen_jax.types import Player
@@ -208,6 +209,21 @@ def test_several_averages_each_move_by_their_own_rule():
   chex.assert_trees_all_close(state.ema['rising']['params'], plain, rtol=1e-5, atol=1e-6)
   different = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), state.ema['slow'], state.ema['rising'])
   assert any(jax.tree.leaves(different))
+
+
+def test_a_young_average_is_of_recent_parameters_and_statistics_and_not_of_their_start():
+  model = two_players()
+  state, optimizers = start(model, averages=['ema'])
+  begun, history = state.ema['ema'], []
+  step = compiled(model, optimizers, averages={'ema': warm_up_decay(0.999)})
+  for i in range(50):
+    state = jax.tree.map(lambda x: x[0], step(state, points(jax.random.key(i), 4, ROWS))[0])
+    history.append({'params': state.params, 'batch_stats': state.variables['batch_stats']})
+  distance = lambda a, b: float(optax.tree.norm(optax.tree.sub(a, b)))
+  recent = jax.tree.map(lambda *x: sum(x) / 10, *history[-10:])
+  for name, average in state.ema['ema'].items():
+    moved = distance(begun[name], recent[name])
+    assert moved > 0.3 and distance(average, recent[name]) < 0.05 * moved, name
 
 
 def test_each_step_has_noise_of_its_own():
