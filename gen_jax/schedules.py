@@ -2,15 +2,27 @@
 
 from collections.abc import Callable
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 Schedule = float | Callable[[jax.Array], jax.Array]
+AFTER_ALL = 2**30  # the step of a model that is applied without one: its schedules are at their ends
 
 
 def value_at(schedule: Schedule, step: jax.Array) -> jax.Array | float:
   """A constant itself, or the schedule's value at `step`."""
   return schedule(step) if callable(schedule) else schedule
+
+
+def step_variables(step: jax.Array) -> dict[str, dict[str, jax.Array]]:
+  """What is added to a model's variables, so that its methods know the training step at which they are applied."""
+  return {'training': {'step': step}}
+
+
+def step_of(model: nn.Module) -> jax.Array | int:
+  """The training step at which a model is applied: in training that step, elsewhere that of the checkpoint."""
+  return model.get_variable('training', 'step', AFTER_ALL)
 
 
 def warm_up_decay(decay: Schedule) -> Callable[[jax.Array], jax.Array]:

@@ -22,6 +22,7 @@ from gen_jax.plots import canvas, curves
 from gen_jax.plots import report as report_lib
 from gen_jax.runs.run import Run, read_evaluation
 from gen_jax.runs.workdir import check_same, claim_workdir, load_config, with_current_names, workdir_lock
+from gen_jax.schedules import step_variables
 from gen_jax.training import loop, parallel
 from gen_jax.training.metrics import read_metrics
 from gen_jax.training.state import evaluated_average
@@ -135,7 +136,8 @@ def export(run: Run) -> None:
   from flax.traverse_util import flatten_dict
   from safetensors.numpy import save
 
-  tensors = {name: np.asarray(array) for name, array in flatten_dict(run.variables, sep='/').items()}
+  variables = {name: tree for name, tree in run.variables.items() if name not in step_variables(0)}
+  tensors = {name: np.asarray(array) for name, array in flatten_dict(variables, sep='/').items()}
   average = evaluated_average(run.state, run.config.evaluated_average) or 'none'
   path = run.workdir / 'parameters.safetensors'
   write_bytes(path, save(tensors, {'step': str(int(run.state.step)), 'average': average}))

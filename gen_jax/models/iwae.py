@@ -17,7 +17,9 @@ from gen_jax.models.latent_variables import (
   encode_to_features,
   log_weight_terms,
   map_over_prior,
+  posterior_of,
   problems_of_prior,
+  problems_of_single_latents,
   sample_codes,
 )
 from gen_jax.networks.encoders import LabelMap
@@ -25,6 +27,7 @@ from gen_jax.networks.likelihoods import OptimalGaussian
 from gen_jax.networks.posteriors import DiagonalNormal, InverseAutoregressiveFlow
 from gen_jax.networks.priors import StandardNormal
 from gen_jax.randomness import row_keys
+from gen_jax.schedules import Schedule
 from gen_jax.types import Batch, Facts, Player
 
 
@@ -53,6 +56,7 @@ class IWAE(nn.Module):
   dreg: bool = False
   family: nn.Module = DiagonalNormal()  # (encoder output, latent_dim) -> q(z|x)
   prior: nn.Module = StandardNormal()  # (latent_dim, posterior of images) -> p(z)
+  open_latents: Schedule | None = None  # how many latents are in use; None: all
   conditional: bool = False
   num_classes: int = 0
   label_map: nn.Module = LabelMap()  # (labels, classes, shape) -> one more channel of the encoder's image
@@ -64,6 +68,7 @@ class IWAE(nn.Module):
     yield from positive(self, 'latent_dim', 'samples')
     yield from missing_labels(self, facts)
     yield from problems_of_prior(self)
+    yield from problems_of_single_latents(self, 'open_latents')
     if self.dreg and self.samples == 1:
       yield 'dreg=True: needs samples above 1'
     if self.dreg and isinstance(self.likelihood, OptimalGaussian):
@@ -106,7 +111,7 @@ class IWAE(nn.Module):
 
   def posterior(self, batch: Batch) -> Any:
     """q(z|x) of each example."""
-    return self.family(encode_to_features(self, batch), self.latent_dim)
+    return posterior_of(self, encode_to_features(self, batch))
 
   def encode(self, batch: Batch) -> jax.Array:
     """The mean code [B,D]."""

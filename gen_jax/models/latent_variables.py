@@ -2,7 +2,7 @@
 
 Several codes z of each example stand in one axis [k B, ...]: the first of all examples, then the second of all ...
 The functions that take `model` are for the VAE and the IWAE, whose fields encoder, decoder, likelihood, family (of
-q(z|x)), prior, conditional, num_classes and label_map mean the same.
+q(z|x)), prior, open_latents, conditional, num_classes and label_map mean the same.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,10 +20,12 @@ from gen_jax.distributions import (
   standard_normal,
   sum_dims,
 )
+from gen_jax.errors import non_negative
 from gen_jax.models.labels import labels_of
 from gen_jax.networks.likelihoods import bits_per_dim_terms
 from gen_jax.networks.posteriors import DiagonalNormal
 from gen_jax.networks.priors import ClassMixturePrior, StandardNormal, VampPrior
+from gen_jax.schedules import step_of, value_at
 from gen_jax.types import Batch
 
 
@@ -68,6 +70,24 @@ class LogWeightTerms(NamedTuple):
     return self.log_likelihood + self.log_prior - self.log_posterior
 
 
+def latents_in_use(model: Any) -> jax.Array:
+  """m [D] in [0, 1], how far each latent is in use: m_j = clip(k - j, 0, 1) for the k of `open_latents` at this step.
+
+  The posterior of a latent is N(m mu, sigma^(2 m)), and the decoder sees m z. So a latent that is not in use yet is at
+  its prior and reaches nothing, and at every step the model is one of p(x, z) with a bound that holds.
+  """
+  return jnp.clip(value_at(model.open_latents, step_of(model)) - jnp.arange(model.latent_dim), 0.0, 1.0)
+
+
+def posterior_of(model: Any, h: jax.Array) -> Any:
+  """q(z|x) of the encoder's output [B,F]."""
+  q = model.family(h, model.latent_dim)
+  if model.open_latents is None:
+    return q
+  m = latents_in_use(model)[None]
+  return Normal(m * q.mu, m * q.log_sigma)
+
+
 def encode_to_features(model: Any, batch: Batch) -> jax.Array:
   """The encoder's output [B,F], which `family` reads, of images, and of their labels where the model is conditional."""
   x = batch['image']
@@ -79,13 +99,15 @@ def encode_to_features(model: Any, batch: Batch) -> jax.Array:
 def sample_codes(model: Any, batch: Batch, key: jax.Array, k: int) -> Codes:
   """k reparameterized z ~ q(z|x) for each example."""
   h = encode_to_features(model, batch)
-  q = model.family(tile_rows(h, k), model.latent_dim)
+  q = posterior_of(model, tile_rows(h, k))
   noise = sample_rows(standard_normal((len(h), k, model.latent_dim)), key, batch['row'])
   return Codes(q, *q.reparameterize(noise.swapaxes(0, 1).reshape(-1, model.latent_dim)))
 
 
 def decode_codes(model: Any, z: jax.Array, labels: jax.Array | None, target: jax.Array | None = None) -> Any:
   """p(x|z), or p(x|z,y) of labels y [N], for z [N,D]; `target` is x in training."""
+  if model.open_latents is not None:
+    z = z * latents_in_use(model)[None]
   if labels is not None:
     z = jnp.concatenate([z, jax.nn.one_hot(labels, model.num_classes)], axis=-1)
   return decode_to(model.likelihood, model.decoder, z, model.image_shape, target)
@@ -100,6 +122,16 @@ def map_over_prior(model: Any, labels: jax.Array | None, function: Callable, row
   if isinstance(model.prior, ClassMixturePrior):
     return jax.vmap(function)(jax.tree.map(lambda x: jnp.take(x, labels, axis=0), p), rows)
   return jax.vmap(function, (None, 0))(p, rows)
+
+
+def problems_of_single_latents(model: Any, *names: str) -> Iterator[str]:
+  """The problems of fields that speak of each latent by itself, where they are set."""
+  for name in names:
+    if getattr(model, name) is None:
+      continue
+    yield from non_negative(model, name)
+    if not (isinstance(model.family, DiagonalNormal) and isinstance(model.prior, StandardNormal)):
+      yield f'{name}: needs a posterior of family DiagonalNormal and the prior StandardNormal'
 
 
 def problems_of_prior(model: Any) -> Iterator[str]:

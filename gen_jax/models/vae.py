@@ -16,7 +16,9 @@ from gen_jax.models.latent_variables import (
   kl_terms,
   log_weight_terms,
   map_over_prior,
+  posterior_of,
   problems_of_prior,
+  problems_of_single_latents,
   sample_codes,
 )
 from gen_jax.networks.encoders import LabelMap
@@ -31,7 +33,8 @@ class VAE(nn.Module):
   """E_q(z|x)[-log p(x|z)] + beta |KL(q(z|x) || p(z)) - C| + penalty, nats per example (Kingma & Welling, 2014).
 
   beta > 1 is the beta-VAE (Higgins et al., 2017); a capacity C that grows with the step, with a large beta, is
-  the annealed VAE (Burgess et al., 2018, eq. 8); C = 0, beta = 1 is the negative ELBO.
+  the annealed VAE (Burgess et al., 2018, eq. 8); C = 0, beta = 1 is the negative ELBO. With `free_nats` L above 0 the
+  KL is that of latents whose first nats are free, sum_j max(E_x KL_j, L) (Kingma et al., 2016, eq. 15).
 
   `conditional` gives the label y to both networks: p(x|y), q(z|x, y); the prior is the same for all y, or p(z|y) where
   it is a ClassMixturePrior (Sohn et al., 2015).
@@ -46,6 +49,8 @@ class VAE(nn.Module):
   capacity: Schedule = 0.0  # C in nats
   family: nn.Module = DiagonalNormal()  # (encoder output, latent_dim) -> q(z|x)
   prior: nn.Module = StandardNormal()  # (latent_dim, posterior of images) -> p(z)
+  free_nats: Schedule | None = None  # L in nats
+  open_latents: Schedule | None = None  # how many latents are in use; None: all
   penalty: nn.Module | None = None  # one of `models.penalties`
   conditional: bool = False
   num_classes: int = 0
@@ -57,6 +62,7 @@ class VAE(nn.Module):
     yield from non_negative(self, 'beta', 'capacity')
     yield from missing_labels(self, facts)
     yield from problems_of_prior(self)
+    yield from problems_of_single_latents(self, 'open_latents', 'free_nats')
     if self.penalty and not isinstance(self.family, DiagonalNormal):
       yield 'penalty: needs a posterior of family DiagonalNormal'
 
@@ -91,10 +97,13 @@ class VAE(nn.Module):
     reconstruction = -terms.log_likelihood.mean()
 
     # 2. LATENT  KL(q(z|x) || p(z)), held at the capacity C
-    kl = kl_terms(self, codes, terms)['kl'].mean()
-    capacity = value_at(self.capacity, step)
-    # |KL - C| takes the mean of the global batch, as it couples the examples
-    loss = reconstruction + value_at(self.beta, step) * jnp.abs(jax.lax.pmean(kl, 'batch') - capacity)
+    kl_of = kl_terms(self, codes, terms)
+    kl = kl_of['kl'].mean()
+    # both |KL - C| and max(KL_j, L) take the mean of the global batch, as they couple the examples
+    held = jax.lax.pmean(kl, 'batch')
+    if self.free_nats is not None:
+      held = jnp.maximum(jax.lax.pmean(kl_of['kl_dim'].mean(0), 'batch'), value_at(self.free_nats, step)).sum()
+    loss = reconstruction + value_at(self.beta, step) * jnp.abs(held - value_at(self.capacity, step))
 
     metrics = {'reconstruction': reconstruction, 'kl': kl, 'elbo': -reconstruction - kl}
     if not self.penalty:
@@ -120,7 +129,7 @@ class VAE(nn.Module):
 
   def posterior(self, batch: Batch) -> Any:
     """q(z|x) of each example."""
-    return self.family(encode_to_features(self, batch), self.latent_dim)
+    return posterior_of(self, encode_to_features(self, batch))
 
   def encode(self, batch: Batch) -> jax.Array:
     """The mean code [B,D]."""

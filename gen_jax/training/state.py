@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from gen_jax.errors import UserError, show
+from gen_jax.schedules import step_variables
 from gen_jax.types import Batch, Model
 
 DecayRule = Callable[[jax.Array], jax.Array | float]
@@ -61,10 +62,14 @@ def evaluated_average(state: TrainState, name: str = '') -> str:
 
 
 def evaluated_variables(state: TrainState, name: str = '') -> dict[str, Any]:
-  """The variables {collection: {group: ...}} that evaluation and samples use, of the average of this name."""
+  """The variables {collection: {group: ...}} that evaluation and samples use, of the average of this name.
+
+  With those of `step_variables`.
+  """
   average = state.ema.get(evaluated_average(state, name), {})
   variables = {'params': state.params, **state.variables}
-  return {name: {**tree, **average.get(name, {})} for name, tree in variables.items()}
+  averaged = {name: {**tree, **average.get(name, {})} for name, tree in variables.items()}
+  return averaged | step_variables(state.step)
 
 
 def create_state(

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from gen_jax.errors import UserError
+from gen_jax.schedules import step_variables
 from gen_jax.training.state import DecayRule, TrainState, averaged_trees
 from gen_jax.types import Batch, Model
 
@@ -35,7 +36,12 @@ def norm(tree) -> jax.Array:
 def objective(trained, params, variables, batch: Batch, step: jax.Array, key: jax.Array, model: Model, loss: str):
   """A player's loss as a function of the groups that it trains -> (loss [], (metrics, changed variables))."""
   (value, metrics), changed = model.apply(
-    {'params': params | trained, **variables}, batch, step, rngs=key, method=loss, mutable=list(variables)
+    {'params': params | trained, **variables, **step_variables(step)},
+    batch,
+    step,
+    rngs=key,
+    method=loss,
+    mutable=list(variables),
   )
   return value, (metrics, dict(changed))
 

@@ -35,7 +35,7 @@ def test_groups_without_an_average_are_evaluated_as_they_are():
   variables = evaluated_variables(moved)
   chex.assert_trees_all_equal(variables['params']['discriminator'], moved.params['discriminator'])
   chex.assert_trees_all_equal(variables['params']['generator'], state.params['generator'])
-  assert set(variables) == {'params', 'batch_stats', 'spectral'}
+  assert set(variables) == {'params', 'batch_stats', 'spectral', 'training'}
 
 
 def test_the_rule_of_an_average_is_a_number_or_a_schedule_of_the_step():
@@ -61,3 +61,17 @@ def test_averages_that_cannot_be(changes, message):
   with pytest.raises(UserError, match=message):
     build.averages(small_config(**changes))
 
+
+
+def test_evaluation_is_of_the_model_at_the_step_of_the_checkpoint():
+  opening = {'name': 'linear_schedule', 'init_value': 0.0, 'end_value': 3.0, 'transition_steps': 60}
+  task = build.task(small_config(model={'open_latents': opening}))
+  state = loop.initial_state(task)
+  z, batch = np.ones((2, 3), np.float32), {'row': np.arange(2)}
+
+  def decode(step):
+    return np.asarray(BoundModel(task.model, evaluated_variables(state._replace(step=np.int32(step)))).decode(z, batch))
+
+  closed, half, full = (decode(step) for step in (0, 20, 60))
+  assert abs(closed - half).max() > 1e-4 and abs(half - full).max() > 1e-4
+  np.testing.assert_array_equal(full, decode(100))

@@ -10,7 +10,7 @@ import pytest
 from two_players import Net, TwoPlayers, points, two_players
 
 from gen_jax.errors import UserError
-from gen_jax.schedules import warm_up_decay
+from gen_jax.schedules import step_of, warm_up_decay
 from gen_jax.training.state import create_state
 from gen_jax.training.step import train_step, updates_per_step
 from gen_jax.types import Player
@@ -241,6 +241,19 @@ def test_the_state_of_the_data_set_goes_on():
   weights = np.arange(5, dtype=np.float32)
   after, _ = step_once(model, state._replace(data=weights), optimizers, points(jax.random.key(3), 4, ROWS))
   np.testing.assert_array_equal(after.data, weights)
+
+
+def test_a_method_may_read_the_step():
+  class Reader(TwoPlayers):
+    def generator_loss(self, batch, step):
+      loss, metrics = super().generator_loss(batch, step)
+      return loss, metrics | {'read': step_of(self), 'given': step}
+
+  fields = two_players()
+  model = Reader(fields.generator, fields.discriminator, fields.counter, fields.frozen)
+  state, optimizers = start(model)
+  _, metrics = step_once(model, state._replace(step=np.int32(7)), optimizers, points(jax.random.key(3), 4, ROWS))
+  assert metrics['read'] == metrics['given'] == 7
 
 
 def test_two_players_may_not_give_one_metric():
