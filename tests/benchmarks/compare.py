@@ -2,191 +2,105 @@
 
 python tests/benchmarks/compare.py [--rows=mlp_vae,gan_2d] [--repeats=5] [--seconds=2] [--torch_python=PATH]
 
-A row is a model that `ours.py` and `peers.py` both hold under its name. Each side runs in a process of its own, so that
-neither's idle threads disturb the other, and they take turns: ours, each mode of PyTorch, ours again ... The peer is
-the mode of PyTorch with the best median. Ratios are peer / ours, above 1 where we are faster.
+A row is a model that `rows.py` and `peers.py` both hold under its name. Each side, ours or a mode of PyTorch, runs in a
+process of its own, and they take turns: ours, each mode of PyTorch, ours again ... The peer is the mode of PyTorch with
+the best median. Ratios are peer / ours, above 1 where we are faster.
 """
 
 import argparse
-import contextlib
-import json
-import os
-import pathlib
-import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from load import Others, wait_for_calm
+from table import Times, heading, line, median, ratio, show
+from workers import BenchmarkError, Worker, check_parameters, check_rows, check_sides, check_torch, machine, start_sides
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SIDES = ('ours', 'eager', 'channels_last', 'compile', 'compile, channels_last')
-HEADER = ('row', *(f'{side} ms' for side in SIDES), 'peer / ours (min..max)', 'floor ms', 'first step s: ours',
-          'compile')  # fmt: skip
 CALM = 0.05  # cores that others may keep busy; as PyTorch spins, one core taken may cost it all of its speed
 TRIES = 4  # of a turn that others disturb
 PATIENCE = 60.0  # seconds in which a turn waits for calm
 
 
-class BenchmarkError(Exception):
-  """One line that says what stands in the way."""
-
-
-class Worker:
-  """A process that runs one side and answers questions."""
-
-  def __init__(self, python: str, module: str):
-    path = os.pathsep.join([str(ROOT), str(ROOT / 'tests')])
-    environment = {**os.environ, 'PYTHONPATH': path, 'TORCHINDUCTOR_FORCE_DISABLE_CACHES': '1'}
-    environment.pop('JAX_COMPILATION_CACHE_DIR', None)  # what compiles is to be seen on both sides
-    pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'text': True}
-    self._name = module
-    self._process = subprocess.Popen([python, '-m', f'benchmarks.{module}'], env=environment, cwd=ROOT, **pipes)
-
-  @property
-  def pid(self) -> int:
-    return self._process.pid
-
-  def ask(self, do: str, **arguments: Any) -> Any:
-    """The worker's answer; BenchmarkError with its reason."""
-    with contextlib.suppress(BrokenPipeError):
-      print(json.dumps({'do': do, **arguments}), file=self._process.stdin, flush=True)
-    line = self._process.stdout.readline()
-    if not line:
-      raise BenchmarkError(f'{self._name}.py ended with exit code {self._process.wait()} at {do}')
-    reply = json.loads(line)
-    if 'error' in reply:
-      raise BenchmarkError(f'{self._name}.py {do}: {reply["error"]}')
-    return reply['answer']
-
-  def close(self) -> None:
-    try:
-      self._process.communicate(timeout=5)  # closes its input, at which it ends
-    except subprocess.TimeoutExpired:
-      self._process.kill()
-      self._process.communicate()
-
-
-@contextlib.contextmanager
-def both_sides(torch_python: str) -> Iterator[tuple[Worker, Worker]]:
-  """Ours and PyTorch's."""
-  with (
-    contextlib.closing(Worker(sys.executable, 'ours')) as ours,
-    contextlib.closing(Worker(torch_python, 'peers')) as peers,
-  ):
-    yield ours, peers
-
-
-def check_torch(python: str) -> None:
-  """BenchmarkError where the interpreter has no PyTorch."""
-  try:
-    results = subprocess.run([python, '-c', 'import torch'], capture_output=True, text=True)
-  except OSError as error:
-    raise BenchmarkError(f'--torch_python={python} cannot be run: {error.strerror}') from None
-  if results.returncode:
-    reason = results.stderr.strip().splitlines()[-1:]
-    raise BenchmarkError(
-      f'{python} has no PyTorch ({"".join(reason)}): pip install torch, or name another --torch_python'
-    )
-
-
-def check_sides(ours: dict[str, Any], peers: dict[str, Any], rows: list[str]) -> None:
-  """BenchmarkError where the two cannot be compared."""
-  if apart := set(ours['rows']) ^ set(peers['rows']):
-    raise BenchmarkError(f'ours.py and peers.py do not hold the same rows: {", ".join(sorted(apart))}')
-  if unknown := set(rows) - set(ours['rows']):
-    raise BenchmarkError(f'--rows: there is no {min(unknown)}; there are {", ".join(ours["rows"])}')
-  if ours['device'] != peers['device']:
-    raise BenchmarkError(
-      f'JAX runs on {ours["device"]}, PyTorch on {peers["device"]}: give both the same, or hide the GPU'
-    )
-
-
-def build(
-  ours: Worker, peers: Worker, row: str, modes: list[str], folder: str
-) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+def build(sides: Mapping[str, Worker], row: str, folder: str) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
   """What each side says of the row once it has taken a step, and why a mode of PyTorch failed."""
   path = f'{folder}/images.npy'
-  ours.ask('export', row=row, path=path)
-  facts, failures = {'ours': ours.ask('build', row=row)}, {}
-  for mode in modes:
+  told = sides['ours'].ask('export', row=row, path=path)
+  facts, failures = {'ours': sides['ours'].ask('build', row=row)}, {}
+  for mode in (side for side in sides if side != 'ours'):
     try:
-      facts[mode] = peers.ask('build', row=row, mode=mode, path=path)
+      facts[mode] = sides[mode].ask('build', row=row, mode=mode, path=path, **told)
     except BenchmarkError as error:
       failures[mode] = str(error)
   if len(facts) == 1:
     raise BenchmarkError(f'{row}: every mode of PyTorch failed: {failures}')
-  counts = {side: fact['parameters'] for side, fact in facts.items()}
-  if len(set(counts.values())) > 1:
-    raise BenchmarkError(f'{row}: the sides differ in their number of parameters: {counts}')
+  check_parameters(row, facts)
   return facts, failures
 
 
-def turn(ours: Worker, peers: Worker, side: str, seconds: float) -> tuple[float, float]:
-  """One side's ms/step, and the cores that others kept busy meanwhile: of the calmest try."""
-  results, processes = [], (ours.pid, peers.pid)
+def turn(side: Worker, processes: list[int], seconds: float) -> tuple[float, float]:
+  """One side's ms/step, and the cores that others than these kept busy meanwhile: of the calmest try."""
+  results = []
   while len(results) < TRIES:
     wait_for_calm(processes, CALM, PATIENCE / TRIES)
     others = Others(processes)
-    ms = ours.ask('run', seconds=seconds) if side == 'ours' else peers.ask('run', mode=side, seconds=seconds)
-    results.append((ms, others.cores()))
+    results.append((side.ask('run', seconds=seconds), others.cores()))
     if results[-1][1] <= CALM:
       break
   return min(results, key=lambda entry: entry[1])
 
 
-def take_turns(
-  ours: Worker, peers: Worker, sides: list[str], repeats: int, seconds: float
-) -> tuple[dict[str, list[float]], float]:
+def take_turns(sides: Mapping[str, Worker], repeats: int, seconds: float) -> tuple[dict[str, list[float]], float]:
   """Each side's ms/step of every repeat, and the most cores that others kept busy."""
-  rounds = [{side: turn(ours, peers, side, seconds) for side in sides} for _ in range(repeats)]
+  processes = [worker.pid for worker in sides.values()]
+  rounds = [{side: turn(sides[side], processes, seconds) for side in sides} for _ in range(repeats)]
   times = {side: [results[side][0] for results in rounds] for side in sides}
   return times, max(cores for results in rounds for _, cores in results.values())
 
 
-def cells(row: str, facts: dict[str, dict[str, float]], times: dict[str, list[float]], gflops: float) -> list[str]:
+def header(corner: str, sides: list[str]) -> list[str]:
+  """The first row of the table; in its corner stands what was measured on."""
+  times = [f'{side} ms' for side in sides]
+  return [corner, *times, 'peer / ours (min..max)', 'floor ms', 'first step s: ours', 'compile']
+
+
+def cells(row: str, sides: list[str], facts: dict[str, dict[str, Any]], times: Times, gflops: float) -> list[str]:
   """The row of the table."""
-  medians = {side: statistics.median(values) for side, values in times.items()}
-  peer = min((side for side in medians if side != 'ours'), key=medians.get)
-  ratios = [theirs / own for theirs, own in zip(times[peer], times['ours'], strict=True)]
-  shown = {side: f'{value:.2f}' for side, value in medians.items()}
   gflop = next((fact['gflop'] for fact in facts.values() if 'gflop' in fact), None)
   compiled = facts.get('compile')
   return [
     row,
-    *(shown.get(side, '-') for side in SIDES),
-    f'{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f})',
-    f'{1e3 * gflop / gflops:.3f}' if gflop else '-',
-    f'{facts["ours"]["first_step_s"]:.1f}',
-    f'{compiled["first_step_s"]:.1f}' if compiled else '-',
+    *(show(median(times, side)) for side in sides),
+    ratio(times, [side for side in times if side != 'ours']),
+    show(gflop and 1e3 * gflop / gflops, 3),
+    show(facts['ours']['first_step_s'], 1),
+    show(compiled and compiled['first_step_s'], 1),
   ]
-
-
-def line(columns: list[str] | tuple[str, ...]) -> str:
-  return f'| {" | ".join(columns)} |'
 
 
 def compare(rows: list[str], repeats: int, seconds: float, torch_python: str) -> None:
   """Prints the table."""
   check_torch(torch_python)
-  with both_sides(torch_python) as (ours, peers):
-    about, theirs = ours.ask('about'), peers.ask('about')
-    wait_for_calm((ours.pid, peers.pid), CALM, PATIENCE)
-    gflops = ours.ask('gflops')
-  check_sides(about, theirs, rows)
-  print(f'{about["processor"]}, {os.cpu_count()} cores; {about["text"]}; {theirs["text"]}')
+  stack, workers = start_sides(['ours'], ['eager'], torch_python, sys.stderr)
+  with stack:
+    about, theirs = workers['ours'].ask('about'), workers['eager'].ask('about')
+    wait_for_calm([worker.pid for worker in workers.values()], CALM, PATIENCE)
+    gflops = workers['ours'].ask('gflops')
+  check_sides(about, theirs)
+  check_rows(rows, about['rows'])
+  columns = ['ours', *dict.fromkeys(mode for modes in theirs['modes'].values() for mode in modes)]
+  print(f'{about["text"]}; {theirs["text"]}')
   print(f'median of {repeats} alternating repeats of {seconds:g} s; float32; floor: the matrix products of a step')
   print(f'at the {gflops:.0f} GFLOP/s that JAX reaches with matrices of 2048 x 2048')
-  print(f'\n{line(HEADER)}\n{line(["---"] * len(HEADER))}', flush=True)
+  print(f'\n{heading(header(machine(about), columns))}', flush=True)
   notes = []
   for row in rows or about['rows']:
-    with both_sides(torch_python) as (ours, peers), tempfile.TemporaryDirectory() as folder:
-      facts, failures = build(ours, peers, row, theirs['modes'][row], folder)
-      times, cores = take_turns(ours, peers, list(facts), repeats, seconds)
+    stack, sides = start_sides(['ours'], theirs['modes'][row], torch_python, sys.stderr)
+    with stack, tempfile.TemporaryDirectory() as folder:
+      facts, failures = build(sides, row, folder)
+      times, cores = take_turns({side: sides[side] for side in facts}, repeats, seconds)
     label = row if cores <= CALM else f'{row} (disturbed)'
-    print(line(cells(label, facts, times, gflops)), flush=True)
+    print(line(cells(label, columns, facts, times, gflops)), flush=True)
     notes += [f'{row}, {mode}: {reason}' for mode, reason in failures.items()]
     if cores > CALM:
       notes.append(f'{row}: other processes kept up to {cores:.2f} cores busy: measure again when they are done')

@@ -1,6 +1,7 @@
-"""Our side of the benchmark: training steps as `gen_jax.training.loop` compiles them."""
+"""Our side of the benchmarks: training steps as `gen_jax.training.loop` compiles them."""
 
 import math
+import pathlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -8,99 +9,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
-from benchmarks import serve
-from experiments import beta_vae
-from gen_jax import build, models, networks
+from benchmarks import rows, serve
 from gen_jax.app import memory
-from gen_jax.app.benchmark import processor
+from gen_jax.app.benchmark import device_peaks, process_peak, processor
 from gen_jax.build import Task
-from gen_jax.config import common, update
-from gen_jax.data.dataset import Dataset, from_arrays
-from gen_jax.data.preprocess import resize
-from gen_jax.data.sets import digits
-from gen_jax.training import loop, parallel
+from gen_jax.networks.convolution import convolve
+from gen_jax.training import loop
 from gen_jax.training.metrics import check_finite
 from gen_jax.training.stopwatch import Stopwatch
-from gen_jax.types import Model
 
 EXPORTED = 8_192  # images at most that PyTorch trains on
-NOISE_SHAPE = (32, 32, 3)
-
-
-def task_of(config: ConfigDict, data: Dataset, model: Model) -> Task:
-  """What `build.task` makes of a config, of these data and this model."""
-  optimizers, preprocess = build.optimizers(config, model), build.preprocessor(config, data, train=True)
-  return Task(config, data, model, optimizers, build.averages(config), preprocess, config.steps)
-
-
-def config_with(changes: Mapping[str, Any], config: ConfigDict | None = None) -> ConfigDict:
-  """The common config, or the given one, changed."""
-  config = config or common()
-  with config.unlocked():
-    update(config, changes)
-  return config
-
-
-def beta_vae_row(batch_size: int) -> Task:
-  """The default beta-VAE with beta and learning rate held constant."""
-  config = beta_vae.get_config()
-  changes = {'batch_size': batch_size, 'model': {'beta': 4.0}, 'optimizer': {'schedule': 'constant'}}
-  return build.task(config_with(changes, config))
-
-
-def mlp_vae_row() -> Task:
-  """A dense VAE on digits brought to 28x28 beforehand, as MNIST lies in memory, binarized anew at each step."""
-  config = config_with({'batch_size': 128, 'data': {'binarize': 'dynamic'}})
-  small = digits.load('train').arrays['image']
-  data = from_arrays({'image': np.asarray(resize(jnp.asarray(small, jnp.float32), 28, 256)).astype(np.uint8)})
-  parts = networks.MLPEncoder((512,)), networks.MLPDecoder((512,)), networks.Bernoulli(binary=True)
-  return task_of(config, data, models.VAE(*parts, data.image_shape, latent_dim=20))
-
-
-def gan_config(batch_size: int, learning_rate: float) -> ConfigDict:
-  """Adam as Radford et al. (2016) set it, data in [-1, 1]."""
-  optimizer = {'learning_rate': learning_rate, 'b1': 0.5}
-  return config_with({'batch_size': batch_size, 'data': {'value_range': (-1.0, 1.0)}, 'optimizer': optimizer})
-
-
-def gan_2d_row() -> Task:
-  """Eight Gaussians of sigma .02 on a circle of radius .75."""
-  rng = np.random.default_rng(0)
-  angle = rng.integers(0, 8, EXPORTED) * (math.pi / 4)
-  points = 0.75 * np.stack([np.cos(angle), np.sin(angle)], -1) + 0.02 * rng.standard_normal((EXPORTED, 2))
-  data = from_arrays({'image': points.astype(np.float32).reshape(-1, 1, 1, 2)}, kind='points')
-  parts = networks.MLPGenerator(), networks.MLPDiscriminator(), (1, 1, 2)
-  return task_of(gan_config(256, 1e-3), data, models.GAN(*parts, latent_dim=2))
-
-
-def noise_images() -> Dataset:
-  """Pixels that are uniform noise."""
-  return from_arrays({'image': np.random.default_rng(0).integers(0, 256, (EXPORTED, *NOISE_SHAPE), np.uint8)})
-
-
-def dcgan_32_row() -> Task:
-  """DCGAN on noise."""
-  parts = networks.ConvGenerator(), networks.ConvDiscriminator(), NOISE_SHAPE
-  return task_of(gan_config(64, 2e-4), noise_images(), models.GAN(*parts, latent_dim=100))
-
-
-def sngan_32_row() -> Task:
-  """SNGAN of width 64 on noise, one step of the discriminator for each of the generator."""
-  parts = networks.ResNetGenerator((64,) * 3), networks.ResNetDiscriminator((64,) * 4), NOISE_SHAPE
-  head = networks.LinearHead(spectral=True)
-  return task_of(gan_config(64, 2e-4), noise_images(), models.GAN(*parts, head, latent_dim=128, loss='hinge'))
-
-
-ROWS = {
-  'beta_vae_64': lambda: beta_vae_row(64),
-  'beta_vae_256': lambda: beta_vae_row(256),
-  'mlp_vae': mlp_vae_row,
-  'gan_2d': gan_2d_row,
-  'dcgan_32': dcgan_32_row,
-  'sngan_32': sngan_32_row,
-}
 
 
 class Training:
@@ -109,7 +28,7 @@ class Training:
   def __init__(self, task: Task):
     self._run_steps, inputs = loop.open_stage(task, 0, Stopwatch())
     self._inputs, self._longest = next(inputs), task.config.steps_per_dispatch
-    self.state = parallel.to_host(loop.fresh_state(task))
+    self.state = loop.initial_state(task)
 
   @property
   def parameters(self) -> int:
@@ -139,7 +58,7 @@ def check(history: Mapping[str, jax.Array], count: int) -> None:
 
 
 class Worker:
-  """The commands of `compare.py`."""
+  """The commands of `compare.py` and `gpu.py`."""
 
   def __init__(self):
     self._training, self._expected = None, None
@@ -147,28 +66,66 @@ class Worker:
   def about(self) -> dict[str, Any]:
     device = jax.devices()[0]
     versions = f'gen_jax on JAX {jax.__version__}, {jax.device_count()} {device.device_kind} device(s)'
-    return {'rows': list(ROWS), 'text': versions, 'device': device.platform, 'processor': processor()}
+    return {
+      'rows': list(rows.ROWS),
+      'experiments': list(rows.EXPERIMENTS),
+      'papers': list(rows.PAPERS),
+      'text': versions,
+      'device': device.platform,
+      'device_kind': device.device_kind,
+      'processor': describe_processor(),
+      'rounding': rounding(),
+    }
 
-  def export(self, row: str, path: str) -> None:
-    """The row's first images before `preprocess`, [N,H,W,C], as a .npy file."""
-    data = ROWS[row]().data
-    index = np.arange(min(EXPORTED, data.size), dtype=np.int32)
-    np.save(path, data.finish(data.fetch(index))['image'])
+  def export(self, row: str, path: str, precision: str = 'float32', short: bool = False) -> dict[str, int]:
+    """The row's first images before `preprocess`, [N,H,W,C], as a .npy file; what else PyTorch must be told."""
+    made = rows.task(row, precision, short)
+    index = np.arange(min(EXPORTED, made.data.size), dtype=np.int32)
+    np.save(path, made.data.finish(made.data.fetch(index))['image'])
+    return {'batch_size': made.config.batch_size}
 
-  def build(self, row: str) -> dict[str, float]:
-    self._training = Training(ROWS[row]())
-    parameters, begin = self._training.parameters, time.perf_counter()
+  def build(self, row: str, precision: str = 'float32', short: bool = False) -> dict[str, Any]:
+    """Makes and tries the model; the first step is timed from tracing to its end, without imports and data."""
+    made = rows.task(row, precision, short)
+    self._training = Training(made)
+    begin = time.perf_counter()
     jax.block_until_ready(self._training.window(1))
     first = time.perf_counter() - begin
     self._training.window(1)  # from arrays on the device, no longer on the host
     begin = time.perf_counter()
     jax.block_until_ready(self._training.window(5))
     self._expected = 1e3 * (time.perf_counter() - begin) / 5
-    return {'parameters': parameters, 'first_step_s': first}
+    sizes = {'batch_size': made.config.batch_size, 'steps': made.config.steps}
+    return {'parameters': self._training.parameters, 'first_step_s': first, 'peak_bytes': peak_bytes(), **sizes}
 
   def run(self, seconds: float) -> float:
+    """Milliseconds a step."""
     self._expected = self._training.run(seconds, self._expected)
     return self._expected
+
+
+def peak_bytes() -> int:
+  """The most memory of a GPU that this process has used; without one, its peak resident set."""
+  return max(device_peaks(), default=process_peak())
+
+
+def rounding() -> dict[str, str]:
+  """What becomes of float32 in products and in convolutions: 'float32', or 'TF32' where 2^-12 is lost beside 1."""
+  x, identity = jnp.full((2, 16, 16, 256), 1 + 2**-12), jnp.eye(256)
+  kernel = jnp.zeros((3, 3, 256, 256)).at[1, 1].set(identity)
+  results = {
+    'products': jax.jit(jnp.matmul)(x.reshape(-1, 256), identity),
+    'convolutions': jax.jit(lambda x, kernel: convolve(x, kernel, (1, 1), ((1, 1), (1, 1)), (1, 1)))(x, kernel),
+  }
+  return {name: 'TF32' if float(y.ravel()[0]) == 1 else 'float32' for name, y in results.items()}
+
+
+def describe_processor() -> str:
+  """'AMD EPYC, 512-bit vectors'."""
+  info = pathlib.Path('/proc/cpuinfo')
+  flags = info.read_text().split() if info.exists() else []
+  bits = next((bits for flag, bits in (('avx512f', 512), ('avx2', 256)) if flag in flags), None)
+  return f'{processor()}, {bits}-bit vectors' if bits else processor()
 
 
 def matmul_gflops(size: int = 2_048) -> float:

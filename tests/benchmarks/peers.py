@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import resource
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from benchmarks import serve
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 if DEVICE == 'cuda':
-  torch.set_float32_matmul_precision('high')  # TF32, as in JAX
+  torch.set_float32_matmul_precision('high')  # TF32, as in JAX, and as cuDNN's convolutions by default
 
 
 class Mode(NamedTuple):
@@ -25,13 +26,20 @@ class Mode(NamedTuple):
 
   compiled: bool = False
   channels_last: bool = False
+  graph: bool = False  # a CUDA graph of the whole step
+  bfloat16: bool = False  # where autocast takes it to be precise enough
 
   def module(self, module: nn.Module) -> nn.Module:
     module = module.to(DEVICE)
     return module.to(memory_format=torch.channels_last) if self.channels_last else module
 
   def loss(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    function = in_bfloat16(function) if self.bfloat16 else function
     return torch.compile(function) if self.compiled else function
+
+  def adam(self, module: nn.Module, learning_rate: float, b1: float = 0.9) -> torch.optim.Optimizer:
+    settings = {'eps': 1e-8, 'fused': True, 'capturable': self.graph}
+    return torch.optim.Adam(module.parameters(), learning_rate, (b1, 0.999), **settings)
 
   def images(self, path: str) -> Callable[[int], Tensor]:
     """`draw(n)`: n random images [n,C,H,W] of a file of [N,H,W,C], kept on the device in the mode's layout."""
@@ -47,7 +55,21 @@ MODES = {
   'channels_last': Mode(channels_last=True),
   'compile': Mode(compiled=True),
   'compile, channels_last': Mode(compiled=True, channels_last=True),
+  'graph': Mode(graph=True),
+  'channels_last, graph': Mode(channels_last=True, graph=True),
+  'compile, graph': Mode(compiled=True, graph=True),
+  'compile, channels_last, graph': Mode(compiled=True, channels_last=True, graph=True),
 }
+
+
+def in_bfloat16(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+  """The function under autocast."""
+
+  def wrapped(*arguments: Tensor) -> Tensor:
+    with torch.autocast(DEVICE, torch.bfloat16):
+      return function(*arguments)
+
+  return wrapped
 
 
 class Training(NamedTuple):
@@ -61,10 +83,6 @@ class Training(NamedTuple):
     return sum(p.numel() for module in self.modules for p in module.parameters())
 
 
-def adam(module: nn.Module, learning_rate: float, b1: float = 0.9) -> torch.optim.Optimizer:
-  return torch.optim.Adam(module.parameters(), learning_rate, (b1, 0.999), eps=1e-8, fused=True)
-
-
 def descend(optimizer: torch.optim.Optimizer, loss: Callable[..., Tensor], *batch: Tensor) -> Tensor:
   """One update."""
   optimizer.zero_grad(set_to_none=True)
@@ -72,6 +90,28 @@ def descend(optimizer: torch.optim.Optimizer, loss: Callable[..., Tensor], *batc
   value.backward()
   optimizer.step()
   return value.detach()
+
+
+def captured(training: Training) -> Training:
+  """The training with its step as one CUDA graph: recorded once, then replayed.
+
+  What the step draws differs from replay to replay; its losses always lie where the recorded one put them.
+  """
+  stream = torch.cuda.Stream()
+  stream.wait_stream(torch.cuda.current_stream())
+  with torch.cuda.stream(stream):  # what is compiled, tuned or allocated once must be before the recording
+    for _ in range(3):
+      training.step()
+  torch.cuda.current_stream().wait_stream(stream)
+  graph = torch.cuda.CUDAGraph()
+  with torch.cuda.graph(graph):
+    losses = training.step()
+
+  def step() -> list[Tensor]:
+    graph.replay()
+    return losses
+
+  return training._replace(step=step)
 
 
 # Variational autoencoders
@@ -99,7 +139,7 @@ def vae(mode: Mode, path: str, encoder: nn.Module, decoder: nn.Module, batch_siz
         prepare: Callable[[Tensor], Tensor]) -> Training:  # fmt: skip
   """E_q[-log p(x|z)] + beta KL(q || p), averaged over the batch."""
   parts = mode.module(nn.ModuleDict({'encoder': encoder, 'decoder': decoder}))
-  draw, optimizer = mode.images(path), adam(parts, 1e-3)
+  draw, optimizer = mode.images(path), mode.adam(parts, 1e-3)
 
   def negative_elbo(images: Tensor) -> Tensor:
     x = prepare(images)
@@ -117,10 +157,10 @@ def beta_vae(mode: Mode, path: str, batch_size: int) -> Training:
   return vae(mode, path, conv_encoder(10), conv_decoder(10), batch_size, 4.0, Tensor.float)
 
 
-def mlp_vae(mode: Mode, path: str) -> Training:
+def mlp_vae(mode: Mode, path: str, batch_size: int) -> Training:
   encoder = nn.Sequential(nn.Flatten(), *mlp([784, 512, 40], nn.ReLU()))
   decoder = nn.Sequential(*mlp([20, 512, 784], nn.ReLU()), nn.Unflatten(1, (1, 28, 28)))
-  return vae(mode, path, encoder, decoder, 128, 1.0, lambda images: torch.bernoulli(images / 255))
+  return vae(mode, path, encoder, decoder, batch_size, 1.0, lambda images: torch.bernoulli(images / 255))
 
 
 # Generative adversarial networks
@@ -206,7 +246,7 @@ def gan(mode: Mode, path: str, generator: nn.Module, discriminator: nn.Module, l
         learning_rate: float, levels: int, losses: tuple[Callable, Callable] = NON_SATURATING) -> Training:  # fmt: skip
   """The discriminator's update first, each with its own noise; `levels` 0: of points, which stay as they are."""
   generator, discriminator = mode.module(generator), mode.module(discriminator)
-  g_optimizer, d_optimizer = adam(generator, learning_rate, 0.5), adam(discriminator, learning_rate, 0.5)
+  g_optimizer, d_optimizer = (mode.adam(player, learning_rate, 0.5) for player in (generator, discriminator))
   draw = mode.images(path)
 
   def sample() -> Tensor:
@@ -233,24 +273,24 @@ def gan(mode: Mode, path: str, generator: nn.Module, discriminator: nn.Module, l
   return Training([generator, discriminator], step)
 
 
-def gan_2d(mode: Mode, path: str) -> Training:
+def gan_2d(mode: Mode, path: str, batch_size: int) -> Training:
   generator = nn.Sequential(*mlp([2, 128, 128, 128, 2], nn.ReLU()), nn.Unflatten(1, (2, 1, 1)))
   discriminator = nn.Sequential(nn.Flatten(), *mlp([2, 128, 128, 128, 1], nn.LeakyReLU(0.2)))
-  return gan(mode, path, generator, discriminator, 2, 256, 1e-3, levels=0)
+  return gan(mode, path, generator, discriminator, 2, batch_size, 1e-3, levels=0)
 
 
-def dcgan_32(mode: Mode, path: str) -> Training:
-  return gan(mode, path, image_generator(), image_discriminator(), 100, 64, 2e-4, levels=256)
+def dcgan_32(mode: Mode, path: str, batch_size: int) -> Training:
+  return gan(mode, path, image_generator(), image_discriminator(), 100, batch_size, 2e-4, levels=256)
 
 
-def sngan_32(mode: Mode, path: str) -> Training:
+def sngan_32(mode: Mode, path: str, batch_size: int) -> Training:
   players = residual_generator(64), residual_discriminator(64)
-  return gan(mode, path, *players, 128, 64, 2e-4, levels=256, losses=HINGE)
+  return gan(mode, path, *players, 128, batch_size, 2e-4, levels=256, losses=HINGE)
 
 
 ROWS = {
-  'beta_vae_64': lambda mode, path: beta_vae(mode, path, 64),
-  'beta_vae_256': lambda mode, path: beta_vae(mode, path, 256),
+  'beta_vae_64': beta_vae,
+  'beta_vae_256': beta_vae,
   'mlp_vae': mlp_vae,
   'gan_2d': gan_2d,
   'dcgan_32': dcgan_32,
@@ -259,36 +299,47 @@ ROWS = {
 WITHOUT_CHANNELS_LAST = {'mlp_vae', 'gan_2d'}  # no convolutions
 
 
+def modes_of(row: str) -> list[str]:
+  """The names of those that can be and that differ."""
+  return [
+    name
+    for name, mode in MODES.items()
+    if not (mode.channels_last and row in WITHOUT_CHANNELS_LAST) and not (mode.graph and DEVICE == 'cpu')
+  ]
+
+
 class Worker:
-  """The commands of `compare.py`."""
+  """The commands of `compare.py` and `gpu.py`."""
 
   def __init__(self):
-    self._trainings: dict[str, Training] = {}
+    self._training = None
 
   def about(self) -> dict[str, Any]:
-    modes = {row: [m for m in MODES if not (MODES[m].channels_last and row in WITHOUT_CHANNELS_LAST)] for row in ROWS}
     text = f'PyTorch {torch.__version__}, {torch.get_num_threads()} threads'
-    return {'rows': list(ROWS), 'modes': modes, 'text': text, 'device': DEVICE.replace('cuda', 'gpu')}
+    modes = {row: modes_of(row) for row in ROWS}
+    return {'modes': modes, 'text': text, 'device': DEVICE.replace('cuda', 'gpu'), 'rounding': rounding()}
 
-  def build(self, row: str, mode: str, path: str) -> dict[str, float]:
+  def build(self, row: str, mode: str, path: str, batch_size: int, precision: str = 'float32') -> dict[str, float]:
     """Makes and tries the model; the floating-point operations are those of a step's matrix products."""
     torch.manual_seed(0)
-    training = ROWS[row](MODES[mode], path)
+    how = MODES[mode]._replace(bfloat16=precision == 'bfloat16')
+    training = ROWS[row](how, path, batch_size)
     begin = time.perf_counter()
+    training = captured(training) if how.graph else training
     finite(training.step())
     results = {'parameters': training.parameters, 'first_step_s': time.perf_counter() - begin}
     for _ in range(3):
       finite(training.step())
-    if not MODES[mode].compiled:
+    if not how.compiled and not how.graph:
       with FlopCounterMode(display=False) as counter:
         training.step()
       results['gflop'] = 1e-9 * counter.get_total_flops()
-    self._trainings[mode] = training
-    return results
+    self._training = training
+    return results | {'peak_bytes': peak_bytes()}
 
-  def run(self, mode: str, seconds: float) -> float:
+  def run(self, seconds: float) -> float:
     """Milliseconds a step, of about so many seconds."""
-    step = self._trainings[mode].step
+    step, losses = self._training.step, []
     begin, steps = time.perf_counter(), 0
     while steps == 0 or time.perf_counter() - begin < seconds:
       losses = step()
@@ -302,6 +353,25 @@ def finite(losses: list[Tensor]) -> None:
   values = [float(loss) for loss in losses]
   if not all(map(math.isfinite, values)):
     raise ValueError(f'the losses are {values}')
+
+
+def peak_bytes() -> int:
+  """The most memory of a GPU that this process has used; without one, its peak resident set."""
+  if DEVICE == 'cuda':
+    return torch.cuda.max_memory_allocated()
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def rounding() -> dict[str, str]:
+  """As that of `ours.py`."""
+  x, identity = torch.full((2, 256, 16, 16), 1 + 2**-12, device=DEVICE), torch.eye(256, device=DEVICE)
+  kernel = torch.zeros(256, 256, 3, 3, device=DEVICE)
+  kernel[:, :, 1, 1] = identity
+  results = {
+    'products': x.permute(0, 2, 3, 1).reshape(-1, 256) @ identity,
+    'convolutions': functional.conv2d(x, kernel, padding=1),
+  }
+  return {name: 'TF32' if float(y.ravel()[0]) == 1 else 'float32' for name, y in results.items()}
 
 
 if __name__ == '__main__':

@@ -1,9 +1,13 @@
+"""The rows of the benchmarks, and our side's steps."""
+
 import itertools
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import ours
+from benchmarks import ours, rows
+from gen_jax.training import loop
 
 
 def dense(*sizes):
@@ -35,14 +39,47 @@ PARAMETERS = {
 SLOW = {'sngan_32': pytest.mark.slow}  # to compile
 
 
-@pytest.mark.parametrize('name', [pytest.param(name, marks=SLOW.get(name, ())) for name in ours.ROWS])
+@pytest.mark.parametrize('name', [pytest.param(name, marks=SLOW.get(name, ())) for name in rows.ROWS])
 def test_a_row_has_its_parameters_and_takes_a_step(name):
-  row = ours.ROWS[name]()
-  with row.config.unlocked():
-    row.config.batch_size = 4
-  training = ours.Training(row)
+  task = rows.task(name, short=True)
+  assert task.config.batch_size == 4
+  training = ours.Training(task)
   assert training.parameters == PARAMETERS[name]
   metrics = {metric: np.asarray(values)[0] for metric, values in training.window(1).items()}
   assert np.isfinite(list(metrics.values())).all()
-  assert all(metrics[f'{player}/grad_norm'] > 0 for player in row.model.players)
+  assert all(metrics[f'{player}/grad_norm'] > 0 for player in task.model.players)
   assert training.state.step == 1
+
+
+@pytest.mark.parametrize('name', ['mlp_vae', 'gan.py:mnist'])
+def test_the_precision_reaches_the_networks(name):
+  of = lambda task: getattr(task.model, 'encoder', None) or task.model.generator
+  assert of(rows.task(name)).dtype == jnp.float32
+  assert of(rows.task(name, 'bfloat16')).dtype == jnp.bfloat16
+
+
+SHAPES = {  # as the model sees the images: MNIST's and CIFAR's, digits as large, dSprites
+  'beta_vae.py:paper': (64, 64, 1),
+  **dict.fromkeys(rows.DIGITS, (28, 28, 1)),
+  **dict.fromkeys(('sngan.py:paper', 'wgan_gp.py:paper', 'conditional_gan.py:paper'), (32, 32, 1)),
+  'gan.py:paper': (64, 64, 1),
+  'pixelcnn.py:paper': (32, 32, 3),
+}
+
+
+@pytest.mark.parametrize('name', [*rows.EXPERIMENTS, *rows.PAPERS])
+def test_an_experiment_has_data_of_its_shape(name):
+  task = rows.task(name)
+  assert task.model.image_shape == SHAPES[name]
+  if name.startswith('conditional'):
+    assert task.model.num_classes == 10
+  assert loop.shapes_of_state(task).params  # it can be traced on them
+  short = rows.task(name, short=True)
+  assert short.config.batch_size == 4 and short.config.steps == 20
+
+
+def test_rounding_is_seen(monkeypatch):
+  assert ours.rounding() == {'products': 'float32', 'convolutions': 'float32'}
+  convolve, to_ten_bits = ours.convolve, lambda x: x.astype(jnp.float16).astype(jnp.float32)
+  monkeypatch.setattr(ours, 'convolve', lambda x, *others: convolve(to_ten_bits(x), *others))
+  assert ours.rounding() == {'products': 'float32', 'convolutions': 'TF32'}
