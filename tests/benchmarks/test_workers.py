@@ -59,7 +59,7 @@ def test_a_death_names_its_last_word(worker):
 
 def test_what_takes_too_long_is_ended(worker):
   begin = time.monotonic()
-  with pytest.raises(BenchmarkError, match=r'^program.py wait: no time left$'):
+  with pytest.raises(BenchmarkError, match=r'^program.py wait: ended after 0 s, as no time was left$'):
     worker.ask('wait', 0.3)
   assert time.monotonic() - begin < 30
 

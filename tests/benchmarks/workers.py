@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
@@ -55,7 +56,7 @@ class Worker:
   def ask(self, do: str, seconds_left: float = threading.TIMEOUT_MAX, **arguments: Any) -> Any:
     """The worker's answer; BenchmarkError with the reason where there is none, or none in time, which ends it."""
     timer = threading.Timer(max(0.0, seconds_left), self._end_late)
-    timer.daemon = True
+    timer.daemon, begin = True, time.monotonic()
     timer.start()
     try:
       with contextlib.suppress(BrokenPipeError):
@@ -64,7 +65,7 @@ class Worker:
     finally:
       timer.cancel()
     if not line:
-      raise BenchmarkError(f'{self._name}.py {do}: {self._why_it_ended()}')
+      raise BenchmarkError(f'{self._name}.py {do}: {self._why_it_ended(time.monotonic() - begin)}')
     reply = json.loads(line)
     if 'error' in reply:
       raise BenchmarkError(f'{self._name}.py {do}: {reply["error"]}')
@@ -78,10 +79,10 @@ class Worker:
     with contextlib.suppress(ProcessLookupError):
       os.killpg(self._process.pid, signal.SIGKILL)
 
-  def _why_it_ended(self) -> str:
+  def _why_it_ended(self, seconds: float) -> str:
     code = self._process.wait()
     if self._late:
-      return 'no time left'
+      return f'ended after {seconds:.0f} s, as no time was left'
     last = next((line.strip() for line in reversed(self._said.readlines()) if line.strip()), 'without a word')
     return f'ended with exit code {code}: {last[:200]}'
 
