@@ -34,6 +34,10 @@ class Training:
   def parameters(self) -> int:
     return sum(x.size for x in jax.tree.leaves(self.state.params))
 
+  @property
+  def cached(self) -> bool:
+    return self._run_steps.cached
+
   def window(self, count: int) -> dict[str, jax.Array]:
     """Dispatches `count` steps -> their metrics [longest], of which the first `count` are filled."""
     self.state, history = self._run_steps(self.state, self._inputs, count)
@@ -95,8 +99,14 @@ class Worker:
     begin = time.perf_counter()
     jax.block_until_ready(self._training.window(5))
     self._expected = 1e3 * (time.perf_counter() - begin) / 5
-    sizes = {'batch_size': made.config.batch_size, 'steps': made.config.steps}
-    return {'parameters': self._training.parameters, 'first_step_s': first, 'peak_bytes': peak_bytes(), **sizes}
+    return {
+      'parameters': self._training.parameters,
+      'first_step_s': first,
+      'cached': self._training.cached,
+      'peak_bytes': peak_bytes(),
+      'batch_size': made.config.batch_size,
+      'steps': made.config.steps,
+    }
 
   def run(self, seconds: float) -> float:
     """Milliseconds a step."""

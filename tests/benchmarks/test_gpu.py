@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -52,7 +53,8 @@ def test_the_table_follows_from_the_times():
     'eager': side([9.0, 7.0, 8.0]),
     'channels_last': side([6.0, 6.0, 6.0]),
     'compile': side([5.0, 5.0, 5.0], first=20.0),
-    'compile, graph': side([3.0, 4.0, 5.0], mebibytes=32),
+    'graph': side([3.0, 4.0, 5.0], mebibytes=32),
+    'compile, graph': side([4.5, 4.5, 4.5]),
   }
   (cells,), text = table(row(sides=sides))
   assert cells == {
@@ -127,7 +129,7 @@ class Side:
     self.closed = True
 
 
-def measure(tmp_path, behavior, budget=1_000.0, about=ABOUT):
+def measure(tmp_path, behavior, budget=None, about=ABOUT):
   """({row: its result}, gpu.md, all sides) of the small and the large row and an experiment in float32."""
   started = []
 
@@ -140,7 +142,7 @@ def measure(tmp_path, behavior, budget=1_000.0, about=ABOUT):
 
   results = gpu.Results(tmp_path, {**about, 'settings': SETTINGS._asdict()})
   planned = gpu.plan(about, OURS['rows'] + OURS['experiments'], ['float32'])
-  gpu.measure_all(planned, start, gpu.Budget(budget), SETTINGS, results)
+  gpu.measure_all(planned, start, budget or gpu.Budget(1_000), SETTINGS, results)
   rows = json.loads((tmp_path / 'gpu.json').read_text())['rows']
   return {entry['row']: entry for entry in rows}, (tmp_path / 'gpu.md').read_text(), started
 
@@ -182,9 +184,18 @@ def test_without_its_data_pytorch_has_no_row(tmp_path):
 
 
 def test_nothing_is_begun_without_time(tmp_path):
-  rows, text, started = measure(tmp_path, {}, budget=gpu.LEAST - 1)
+  rows, text, started = measure(tmp_path, {}, gpu.Budget(gpu.LEAST - 1))
   assert [entry['skipped'] for entry in rows.values()] == ['no time left'] * 3 and not started
   assert text.count('no time left') == 3
+
+
+def test_what_was_started_ahead_is_closed_when_time_runs_out(tmp_path, monkeypatch):
+  seconds = [1_000]
+  budget = gpu.Budget(0)
+  monkeypatch.setattr(budget, 'left', lambda: seconds[-1])
+  rows, _, started = measure(tmp_path, {('small', 'eager', 'run'): lambda: seconds.append(gpu.LEAST - 1)}, budget)
+  assert [entry['skipped'] for entry in rows.values()] == ['', 'no time left', 'no time left']
+  assert len(started) == 4 + 6 and all(entry.closed for entry in started)
 
 
 def test_without_pytorch_rows_are_ours_alone(tmp_path):
@@ -233,14 +244,16 @@ def test_a_rehearsal(tmp_path):
   """The whole command, in processes of its own, with an interpreter in PyTorch's place that has none."""
   script = pathlib.Path(__file__).with_name('gpu.py')
   flags = ['--short', '--rows=gan_2d', '--precisions=bfloat16', '--torch_python=false', f'--out={tmp_path}']
-  ended = subprocess.run([sys.executable, script, *flags], capture_output=True, text=True)
+  variables = {**os.environ, 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
+  ended = subprocess.run([sys.executable, script, *flags], env=variables, capture_output=True, text=True)
   assert ended.returncode == 0, ended.stderr + (tmp_path / 'gpu.log').read_text()
   results = json.loads((tmp_path / 'gpu.json').read_text())
   (result,) = results['rows']
   assert (result['row'], result['precision'], result['failures']) == ('gan_2d', 'bfloat16', {})
   ours, cold = result['sides']['ours'], result['sides']['cold']
   assert len(ours['ms']) == 1 and 0 < ours['ms'][0] < 1_000 and ours['batch_size'] == 4
-  assert 0 < ours['first_step_s'] < cold['first_step_s']  # what the first process compiled, the second has read
+  assert ours['first_step_s'] > 0 and cold['first_step_s'] > 0
+  assert not cold['cached'] and ours['cached']  # what the first process compiled, the second has read
   text = (tmp_path / 'gpu.md').read_text()
   assert '| gan_2d | bfloat16 |' in text and 'false has no PyTorch' in text
   assert text.splitlines()[-3] in ended.stdout

@@ -30,7 +30,8 @@ def environment(caches: str) -> dict[str, str]:
     **os.environ,
     'PYTHONPATH': os.pathsep.join(paths),
     'JAX_COMPILATION_CACHE_DIR': f'{caches}/jax',
-    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.2',  # as `launch.py` sets it
+    # as `launch.py` sets it
+    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': os.environ.get('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.2'),
     'TORCHINDUCTOR_CACHE_DIR': f'{caches}/inductor',
     'XLA_PYTHON_CLIENT_PREALLOCATE': 'false',
   }
