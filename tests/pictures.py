@@ -36,6 +36,7 @@ def axes_image(picture, place=0):
 
 
 def cell(grid, row, column, size=8, block=0):
-  """The image in a row and a column of a grid of square images, two pixels apart; `block` rows, then a wider gap."""
-  top = row * (size + 2) + (row // block * max(8, size // 4) if block else 0)
-  return grid[top : top + size, column * (size + 2) : column * (size + 2) + size]
+  """The image in a row and a column of a grid of square images in frames of a pixel; `block` rows, then a gap."""
+  top = 1 + row * (size + 2) + (row // block * max(8, (size + 2) // 4) if block else 0)
+  left = 1 + column * (size + 2)
+  return grid[top : top + size, left : left + size]

@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from gen_jax import build, figures, runs
 from gen_jax.app import check, cluster, compilation_cache, memory
 from gen_jax.app.benchmark import measure
+from gen_jax.app.results import PROTOCOL, describe_evaluation, explanations, table_of
 from gen_jax.config import with_names
 from gen_jax.errors import show
 from gen_jax.evaluation import evaluate as evaluate_lib
@@ -64,9 +65,9 @@ def train_and_show(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch) 
     return None
   run = runs.load(workdir, 'best', config)  # on every process, as opening checkpoints synchronizes them
   if parallel.is_main():
-    evaluate(run)
+    show_written(evaluate(run))
     write.write_automatic_figures(figures.all_figures().values(), run)
-    report(run)
+    show_written(report(run))
   return run
 
 
@@ -87,8 +88,11 @@ def benchmark(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch, bench
 
 
 @mode('evaluates on the test split: evaluation.json')
-def evaluate(run: Run) -> None:
-  """The evaluators on the test split -> evaluation.json, and a table; arrays -> evaluation.npz, and their figures."""
+def evaluate(run: Run) -> list[pathlib.Path]:
+  """The evaluators on the test split -> evaluation.json, and a table; arrays -> evaluation.npz, and their figures.
+
+  Returns the files that it wrote.
+  """
   config = run.config
   check.check_evaluators(config, run.module)
   names = evaluate_lib.as_tuple(config.evals) + evaluate_lib.as_tuple(config.final_evals)
@@ -100,35 +104,45 @@ def evaluate(run: Run) -> None:
   kept = known if (known.get('step'), known.get('examples')) == (step, examples) else {}
   table = kept | {'step': step, 'split': 'test', 'examples': examples, 'binarize': config.data.binarize} | results
   write_bytes(path, (json.dumps(table, indent=2) + '\n').encode())
+  paths = [path]
   if arrays:
     known = run.arrays()
     known = known if known.get('examples') == examples else {}
-    save_arrays(run.workdir / 'evaluation.npz', known | {'step': step, 'examples': examples} | arrays)
-    write.write_figures_of_arrays(figures.all_figures().values(), run, arrays)
-  print(f'{run.workdir} at step {step}, {examples} test examples; terms in nats per example')
-  for name, value in results.items():
-    print(f'  {name:{max(map(len, results))}}  {value if isinstance(value, str) else f"{value:10.4f}"}')
+    paths.append(run.workdir / 'evaluation.npz')
+    save_arrays(paths[-1], known | {'step': step, 'examples': examples} | arrays)
+    paths += write.write_figures_of_arrays(figures.all_figures().values(), run, arrays)
+  print(f'{run.workdir} at step {step}, {examples} test examples')
+  print(table_of(results, explanations(run, results)))
+  return paths
 
 
 @mode('config, metrics and figures in one file: report.html')
-def report(run: Run) -> None:
-  """Training curves, and everything in one file that opens from disk: figures/curves.png, report.html."""
-  records = read_metrics(run.workdir / 'metrics.jsonl')
-  write_bytes(run.workdir / 'figures' / write.CURVES, canvas.png(curves.curves_figure(records)))
+def report(run: Run) -> list[pathlib.Path]:
+  """Training curves, and everything in one file that opens from disk: figures/curves.png, report.html; these files."""
+  path, plots = run.workdir / 'report.html', run.workdir / 'figures' / write.CURVES
+  records, known = read_metrics(run.workdir / 'metrics.jsonl'), read_evaluation(run.workdir / 'evaluation.json')
+  scores = {name: value for name, value in known.items() if name not in PROTOCOL}
+  recorded = {curves.split_and_metric(name)[1] for record in records for name in record}
+  explained = explanations(run, dict.fromkeys([*scores, *sorted(recorded)]))
+  write_bytes(plots, canvas.png(curves.curves_figure(records, explained)))
   report_lib.write_report(
-    run.workdir / 'report.html',
+    path,
     title=run.config.experiment,
+    about=f'{type(run.module).__name__} on {run.config.data.name}',
     command=f'python launch.py --config={run.workdir}/config.json --workdir=NEW',
     config=json.loads(run.config.to_json()),
-    evaluation=read_evaluation(run.workdir / 'evaluation.json'),
+    scores=scores,
+    scores_note=describe_evaluation(known),
+    explained=explained,
+    best=run.config.best,
     records=records,
     figures=write.figures_of(run.workdir),
   )
-  print(f'report: {run.workdir / "report.html"}')
+  return [path, plots]
 
 
 @mode('the parameters that evaluation uses, as safetensors with flat names: parameters.safetensors')
-def export(run: Run) -> None:
+def export(run: Run) -> list[pathlib.Path]:
   """{'params/encoder/Dense_0/kernel': array, 'batch_stats/...': array} -> WORKDIR/parameters.safetensors.
 
   Of the averaged parameters where there are any; the step and the name of the average stand in the file's metadata.
@@ -141,7 +155,8 @@ def export(run: Run) -> None:
   average = evaluated_average(run.state, run.config.evaluated_average) or 'none'
   path = run.workdir / 'parameters.safetensors'
   write_bytes(path, save(tensors, {'step': str(int(run.state.step)), 'average': average}))
-  print(f'{path}: {len(tensors)} arrays, {sum(x.size for x in tensors.values()):,} numbers; average: {average}')
+  print(f'{len(tensors)} arrays, {sum(x.size for x in tensors.values()):,} numbers; average: {average}')
+  return [path]
 
 
 def all_modes() -> dict[str, Callable]:
@@ -175,9 +190,17 @@ def run_mode(function: Callable, arguments: flags.FlagValues, config: ConfigDict
 
 
 def run_on(function: Callable, run: Run, options: Mapping[str, Any]) -> None:
-  """Runs a mode on a run that is such as it needs: a figure's outputs are written."""
+  """Runs a mode on a run that is such as it needs, says what it wrote, and renews a report that shows it."""
   write.check_needs(function, run)
-  if hasattr(function, 'place'):
-    write.write_figure(function, run, **options)
-  else:
-    function(run, **options)
+  is_figure = hasattr(function, 'place')
+  written = write.write_figure(function, run, **options) if is_figure else function(run, **options)
+  shown = any(path.name == 'evaluation.json' or path.parent.name == 'figures' for path in written)
+  if shown and function is not report and (run.workdir / 'report.html').exists():
+    written += report(run)[:1]
+  show_written(written)
+
+
+def show_written(paths: Iterable[pathlib.Path]) -> None:
+  """A line for each file."""
+  for path in paths:
+    print(f'wrote {path}')

@@ -14,6 +14,7 @@ from gen_jax.evaluation.reference import extractor_outputs
 from gen_jax.evaluation.sample_distances import NEIGHBORS
 from gen_jax.evaluation.samples import draw_images, like_samples, to_unit_range
 from gen_jax.evaluation.source import Source, collect
+from gen_jax.metrics import Metric, measures
 
 PER_CLASS = 1000
 
@@ -31,6 +32,21 @@ def extractor_of_the_classes(model: nn.Module, source: Source) -> str | None:
 
 
 @renamed(metrics={'named_right*': 'class_accuracy*'})
+@measures({
+  'class_accuracy': Metric(
+    'the share of samples that a frozen classifier takes for the class asked for', better='higher', headline=True
+  ),
+  'class_accuracy_class_{class}': Metric('the same of the samples of each class', better='higher'),
+  'class_accuracy_data': Metric('the same of the images of the split, a ceiling'),
+  'within_class_variance_ratio': Metric(
+    'the variance of samples within a class, by that of the images; below 1 they are too alike'
+  ),
+  'within_class_precision': Metric(
+    'the share of samples that lie among the real images of their class', better='higher'
+  ),
+  'within_class_recall': Metric('the share of real images that samples of their class reach', better='higher'),
+  'classifier_hash': Metric('the hash of the weights of the classifier'),
+})
 @needs(labels, conditional, extractors_of_data, extractor_of_the_classes)
 def class_agreement(
   model: BoundModel, source: Source, per_class: int = PER_CLASS
@@ -39,14 +55,9 @@ def class_agreement(
 
   It is that of the data set, or where `settings.extractors` says (`extractors.find`).
 
-  class_accuracy, class_accuracy_class_c: the share of samples, of class c, that the CNN takes for the class asked for.
-  class_accuracy_count: the number of samples, of all classes together.
-  class_accuracy_data: the same of the images of the split itself, a ceiling.
-  within_class_variance_ratio: `within_class_variance` of the samples by that of the split.
-  within_class_precision, within_class_recall: by the classifier's features, of `per_class` samples of a class and the
-      split's images of it, k = 3, averaged over the classes that have at least four of both; none without such.
-      They depend on the counts: compare at the same ones.
-  classifier_hash: of the classifier's weights.
+  `within_class_variance_ratio` is `within_class_variance` of the samples by that of the split. Precision and recall are
+  by the classifier's features, of `per_class` samples of a class and the split's images of it, k = 3, averaged over the
+  classes that have at least four of both; none without such. They depend on the counts: compare at the same ones.
 
   A decoder's sample is E[x|z], so it stands beside the gray images, clipped to [0, 1]: the noise of binary pixels would
   hide what the means lack. Binary samples stand beside the images as the model sees them. All are resized where the

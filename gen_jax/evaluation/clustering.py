@@ -5,8 +5,18 @@ from collections.abc import Iterator
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.needs import labels, methods, needs
 from gen_jax.evaluation.source import Source, collect
+from gen_jax.metrics import Metric, measures
 
 
+@measures({
+  'clustering_accuracy': Metric(
+    'the share of examples in the cluster that stands for their class, under the best matching of the two',
+    better='higher', headline=True,
+  ),
+  'clustering_nmi': Metric(
+    'what clusters and classes tell of each other: their normalized mutual information, from 0 to 1', better='higher'
+  ),
+})  # fmt: skip
 @needs(labels, methods('classify'))
 def clustering(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:
   """`clustering_accuracy` under the best one-to-one matching of clusters to classes (Hungarian algorithm), and

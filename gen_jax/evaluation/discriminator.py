@@ -11,6 +11,7 @@ from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.needs import methods, needs, renamed
 from gen_jax.evaluation.samples import sampling_batch
 from gen_jax.evaluation.source import Source, collect, without_padding
+from gen_jax.metrics import Metric, measures
 
 EXAMPLES = 2_000  # of the training split, at random
 IMAGES, POINTS = 100, 2_000  # what `fixed_noise` shows
@@ -25,17 +26,25 @@ COLLAPSED = 0.25  # pair_distance_ratio below which a line says so
     'memory': 'auc_train_vs_held_out',
   },
 )
+@measures({
+  'logit_train': Metric("the discriminator's mean logit of training images"),
+  'logit_held_out': Metric('the same of images that it has not seen'),
+  'logit_fake': Metric('the same of samples'),
+  'auc_train_vs_fake': Metric(
+    'how often the discriminator puts a training image above a sample; 1/2 where it cannot tell them apart'
+  ),
+  'auc_held_out_vs_fake': Metric('the same of images that it has not seen; far below that of training is overfitting'),
+  'auc_train_vs_held_out': Metric('how often it puts a training image above one it has not seen; above 1/2 is memory'),
+  'pair_distance_ratio': Metric(
+    'how far samples are from each other, by how far images are; near 0 the generator has collapsed', headline=True
+  ),
+})
 @needs(methods('logits'))
 def discriminator(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:
-  """Whether the discriminator remembers, and the generator has collapsed.
+  """Whether the discriminator remembers, and the generator has collapsed, which a line says.
 
-  logit_train, logit_held_out, logit_fake: D's mean logit of training images, of the split, and of samples.
-  auc_train_vs_fake, auc_held_out_vs_fake: the area under the ROC curve by which D tells either from samples, that is
-      the probability that it puts a real image above a sample, 1/2 if it knows nothing; the first far above the
-      second is overfitting.
-  auc_train_vs_held_out: the same of training images and the split, 1/2 where D remembers nothing.
-  pair_distance_ratio: the mean distance of two samples by that of two training images, of a batch of each; near 0 is
-      a collapse, which a line says.
+  `auc_A_vs_B` is the area under the ROC curve by which D tells A from B, `pair_distance_ratio` the mean distance of two
+  samples by that of two training images, of a batch of each.
   """
   train = collect(source.train(EXAMPLES), logits=model.logits)['logits']
   split = collect(source.batches(), held_out=model.logits, fake=model.fake_logits)

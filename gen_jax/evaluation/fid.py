@@ -17,6 +17,7 @@ from gen_jax.evaluation.reference import KEPT, Reference, read, reference_path, 
 from gen_jax.evaluation.sample_distances import frechet_to
 from gen_jax.evaluation.samples import draw_images, random_subset, unit_images
 from gen_jax.evaluation.source import Source
+from gen_jax.metrics import Metric, measures
 
 
 def weights(model: nn.Module, source: Source) -> str | None:
@@ -47,14 +48,21 @@ def weights(model: nn.Module, source: Source) -> str | None:
     'kernel_stderr_inception': 'kid_stderr_inception',
   }
 )
+@measures({
+  'fid_inception': Metric(
+    'the FID (Heusel et al., 2017); published ones are of 50,000 samples, and those of other counts do not compare',
+    better='lower', headline=True,
+  ),
+  'fid_over_trace_inception': Metric('the same by the trace of the real covariance', better='lower'),
+  'kid_inception': Metric('the KID (Binkowski et al., 2018), 0 for two samples of one distribution', better='lower'),
+  'kid_stderr_inception': Metric('the standard error of the KID'),
+  'inception_protocol': Metric('what was measured, by which weights'),
+})  # fmt: skip
 @needs(images, weights, methods('sample'))
 def inception_distances(model: BoundModel, source: Source) -> Iterator[tuple[str, float | str]]:
-  """Distances of `settings.sample_count` samples from as many training images, by the features of pool_3.
+  """The FID and the KID of `settings.sample_count` samples and as many training images, by the features of pool_3.
 
-  fid_inception: the FID (Heusel et al., 2017); fid_over_trace_inception: by the trace of the real covariance.
-  kid_inception, kid_stderr_inception: the KID and its standard error, features not scaled (Binkowski et al., 2018).
-  inception_protocol: how many images and which, their size, the hash of the weights. Published numbers are of 50,000
-      samples; those of other counts do not compare with them.
+  Features are not scaled. `inception_protocol` says how many images and which, their size, the hash of the weights.
   """
   count, value_range = source.settings.sample_count, source.value_range
   network = inception.load(source.settings.inception_weights)

@@ -13,6 +13,7 @@ from gen_jax.distributions import Normal, log_normal
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.needs import methods, needs
 from gen_jax.evaluation.source import Source, collect
+from gen_jax.metrics import Metric, measures
 from gen_jax.networks import Bernoulli, DiagonalNormal, StandardNormal
 from gen_jax.types import Batch
 
@@ -59,6 +60,12 @@ def binary_for_bernoulli(model: nn.Module, source: Source) -> str | None:
   return None
 
 
+@measures({
+  'nll': Metric('-log p(x), exact or bounded from above by importance sampling', 'nats', 'lower', headline=True),
+  '{metric}_stderr': Metric('standard error over the examples'),
+  'nll_bits_per_dim': Metric('the same in bits for each channel of each pixel', 'bits/dim', 'lower'),
+  'importance_samples': Metric('how many z of each example estimate its log p(x); none where it is exact'),
+})
 @needs(methods('log_prob', 'log_weights'), binary_for_bernoulli)
 def likelihood(model: BoundModel, source: Source) -> Values:
   """`nll`, the mean of -log p(x) in nats an example, and its standard error over the split, `nll_stderr`.
@@ -89,6 +96,11 @@ def standard_vae(model: nn.Module, source: Source) -> str | None:
   return 'needs a VAE of family DiagonalNormal and prior StandardNormal'
 
 
+@measures({
+  'mutual_information': Metric('how much a code tells which example it is of; at most log of their number', 'nats'),
+  'total_correlation': Metric('how dependent the latents are on each other, over all examples', 'nats', 'lower'),
+  'dimension_wise_kl': Metric("how far each latent's distribution over all examples is from its prior, summed", 'nats'),
+})
 @needs(standard_vae)
 def elbo_decomposition(model: BoundModel, source: Source) -> Values:
   """E_x KL(q(z|x) || p(z)) as mutual information + total correlation + dimension-wise KL (Chen et al., 2018, eq. 2).

@@ -8,9 +8,11 @@ import numpy as np
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.needs import methods, needs, renamed
 from gen_jax.evaluation.source import Source, collect
+from gen_jax.metrics import Metric, measures
 
 
 @renamed('terms')
+@measures(of_method='per_example')
 @needs(methods('per_example'))
 def means(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:
   """The mean over the split of each term of `model.per_example`; a vector term [B,D] gives one value a dimension."""
@@ -32,6 +34,7 @@ def masked_sum(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
   return np.einsum('b...,b->...', np.asarray(x, np.float64), np.asarray(mask, np.float64))
 
 
+@measures({'active_units': Metric('the number of latents whose mean varies over the examples')})
 @needs(methods('encode'))
 def active_units(model: BoundModel, source: Source, threshold: float = 0.01) -> Iterator[tuple[str, float]]:
   """The number of latents with Var_x(E_q[z|x]) > threshold (Burda et al., 2016, section 5.2)."""

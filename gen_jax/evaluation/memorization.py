@@ -10,6 +10,7 @@ from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.needs import images, methods, needs, renamed
 from gen_jax.evaluation.samples import draw_images, is_binary, like_samples, random_subset, unit_images
 from gen_jax.evaluation.source import Source
+from gen_jax.metrics import Metric, measures
 
 SOUGHT = 1_000  # samples whose nearest training images are sought
 SPARE = 4  # candidates beyond the nearest, as float32 may misorder them
@@ -17,15 +18,19 @@ CHUNK_BYTES = 2**26
 
 
 @renamed('memorisation', {'memorisation_*': 'memorization_*'})
+@measures({
+  'nearest_samples': Metric('the median distance of 1,000 samples to the nearest training image; pixels from 0 to 1'),
+  'nearest_real': Metric('the same of images that the model has not seen'),
+  'memorization_ratio': Metric(
+    'the first by the second: near 0 where samples are copies; blurred samples are below 1 without being copies'
+  ),
+  'memorization_protocol': Metric('what was measured'),
+})
 @needs(images, methods('sample'))
 def memorization(model: BoundModel, source: Source) -> Iterator[tuple[str, float | str]]:
   """How near samples are to training images, beside images of the split that the model has not seen.
 
-  nearest_samples, nearest_real: the median Euclidean distance of 1,000 of either to the nearest training image, pixels
-      in 0, 1/255 ... 1.
-  memorization_ratio: the first by the second, near 0 for copies. Smooth images are near to every image: blurred
-      samples are below 1 without being copies.
-  memorization_protocol: how many images, and which.
+  Of 1,000 of either, the median Euclidean distance of pixels in 0, 1/255 ... 1.
   """
   samples = draw_images(model, source, min(source.settings.sample_count, SOUGHT))
   source = like_samples(samples, source)

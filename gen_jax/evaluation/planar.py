@@ -9,18 +9,32 @@ from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.needs import methods, needs, points_target
 from gen_jax.evaluation.samples import draw_samples, labels_like_data
 from gen_jax.evaluation.source import Source, collect
+from gen_jax.metrics import Metric, measures
 
 BATCH = 1000
 FRESH = 1_000  # the seed of a real sample that is no split
 
 
+@measures({
+  'modes_covered': Metric(
+    'how many modes of the target have at least a fifth of their share of samples within 3 sigma', '', 'higher', True
+  ),
+  'modes': Metric('how many there are'),
+  'high_quality': Metric('the share of samples within 3 sigma of a mode; .989 of the target itself', better='higher'),
+  'jensen_shannon': Metric(
+    'the Jensen-Shannon divergence of the histograms of samples and of data, 0 to log 2', 'nats', 'lower', True
+  ),
+  'wasserstein': Metric(
+    'how far each sample must be moved, on average, so that all become the data; of 1,000 points', better='lower'
+  ),
+  'sliced_wasserstein': Metric('the same of points projected on a line, averaged over lines', better='lower'),
+  '{metric}_real': Metric('a fresh sample of the target, the least to expect'),
+})
 @needs(points_target, methods('sample'))
 def points(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:
   """Distances of as many samples as the split has points; `_real`: of a fresh sample of the target, the least expected.
 
-  modes_covered, modes, high_quality: see `modes_covered`; where the target is a mixture.
-  jensen_shannon, wasserstein, sliced_wasserstein, each with `_real`: between the samples and the split. Both
-      Wasserstein distances are NaN where a sample is not finite.
+  Modes are those of a target that is a mixture. Wasserstein distances are NaN where a sample is not finite.
   """
   target = source.data.target
   real = collect(source.batches(), points='image')['points'].reshape(-1, 2)

@@ -8,12 +8,21 @@ import numpy as np
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.needs import labels, methods, needs, unconditional
 from gen_jax.evaluation.source import Source, collect
+from gen_jax.metrics import Metric, measures
 
 EXAMPLES = (10, 100, 1000, None)  # labeled; None: all
 NEIGHBORS = 5
 ITERATIONS = 100  # of L-BFGS
 
 
+@measures(
+  {
+    f'probe_{space}{kind}_{{labels}}': Metric(f'the accuracy of {what} from {of}, after so many labels', '', 'higher')
+    for space, of in (('', 'codes'), ('pixels_', 'pixels'), ('pca_', 'as many principal components'))
+    for kind, what in (('linear', 'a linear classifier'), ('knn', 'nearest neighbors'))
+  },
+  {'{metric}_sd': Metric('standard deviation over five draws of the labels')},
+)
 @needs(labels, methods('encode'), unconditional)
 def probe(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:
   """Accuracies on the split of a linear probe and of nearest neighbors, learned from labels of the training split.

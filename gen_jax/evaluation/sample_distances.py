@@ -14,6 +14,7 @@ from gen_jax.evaluation.needs import extractors_of_data, images, methods, needs,
 from gen_jax.evaluation.reference import Reference, extractor_outputs, references_of, shares_of_classes
 from gen_jax.evaluation.samples import draw_images, is_binary, like_samples, random_subset, unit_images
 from gen_jax.evaluation.source import Source
+from gen_jax.metrics import Metric, measures
 
 MOST, NEIGHBORS = 5_000, 3  # rows of either side in precision and recall, and k
 DISTANCES = ('frechet', 'frechet_over_trace', 'kernel', 'kernel_stderr', 'precision', 'recall', 'density', 'coverage')
@@ -26,23 +27,38 @@ Values = Iterator[tuple[str, float | str]]
     **{f'{name}_{kind}_floor': f'{name}_{kind}_unseen' for name in DISTANCES for kind in NETWORKS},
   }
 )
+@measures({
+  'frechet_{network}': Metric(
+    'the Frechet distance of samples and training images, by the features of a small network; 0 where their means and '
+    'covariances agree', better='lower',
+  ),
+  'frechet_over_trace_{network}': Metric(
+    'the Frechet distance by the trace of the real covariance, so that networks compare', '', 'lower', headline=True
+  ),
+  'kernel_{network}': Metric('the kernel distance, 0 for two samples of one distribution', better='lower'),
+  'kernel_stderr_{network}': Metric('the standard error of the kernel distance'),
+  'precision_{network}': Metric('the share of samples that lie among the real images', better='higher'),
+  'recall_{network}': Metric('the share of real images that samples reach', better='higher'),
+  'density_{network}': Metric('how densely real images lie around samples; 1 of the data themselves', better='higher'),
+  'coverage_{network}': Metric('the share of real images that have a sample near them', better='higher'),
+  '{metric}_unseen': Metric('what as many unseen images get'),
+  'share_class_{class}': Metric('the share of samples that the network takes for each class'),
+  'least_share_ratio': Metric('the share of the rarest class by its share of the data', better='higher'),
+  'most_share_ratio': Metric('the share of the commonest class by its share of the data', better='lower'),
+  'extractor_{network}': Metric('the network whose features were compared, and the hash of its weights'),
+  'sample_count': Metric('how many samples; distances compare at the same count alone'),
+  'unseen_count': Metric('how many unseen images'),
+  'reference_count': Metric('how many training images'),
+  'sample_protocol': Metric('what was measured'),
+})  # fmt: skip
 @needs(images, methods('sample'), extractors_of_data)
 def sample_distances(model: BoundModel, source: Source) -> Values:
   """Distances of `settings.sample_count` samples from the training split, by the features of two frozen networks.
 
-  For X of 'cnn' and 'lenet', those of the data set or where `settings.extractors` says (`extractors.find`):
-
-  frechet_X, frechet_over_trace_X: the Frechet distance, and by the trace of the real covariance.
-  kernel_X, kernel_stderr_X: the kernel distance.
-  precision_X, recall_X, density_X, coverage_X: of 5,000 samples and 5,000 real images, or of as many as there are,
-      k = 3.
-  ..._X_unseen: the same of as many images of the split, or of all, as if they were samples. No bound: samples may lie
-      nearer to the training split than another split does.
-  extractor_X: its name and hash.
-
-  share_class_c: the share of the samples that the CNN names c; least_share_ratio, most_share_ratio: the least and the
-      largest of these by that of the real images.
-  sample_count, unseen_count, reference_count, sample_protocol: how many images, which, and their size.
+  Those are 'cnn' and 'lenet' of the data set, or where `settings.extractors` says (`extractors.find`). Precision and
+  the rest are of 5,000 samples and 5,000 real images, or of as many as there are, k = 3; `_unseen` of as many images of
+  the split, or of all, as if they were samples, which is no bound: samples may lie nearer to the training split than
+  another split does. The shares of classes are by the CNN.
 
   A conditional model is asked for classes as frequent as in the training split. Binary samples stand beside the images
   as the model sees them, others beside gray images. All are brought to [0, 1], and resized where the networks know
@@ -67,6 +83,7 @@ def sample_distances(model: BoundModel, source: Source) -> Values:
   yield 'sample_protocol', protocol(samples, source.first_row, unseen, reference, extractor)
 
 
+@measures({name: metric for name, metric in sample_distances.metrics.items() if name.startswith('frechet_over_trace')})
 @needs(images, methods('sample'), extractors_of_data)
 def frechet(model: BoundModel, source: Source) -> Values:
   """`frechet_over_trace_cnn` and `_lenet` of `sample_distances` alone, by which checkpoints are told apart."""

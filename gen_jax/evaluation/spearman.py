@@ -7,8 +7,15 @@ import numpy as np
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.needs import factors, methods, needs, unconditional
 from gen_jax.evaluation.source import Source, collect
+from gen_jax.metrics import Metric, measures
 
 
+@measures({
+  'spearman_{factor}': Metric(
+    'the largest |rank correlation| of a latent with each factor; 1 where a latent follows it', better='higher'
+  ),
+  'spearman_latent_{factor}': Metric('the latent that does'),
+})
 @needs(factors, methods('encode'), unconditional)
 def spearman(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:
   """For each factor k, the largest |Spearman rank correlation| of a latent's mean with it, in [0, 1], and that latent.

@@ -16,6 +16,11 @@ def factor_names(data: Dataset) -> list[str]:
   return list(data.factor_names or [f'factor {k}' for k in range(len(data.factor_sizes))])
 
 
+def entry_names(data: Dataset) -> dict[str, list[str]]:
+  """How the data call what a metric is of, for `explain`: {'factor': ['shape', 'scale', ...]}."""
+  return {'factor': factor_names(data)}
+
+
 @figure(
   'latents beside the factors of the data, after --mode=evaluate with disentanglement: figures/factors.png',
   place=70,

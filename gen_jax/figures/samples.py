@@ -11,7 +11,7 @@ from gen_jax.errors import UserError, nearest
 from gen_jax.evaluation import mixture
 from gen_jax.evaluation.needs import images, methods
 from gen_jax.evaluation.source import collect
-from gen_jax.figures.figure import Arrays, Flag, Output, Picture, figure, require
+from gen_jax.figures.figure import Arrays, Flag, Output, Picture, Text, figure, require
 from gen_jax.figures.inputs import decode_pixels, is_planar, rows_to_sample, to_pixels
 from gen_jax.figures.latents import plain_codes
 from gen_jax.plots import grids
@@ -20,6 +20,7 @@ from gen_jax.runs import Run
 CODES = ('prior', 'mixture')
 FITTED = 10_000  # codes of training images that the mixture is fitted to
 COLUMNS, ROWS = 12, 4  # images of each kind of codes, where both are compared
+SHOWN, SHOWN_PIXELS = 400, 2**22  # images in a picture, and their pixels together, at most
 
 
 @figure(
@@ -57,26 +58,37 @@ def sample_prior(run: Run, number: int, label: int | None, seed: int) -> Iterato
   model = run.bound(seed)
   classes = model.classes
   run.check_label(label)
-  parts = {'samples': model.sample} | ({'latents': model.latents} if 'latents' in model else {})
+  draw = model.sample if is_planar(run) else lambda batch: to_pixels(run, model.sample(batch))
+  parts = {'samples': draw} | ({'latents': model.latents} if 'latents' in model else {})
   parts |= {'labels': 'label'} if classes else {}
   arrays = collect(rows_to_sample(number, classes, label), **parts)
   samples = arrays.pop('samples')
   if is_planar(run):
     yield Arrays('samples', {'points': samples.reshape(number, -1)})
     return
-  in_turn = classes or getattr(run.module, 'clusters', 0)
-  columns = in_turn if 0 < in_turn <= 20 else None
-  arrays = {'images': to_pixels(run, samples), **arrays}
-  yield from arrays_and_grid('samples', arrays, 'Samples from the prior', columns)
+  in_turn = (classes if label is None else 0) or getattr(run.module, 'clusters', 0)
+  yield from arrays_and_grid('samples', {'images': samples, **arrays}, 'Samples from the prior', in_turn)
 
 
-def arrays_and_grid(
-  name: str, arrays: Mapping[str, np.ndarray], caption: str, columns: int | None = None
-) -> Iterator[Output]:
-  """The arrays, and a grid of 'images' uint8 [N,H,W,C], a square by default."""
-  columns = columns or math.ceil(math.sqrt(len(arrays['images'])))
+def arrays_and_grid(name: str, arrays: Mapping[str, np.ndarray], caption: str, in_turn: int = 0) -> Iterator[Output]:
+  """All arrays, and a grid of as many of 'images' uint8 [N,H,W,C] as a picture holds, about a square.
+
+  Where classes come `in_turn`, so many of them, a column is of one class.
+  """
+  images = arrays['images']
+  number, height, width, _ = images.shape
+  shown = min(number, SHOWN, max(1, SHOWN_PIXELS // (height * width)))
   yield Arrays(name, arrays)
-  yield Picture(name, grids.grid(arrays['images'], columns), caption)
+  if shown < number:
+    caption = f'{caption}: the first {shown} of {number:,}; all are in {name}.npz'
+    yield Text(caption)
+  yield Picture(name, grids.grid(images[:shown], columns_of(shown, in_turn)), caption)
+
+
+def columns_of(number: int, in_turn: int) -> int:
+  """The columns of a grid of so many images, about a square: a multiple of the classes that come in turn, up to 20."""
+  side = math.ceil(math.sqrt(number))
+  return in_turn * max(1, round(side / in_turn)) if 0 < in_turn <= 20 else side
 
 
 def sample_mixture(run: Run, number: int, seed: int, components: int) -> Iterator[Output]:

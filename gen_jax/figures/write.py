@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gen_jax.errors import UserError
+from gen_jax.errors import UserError, show
 from gen_jax.figures.figure import Arrays, Picture, Text, missing, require, with_defaults
 from gen_jax.files import save_arrays, write_bytes
 from gen_jax.plots import canvas, grids
@@ -26,23 +26,26 @@ def check_needs(figure: Callable, run: Run) -> None:
   require(run, figure.__name__, *figure.needs)
 
 
-def write_figure(figure: Callable, run: Run, **options: Any) -> None:
-  """Makes a figure, with flags of its mode, and writes its pictures and arrays into the run's workdir.
+def write_figure(figure: Callable, run: Run, **options: Any) -> list[pathlib.Path]:
+  """Makes a figure, with flags of its mode, and writes its pictures and arrays into the run's workdir; their files.
 
   Raises:
     UserError: the figure cannot be made of this run.
   """
   check_needs(figure, run)
+  paths = []
   for output in figure(run, **with_defaults(figure, options)):
     match output:
       case Picture():
-        write_picture(run.workdir / 'figures', output, figure.place)
+        paths.append(write_picture(run.workdir / 'figures', output, figure.place))
       case Arrays():
-        save_arrays(run.workdir / f'{output.name}.npz', output.arrays)
+        paths.append(run.workdir / f'{output.name}.npz')
+        save_arrays(paths[-1], output.arrays)
       case Text():
         print(output.text)
       case _:
         raise TypeError(f'{figure.__name__} yields {type(output).__name__}, not Picture, Arrays or Text')
+  return paths
 
 
 def automatic_figures(figures: Iterable[Callable], run: Run) -> list[Callable]:
@@ -52,24 +55,27 @@ def automatic_figures(figures: Iterable[Callable], run: Run) -> list[Callable]:
 
 
 def write_automatic_figures(figures: Iterable[Callable], run: Run) -> None:
-  """Makes and writes the `automatic_figures`."""
+  """Makes and writes the `automatic_figures`; a line says which one cannot be made, and the others are."""
   for figure in automatic_figures(figures, run):
-    write_figure(figure, run)
-
-
-def write_figures_of_arrays(figures: Iterable[Callable], run: Run, arrays: Iterable[str]) -> None:
-  """Makes those of the figures that show one of the named arrays, which an evaluation of the run has just given."""
-  arrays = set(arrays)
-  for figure in figures:
-    if figure.after_evaluation in arrays:
+    try:
       write_figure(figure, run)
+    except UserError as error:
+      show(f'left out of the report: {figure.__name__}: {error}')
 
 
-def write_picture(folder: pathlib.Path, picture: Picture, place: float) -> None:
-  """Writes FOLDER/NAME.png, and its caption and place into the index."""
-  write_bytes(folder / f'{picture.name}.png', png_of(picture.content))
-  index = read_index(folder) | {f'{picture.name}.png': {'caption': picture.caption, 'place': place}}
+def write_figures_of_arrays(figures: Iterable[Callable], run: Run, arrays: Iterable[str]) -> list[pathlib.Path]:
+  """Makes those of the figures that show one of the named arrays, which an evaluation has just given; their files."""
+  arrays = set(arrays)
+  return [path for figure in figures if figure.after_evaluation in arrays for path in write_figure(figure, run)]
+
+
+def write_picture(folder: pathlib.Path, picture: Picture, place: float) -> pathlib.Path:
+  """Writes FOLDER/NAME.png, which it returns, and its caption and place into the index."""
+  path = folder / f'{picture.name}.png'
+  write_bytes(path, png_of(picture.content))
+  index = read_index(folder) | {path.name: {'caption': picture.caption, 'place': place}}
   write_bytes(folder / 'index.json', (json.dumps(index, indent=2) + '\n').encode())
+  return path
 
 
 def png_of(content: Any) -> bytes:

@@ -7,6 +7,7 @@ import jax
 
 from gen_jax.distributions import sum_dims
 from gen_jax.errors import positive
+from gen_jax.metrics import Metric, measures
 from gen_jax.types import Batch, Facts, Player
 
 
@@ -37,6 +38,11 @@ class Autoencoder(nn.Module):
     squared_error = self.per_example(batch)['squared_error'].mean()
     return squared_error, {'squared_error': squared_error}
 
+  @measures({
+    'squared_error': Metric(
+      'the squared difference of an example and its reconstruction, summed over pixels', '', 'lower', True
+    ),
+  })
   def per_example(self, batch: Batch) -> dict[str, jax.Array]:
     """The squared error of each image, [B]."""
     return {'squared_error': sum_dims((batch['image'] - self.reconstruct(batch)) ** 2)}

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from gen_jax.distributions import OneHotCategorical, log_likelihood, sample_rows, sum_dims
 from gen_jax.errors import positive
-from gen_jax.models.latent_variables import decode_to, log_likelihoods
+from gen_jax.metrics import Metric, measures
+from gen_jax.models.latent_variables import decode_to, elbo_terms, log_likelihoods
 from gen_jax.networks.likelihoods import bits_per_dim_terms
 from gen_jax.randomness import row_keys
 from gen_jax.schedules import Schedule, value_at
@@ -77,6 +78,15 @@ class CategoricalVAE(nn.Module):
     uniform = OneHotCategorical(jnp.zeros_like(q.logits))
     return log_p + jax.vmap(lambda z: sum_dims(uniform.log_prob(z) - q.log_prob(z)))(z)
 
+  @measures(
+    elbo_terms,
+    {
+      'squared_error': Metric(
+        'the squared difference of an example and what its likeliest code decodes to, summed over pixels',
+        better='lower',
+      ),
+    },
+  )
   def per_example(self, batch: Batch) -> dict[str, jax.Array]:
     """Terms of the ELBO for each example [B], one sample of z; `kl_dim` [B,N]; squared error from the likeliest z."""
     x, q = batch['image'], self.posterior(batch)

@@ -11,6 +11,7 @@ from gen_jax import adversarial, augmentation
 from gen_jax.augmentation import augment
 from gen_jax.distributions import sample_rows, standard_normal
 from gen_jax.errors import nearest, non_negative, one_of, positive
+from gen_jax.metrics import Metric, measures
 from gen_jax.models.labels import labels_of, missing_labels
 from gen_jax.networks.discriminators import ClassifierHead, DiscriminatorOutput, LinearHead, ProjectionHead
 from gen_jax.networks.normalization import mean_over_devices
@@ -231,6 +232,10 @@ class GAN(nn.Module):
     """D's logits of as many samples, with the labels of the batch, [B]."""
     return self.discriminate(self.sample(batch), batch).logits
 
+  @measures({
+    'real': Metric("the discriminator's logit of an example; above 0 it takes it for real"),
+    'fake': Metric("the discriminator's logit of a sample"),
+  })
   def per_example(self, batch: Batch) -> dict[str, jax.Array]:
     """Logits of each example, and of as many samples, [B]."""
     return {'real': self.logits(batch), 'fake': self.fake_logits(batch)}

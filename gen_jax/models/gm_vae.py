@@ -17,6 +17,7 @@ from gen_jax.distributions import (
   sum_dims,
 )
 from gen_jax.errors import positive
+from gen_jax.metrics import Metric, measures
 from gen_jax.models.latent_variables import decode_to, log_likelihoods, tile_rows
 from gen_jax.networks.encoders import MLPEncoder
 from gen_jax.networks.likelihoods import bits_per_dim_terms
@@ -71,6 +72,13 @@ class GMVAE(nn.Module):
     """p(x|z) for z [B,D]; `target` is x in training."""
     return decode_to(self.likelihood, self.decoder, z, self.image_shape, target)
 
+  @measures({
+    'elbo': Metric('a lower bound of log p(x), by one z for each cluster', 'nats', 'higher', True),
+    'reconstruction': Metric('-log p(x|z), what the code has lost; a term of -ELBO', 'nats', 'lower'),
+    'kl': Metric('kl_z + kl_y, what the code says of an example', 'nats'),
+    'kl_z': Metric('the KL of z from the prior of its cluster', 'nats'),
+    'kl_y': Metric('the KL of the cluster from the uniform prior; log K where it is certain', 'nats'),
+  })
   def elbo_terms(self, batch: Batch, train: bool = False) -> dict[str, jax.Array]:
     """Terms of the ELBO for each example [B], one z for every y."""
     x, (q_y, q_z) = batch['image'], self.posterior(batch)
@@ -102,6 +110,16 @@ class GMVAE(nn.Module):
     p_x = self.p_x_given_z(z.swapaxes(0, 1).reshape(-1, self.latent_dim))
     return log_likelihoods(p_x, x) + log_ratio.T
 
+  @measures(
+    elbo_terms,
+    {
+      'squared_error': Metric(
+        'the squared difference of an example and what its likeliest code decodes to, summed over pixels',
+        better='lower',
+      ),
+    },
+    bits_per_dim_terms,
+  )
   def per_example(self, batch: Batch) -> dict[str, jax.Array]:
     """Terms of the ELBO for each example [B]; squared error from the mean code of the likeliest cluster."""
     terms = self.elbo_terms(batch)

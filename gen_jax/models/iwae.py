@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from gen_jax.distributions import log_mean_exp, sum_dims
 from gen_jax.errors import positive
+from gen_jax.metrics import Metric, measures
 from gen_jax.models.labels import labels_of, missing_labels
 from gen_jax.models.latent_variables import (
   Codes,
@@ -104,6 +105,14 @@ class IWAE(nn.Module):
     """log p(x, z) - log q(z|x) at fresh z ~ q(z|x): [samples, B]."""
     return log_weight_terms(self, sample_codes(self, batch, key, samples), batch).log_weight
 
+  @measures(
+    {
+      'bound': Metric(
+        'a lower bound of log p(x), tighter than the ELBO: by as many z as in training', 'nats', 'higher', True
+      )
+    },
+    elbo_terms,
+  )
   def per_example(self, batch: Batch) -> dict[str, jax.Array]:
     """`bound` of each example [B], and the terms of its ELBO, see `elbo_terms`."""
     key = self.make_rng('noise')

@@ -21,6 +21,7 @@ from gen_jax.distributions import (
   sum_dims,
 )
 from gen_jax.errors import non_negative
+from gen_jax.metrics import Metric, measures
 from gen_jax.models.labels import labels_of
 from gen_jax.networks.likelihoods import bits_per_dim_terms
 from gen_jax.networks.posteriors import DiagonalNormal
@@ -154,6 +155,12 @@ def log_weight_terms(model: Any, codes: Codes, batch: Batch, train: bool = False
   return LogWeightTerms(log_likelihoods(p, x), log_prior.reshape(k, -1), codes.log_q.reshape(k, -1))
 
 
+@measures({
+  'kl': Metric('KL(q(z|x) || p(z)), what the code says of an example; a term of -ELBO', 'nats'),
+  'kl_dim_{latent}': Metric(
+    'the KL of each latent from its prior; one that is off says nothing of an example', 'nats', off_below=0.01
+  ),
+})
 def kl_terms(model: Any, codes: Codes, terms: LogWeightTerms) -> dict[str, jax.Array]:
   """`kl`: KL(q(z|x) || p(z)) of each example [B], in closed form where it has one, else estimated by one code.
 
@@ -166,6 +173,19 @@ def kl_terms(model: Any, codes: Codes, terms: LogWeightTerms) -> dict[str, jax.A
   return {'kl': (terms.log_posterior - terms.log_prior)[0]}
 
 
+@measures(
+  {
+    'elbo': Metric(
+      'a lower bound of log p(x): log p(x|z) - KL(q(z|x) || p(z)), by one z for each example', 'nats', 'higher', True
+    ),
+    'reconstruction': Metric('-log p(x|z), what the code has lost; a term of -ELBO', 'nats', 'lower'),
+    'squared_error': Metric(
+      'the squared difference of an example and what its mean code decodes to, summed over pixels', better='lower'
+    ),
+  },
+  kl_terms,
+  bits_per_dim_terms,
+)
 def elbo_terms(model: Any, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
   """`elbo`, `reconstruction`, `kl` of each example [B] by one code, and `kl_dim` [B,D] as `kl_terms` says.
 

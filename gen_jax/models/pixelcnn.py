@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gen_jax.distributions import log_likelihood, sample_rows
+from gen_jax.metrics import Metric, measures
 from gen_jax.models.labels import labels_of, missing_labels
 from gen_jax.networks.likelihoods import Bernoulli, bits_per_dim_terms
 from gen_jax.types import Batch, Facts, Player
@@ -55,6 +56,7 @@ class PixelCNN(nn.Module):
     nll = -log_likelihood(self.likelihood(h, target=x), x).mean()
     return nll, {'nll': nll}
 
+  @measures({'nll': Metric('-log p(x), exact', 'nats', 'lower', True)}, bits_per_dim_terms)
   def per_example(self, batch: Batch) -> dict[str, jax.Array]:
     """-log p(x) of each example [B], and in bits for each dimension."""
     log_prob = self.log_prob(batch)

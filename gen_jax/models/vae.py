@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from gen_jax.errors import non_negative, positive
+from gen_jax.metrics import measures
 from gen_jax.models.labels import labels_of, missing_labels
 from gen_jax.models.latent_variables import (
   decode_codes,
@@ -123,6 +124,7 @@ class VAE(nn.Module):
     """log p(x, z) - log q(z|x) at fresh z ~ q(z|x): [samples, B]."""
     return log_weight_terms(self, sample_codes(self, batch, key, samples), batch).log_weight
 
+  @measures(elbo_terms)
   def per_example(self, batch: Batch) -> dict[str, jax.Array]:
     """Terms of the ELBO for each example, see `elbo_terms`."""
     return elbo_terms(self, batch, self.make_rng('noise'))

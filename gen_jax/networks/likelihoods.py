@@ -16,12 +16,18 @@ import numpy as np
 
 from gen_jax import distributions
 from gen_jax.errors import fraction, positive
+from gen_jax.metrics import Metric, measures
 from gen_jax.types import Facts
 
 MIN_SIGMA = 0.0025  # a density without a floor rises without bound on pixels that never vary
 MIN_LOG_SCALE = -7.0  # a thousandth of the range, as the gradient of a logistic vanishes below
 
 
+@measures({
+  'bits_per_dim': Metric(
+    '-log p(x), or the bound on it, in bits for each channel of each pixel', 'bits/dim', better='lower'
+  ),
+})
 def bits_per_dim_terms(likelihood: nn.Module, log_prob: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
   """{'bits_per_dim': [B]} of log p(x) of x [B,H,W,C], or a bound on it [B] in nats; {} where x has no bits."""
   bits_per_dim = likelihood.bits_per_dim(log_prob, x[0].size)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gen_jax.metrics import Explanation
 from gen_jax.plots.canvas import COLORS, FAINT, INK, new_figure, plain_axes
 
 if TYPE_CHECKING:
@@ -16,19 +18,29 @@ if TYPE_CHECKING:
 
 SPLITS = ('train', 'validation', 'test')
 PLAYER_METRICS = ('loss', 'grad_norm')  # the train step adds '<player>/<metric>' for each player of the model
-UNITS = {'elbo': 'nats', 'log_likelihood': 'nats', 'kl': 'nats', 'kl_dim': 'nats', 'bits_per_dim': 'bits/dim'}
 MAX_LEGEND = 6  # with more, a legend hides the lines
+WIDTH, HEIGHT = 4.0, 2.7  # inches of a panel
+SMOOTHED = 200  # values above which a curve is drawn faint, under its running mean
 
 Curve = tuple[np.ndarray, np.ndarray]  # steps [n], values [n]
+Explained = Mapping[str, Explanation]  # of metrics, without the name of a split
 
 
-def panel_and_curve(name: str) -> tuple[str, str]:
+def split_and_metric(name: str) -> tuple[str, str]:
+  """'validation/elbo' -> validation, elbo; 'elbo' -> train, elbo."""
+  first, _, rest = name.partition('/')
+  return (first, rest) if first in SPLITS and rest else ('train', name)
+
+
+def panel_and_curve(name: str, explained: Explained) -> tuple[str, str]:
   """'elbo' -> elbo, train; 'validation/elbo' -> elbo, validation; 'model/loss' -> loss, model.
 
-  The numbered entries of a vector share a panel: 'validation/kl_dim_03' -> kl_dim, validation 3.
+  The entries of a family share a panel: 'validation/spearman_0' -> spearman_{factor}, validation shape; and so do
+  those that are numbered and that nobody explains: 'validation/own_03' -> own, validation 3.
   """
-  first, _, rest = name.partition('/')
-  split, rest = (first, rest) if first in SPLITS and rest else ('train', name)
+  split, rest = split_and_metric(name)
+  if rest in explained:
+    return explained[rest].family, f'{split} {explained[rest].entry}'.rstrip()
   player, _, metric = rest.rpartition('/')
   if player and metric in PLAYER_METRICS:
     return metric, player if split == 'train' else f'{player}, {split}'
@@ -36,7 +48,9 @@ def panel_and_curve(name: str) -> tuple[str, str]:
   return (vector, f'{split} {int(entry)}') if vector and entry.isdigit() else (rest, split)
 
 
-def gather_curves(records: Sequence[Mapping]) -> dict[str, dict[str, Curve]]:
+def gather_curves(
+  records: Sequence[Mapping], explained: Explained | None = None
+) -> dict[str, dict[str, Curve]]:
   """{panel: {curve: (steps, values)}} from records with 'step' and numbers.
 
   Records may lack any name. A repeated step keeps its last value; what is not a number is passed over, and an
@@ -46,7 +60,7 @@ def gather_curves(records: Sequence[Mapping]) -> dict[str, dict[str, Curve]]:
   for record in (record for record in records if 'step' in record):
     for name, value in record.items():
       if name != 'step' and isinstance(value, int | float) and not isinstance(value, bool):
-        points = values.setdefault(panel_and_curve(name), {})
+        points = values.setdefault(panel_and_curve(name, explained or {}), {})
         points[record['step']] = value if math.isfinite(value) else math.nan
   panels: dict[str, dict[str, Curve]] = {}
   for (panel, curve), points in values.items():
@@ -83,14 +97,15 @@ def axis_limits(curves: Sequence[Curve]) -> tuple[float, float] | None:
   return (low - margin, high + margin) if dwarfed else None
 
 
-def draw_panel(axes: Axes, name: str, curves: Mapping[str, Curve], unit: str) -> None:
+def draw_panel(axes: Axes, title: str, unit: str, curves: Mapping[str, Curve]) -> None:
   """One metric: the raw values faint under their running mean where there are many."""
   finite = np.concatenate([values[np.isfinite(values)] for _, values in curves.values()])
   notes = []
-  for (curve, (steps, values)), color in zip(sorted(curves.items(), key=curve_order), COLORS * 9, strict=False):
-    n = len(steps)
+  colors = itertools.cycle(COLORS)
+  for curve, (steps, values) in sorted(curves.items(), key=curve_order):
+    n, color = len(steps), next(colors)
     label = curve if len(curves) > 1 or curve != 'train' else None
-    if n > 200:
+    if n > SMOOTHED:
       axes.plot(steps, values, color=color, linewidth=0.6, alpha=0.3)
       axes.plot(steps, running_mean(values, n // 50), color=color, linewidth=1.6, label=label)
     else:
@@ -105,7 +120,7 @@ def draw_panel(axes: Axes, name: str, curves: Mapping[str, Curve], unit: str) ->
     axes.set_ylim(bounds)
     notes.append('the first steps lie outside')
   plain_axes(axes)
-  axes.set_title(name.replace('_', ' '), size=10, weight='bold', color=INK, loc='left')
+  axes.set_title(title, size=10, weight='bold', color=INK, loc='left')
   axes.set_ylabel(unit, size=8, color=INK)
   axes.set_xlabel('step', size=8, color=INK)
   axes.xaxis.set_major_formatter(lambda x, _: f'{x / 1000:g}k' if abs(x) >= 1000 else f'{x:g}')
@@ -118,10 +133,15 @@ def draw_panel(axes: Axes, name: str, curves: Mapping[str, Curve], unit: str) ->
     axes.set_title('; '.join(notes), size=6.5, color=COLORS[1], loc='right')
 
 
-def units(names: Collection[str]) -> dict[str, str]:
-  """{name: unit} where it is known; next to an ELBO the reconstruction is one of its two terms."""
-  known = UNITS | {'reconstruction': 'nats'} if 'elbo' in names else UNITS
-  return {name: known[name] for name in names if name in known}
+def is_smoothed(records: Sequence[Mapping]) -> bool:
+  """Whether a curve of the records is drawn as a running mean, over its faint values."""
+  return any(len(steps) > SMOOTHED for curves in gather_curves(records).values() for steps, _ in curves.values())
+
+
+def title_and_unit(panel: str, explained: Explained) -> tuple[str, str]:
+  """What stands above a panel and beside its axis; no unit where nobody explains it."""
+  known = next((known for known in explained.values() if known.family == panel), None)
+  return (known.label, known.metric.unit) if known else (panel.replace('_', ' '), '')
 
 
 def curve_order(item: tuple[str, Curve]) -> tuple[int, str]:
@@ -130,20 +150,33 @@ def curve_order(item: tuple[str, Curve]) -> tuple[int, str]:
   return SPLITS.index(curve) if curve in SPLITS else len(SPLITS), curve
 
 
-def curves_figure(records: Sequence[Mapping], title: str = 'Metrics by training step') -> Figure:
-  """Small multiples of all numbers in a run's records: a panel a metric, a line a split or player."""
-  panels = gather_curves(records)
+def panel_figures(records: Sequence[Mapping], explained: Explained) -> dict[str, Figure]:
+  """{panel: a figure of it alone} of all numbers in a run's records, sorted by their names."""
+  figures = {}
+  for panel, curves in sorted(gather_curves(records, explained).items()):
+    figures[panel] = new_figure(WIDTH, HEIGHT)
+    figures[panel].set_layout_engine('constrained', w_pad=0.1, h_pad=0.1)
+    draw_panel(figures[panel].subplots(), *title_and_unit(panel, explained), curves)
+  return figures
+
+
+def curves_figure(
+  records: Sequence[Mapping], explained: Explained | None = None, title: str = 'Metrics by training step'
+) -> Figure:
+  """Small multiples of all numbers in a run's records: a panel a metric, a line a split, an entry or a player."""
+  explained = explained or {}
+  panels = gather_curves(records, explained)
   columns = min(3, max(1, len(panels)))
   rows = max(1, math.ceil(len(panels) / columns))
-  figure = new_figure(max(4.0 * columns, 5.0), 0.35 + 2.7 * rows)
+  figure = new_figure(max(WIDTH * columns, 5.0), 0.35 + HEIGHT * rows)
   figure.set_layout_engine('constrained', w_pad=0.1, h_pad=0.1)
   figure.suptitle(title, size=10.5, weight='bold', color=INK, x=0.1 / figure.get_figwidth(), ha='left')
   if not panels:
     figure.text(0.5, 0.5, 'no metrics were recorded', color=FAINT, ha='center')
     return figure
   axes = figure.subplots(rows, columns, squeeze=False).ravel()
-  for ax, (name, curves) in zip(axes, sorted(panels.items()), strict=False):
-    draw_panel(ax, name, curves, units(panels).get(name, ''))
+  for ax, (panel, curves) in zip(axes, sorted(panels.items()), strict=False):
+    draw_panel(ax, *title_and_unit(panel, explained), curves)
   for ax in axes[len(panels) :]:
     ax.remove()
   return figure

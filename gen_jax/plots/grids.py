@@ -15,7 +15,7 @@ from gen_jax.plots.canvas import DPI, FAINT, INK, new_figure, text_width
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
 
-PADDING = 2
+FRAME, FRAME_GRAY = 1, 176  # pixels of gray around each image: white ones, too, are told from the page
 LABEL_SIZE, TITLE_SIZE = 8, 10.5  # points
 
 
@@ -27,19 +27,22 @@ def check_images(images: np.ndarray) -> np.ndarray:
   return images
 
 
-def grid(images: np.ndarray, columns: int, padding: int = PADDING) -> np.ndarray:
-  """Lays uint8 [N,H,W,C] row by row on white, `padding` pixels between neighbors -> uint8 [H',W',C].
+def grid(images: np.ndarray, columns: int, frame: int = FRAME) -> np.ndarray:
+  """Lays uint8 [N,H,W,C] row by row, each image in a gray frame -> uint8 [H',W',C].
 
-  H' = R H + (R - 1) padding with R = ceil(N / columns), W' alike; cells left over stay white.
+  H' = R (H + 2 frame) with R = ceil(N / columns), W' alike; cells left over stay white.
   """
-  images = check_images(images)
+  images = add_frames(check_images(images), frame)
   n, height, width, channels = images.shape
   rows = math.ceil(n / columns)
-  canvas = np.full((rows * (height + padding), columns * (width + padding), channels), 255, np.uint8)
-  for i, image in enumerate(images):
-    top, left = i // columns * (height + padding), i % columns * (width + padding)
-    canvas[top : top + height, left : left + width] = image
-  return canvas[: rows * (height + padding) - padding, : columns * (width + padding) - padding]
+  cells = np.full((rows * columns, height, width, channels), 255, np.uint8)
+  cells[:n] = images
+  return cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2).reshape(-1, columns * width, channels)
+
+
+def add_frames(images: np.ndarray, frame: int = FRAME) -> np.ndarray:
+  """Images uint8 [N,H,W,C] in gray frames: [N, H + 2 frame, W + 2 frame, C]."""
+  return np.pad(images, ((0, 0), (frame, frame), (frame, frame), (0, 0)), constant_values=FRAME_GRAY)
 
 
 def png_bytes(image: np.ndarray, scale: int | None = None) -> bytes:
@@ -54,19 +57,26 @@ def png_bytes(image: np.ndarray, scale: int | None = None) -> bytes:
   return buffer.getvalue()
 
 
-def stack_rows(rows: Sequence[np.ndarray], block: int) -> tuple[np.ndarray, list[int]]:
-  """(rows of images uint8 [n,H,W,C] under each other, uint8 [H',W',3], the top of each); see `labeled_grid`."""
-  rows = [check_images(row) for row in rows]
-  rows = [np.repeat(row, 3 // row.shape[-1], axis=-1) for row in rows]
-  columns = max(len(row) for row in rows)
+def offsets(count: int, size: int, block: int) -> list[int]:
+  """Where each of `count` cells of `size` pixels begins, with a gap after each `block` of them; 0: none."""
+  gap = max(8, size // 4) if block else 0
+  return [i * size + (i // block * gap if block else 0) for i in range(count)]
+
+
+def stack_rows(rows: Sequence[np.ndarray], block: int, column_block: int) -> tuple[np.ndarray, list[int], list[int]]:
+  """(rows of images uint8 [n,H,W,C] under each other, uint8 [H',W',3]; tops of rows, lefts of columns).
+
+  See `labeled_grid`.
+  """
+  rows = [add_frames(np.repeat(check_images(row), 3 // row.shape[-1], axis=-1)) for row in rows]
   height, width = rows[0].shape[1:3]
-  gap = max(4 * PADDING, height // 4) if block else 0
-  tops = [r * (height + PADDING) + (r // block * gap if block else 0) for r in range(len(rows))]
-  canvas = np.full((tops[-1] + height, columns * (width + PADDING) - PADDING, 3), 255, np.uint8)
+  tops = offsets(len(rows), height, block)
+  lefts = offsets(max(map(len, rows)), width, column_block)
+  canvas = np.full((tops[-1] + height, lefts[-1] + width, 3), 255, np.uint8)
   for top, row in zip(tops, rows, strict=True):
-    strip = grid(row, len(row))
-    canvas[top : top + height, : strip.shape[1]] = strip
-  return canvas, tops
+    for left, image in zip(lefts, row, strict=False):
+      canvas[top : top + height, left : left + width] = image
+  return canvas, tops, lefts
 
 
 def wrap_title(title: str, width: float) -> list[str]:
@@ -84,11 +94,12 @@ def labeled_grid(
   column_labels: Sequence[str] = (),
   column_title: str = '',
   block: int = 0,
+  column_block: int = 0,
 ) -> Figure:
   """A figure of image rows with names in the left margin, and column labels above.
 
   An image pixel is a whole number of figure pixels, so that nothing is resampled. The axes' data coordinates
-  are image pixels: cell (r, c) begins at (c (W + 2), r (H + 2)) where there are no blocks.
+  are image pixels: the image in row r, column c begins at (c (W + 2) + 1, r (H + 2) + 1) where there are no blocks.
 
   Args:
     rows: uint8 [n,H,W,C] each, of one H and W; rows may have different n and C.
@@ -96,12 +107,13 @@ def labeled_grid(
     title: says what is seen; wraps.
     column_labels: one a column, or none.
     column_title: what the column labels measure.
-    block: leave a wider gap after each `block` rows; 0 for none.
+    block: leave a gap after each `block` rows; 0 for none.
+    column_block: after each so many columns.
   """
-  canvas, tops = stack_rows(rows, block)
-  height, width = rows[0].shape[1:3]
+  canvas, tops, lefts = stack_rows(rows, block, column_block)
+  height, width = (side + 2 * FRAME for side in rows[0].shape[1:3])
   # at least some 900 figure pixels wide, but no cell above 160 unless the images are that large
-  scale = max(1, min(math.ceil(900 / canvas.shape[1]), 160 // max(height, width)))
+  scale = max(1, min(math.ceil(900 / canvas.shape[1]), 160 // max(rows[0].shape[1:3])))
   grid_height, grid_width = (side * scale / DPI for side in canvas.shape[:2])
   label_width = max(text_width(label, LABEL_SIZE) for label in row_labels)
   left = 0.15 + (label_width + 0.1 if label_width else 0)
@@ -133,8 +145,8 @@ def labeled_grid(
     y = 1 - (header_grid + (top + height / 2) * scale / DPI) / total_height
     figure.text((left - 0.08) / total_width, y, label, size=LABEL_SIZE, color=INK, ha='right', va='center')
   y = 1 - (header_grid - 0.06) / total_height
-  for column, label in enumerate(column_labels):
-    x = (left + (column * (width + PADDING) + width / 2) * scale / DPI) / total_width
+  for start, label in zip(lefts, column_labels, strict=bool(column_labels)):
+    x = (left + (start + width / 2) * scale / DPI) / total_width
     figure.text(x, y, label, size=LABEL_SIZE, color=INK, ha='center', va='bottom')
   y = 1 - (header_grid - 0.06 - 0.19 * bool(column_labels)) / total_height
   figure.text(left / total_width, y, column_title, size=LABEL_SIZE, color=FAINT, va='bottom')

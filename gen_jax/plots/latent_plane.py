@@ -95,7 +95,7 @@ def draw_decoded(axes: Axes, plane: Plane) -> None:
   from matplotlib.ticker import MaxNLocator
 
   rows, columns, height, width, channels = plane.decoded.shape
-  canvas = grid(plane.decoded.reshape(-1, height, width, channels), columns, padding=0)
+  canvas = grid(plane.decoded.reshape(-1, height, width, channels), columns, frame=0)
   axes.imshow(
     canvas[..., 0] if channels == 1 else canvas, cmap='gray', vmin=0, vmax=255, interpolation='antialiased',
     extent=(0, columns, 0, rows), aspect='auto',

@@ -6,81 +6,19 @@ import base64
 import html
 import importlib.resources
 import io
-import math
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
 
 from gen_jax.config import flatten
 from gen_jax.files import write_bytes
+from gen_jax.plots import scores as scores_lib
 from gen_jax.plots.canvas import png
-from gen_jax.plots.curves import curves_figure, units
+from gen_jax.plots.curves import is_smoothed, panel_figures
+from gen_jax.plots.scores import Explained, Scores
 
-
-def format_number(value: Any) -> str:
-  """A value as people read it: four significant digits, thousands apart; lists joined; text as it is."""
-  if isinstance(value, np.ndarray | np.generic):
-    value = value.tolist()
-  if isinstance(value, list | tuple):
-    return ', '.join(format_number(item) for item in value)
-  if isinstance(value, bool) or not isinstance(value, int | float):
-    return str(value)
-  if isinstance(value, int):
-    return f'{value:,}'
-  if not math.isfinite(value):
-    return str(value)
-  if value and not 1e-3 <= abs(value) < 1e6:
-    return f'{value:.3e}'
-  digits = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 0
-  return f'{value:,.{digits}f}'
-
-
-def by_split(evaluation: Mapping) -> dict[str, dict[str, Any]]:
-  """{split: {metric: value}}; numbers outside any split stand under ''."""
-  nested = {name: flatten(value) for name, value in evaluation.items() if isinstance(value, Mapping)}
-  splits = {name: {key.replace('.', '/'): x for key, x in values.items()} for name, values in nested.items()}
-  lone = {name: value for name, value in evaluation.items() if not isinstance(value, Mapping)}
-  return ({'': lone} if lone else {}) | splits
-
-
-def metric_label(name: str) -> str:
-  """A metric's name as text."""
-  return html.escape(name.replace('_', ' ').replace('/', ' / '))
-
-
-def headline(splits: Mapping[str, Mapping[str, Any]], records: Sequence[Mapping]) -> str:
-  """Tiles with the first five numbers of the test split, or of the first there is, and the steps trained."""
-  split = 'test' if 'test' in splits else next(iter(splits), '')
-  values = splits.get(split, {})
-  known, where = units(values), f', {html.escape(split)}' if split else ''
-  tiles = [
-    (format_number(value), metric_label(name) + (f' [{known[name]}]' if name in known else '') + where)
-    for name, value in values.items()
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool)
-  ][:5]
-  if steps := [record['step'] for record in records if 'step' in record]:
-    tiles.append((format_number(max(steps)), 'training steps'))
-  return ''.join(f'<div class="card tile"><b>{value}</b><span>{name}</span></div>' for value, name in tiles)
-
-
-def evaluation_table(splits: Mapping[str, Mapping[str, Any]]) -> str:
-  """A row a metric, a column a split."""
-  names = list(dict.fromkeys(name for values in splits.values() for name in values))
-  known = units(names)
-  head = ''.join(f'<th class="number">{html.escape(split) or "value"}</th>' for split in splits)
-  rows = []
-  for name in names:
-    cells = []
-    for values in splits.values():
-      value = values.get(name, '')
-      kind = 'number' if np.ndim(value) == 0 else 'list'
-      cells.append(f'<td class="{kind}"><div>{html.escape(format_number(value))}</div></td>')
-    unit = f'<span class="unit">{known.get(name, "")}</span>'
-    rows.append(f'<tr><th>{metric_label(name)} {unit}</th>{"".join(cells)}</tr>')
-  return f'<table><thead><tr><th>metric</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+FAINT = 'Faint: as recorded. Bold: the running mean.'
+LEAST_SCALE = 0.75  # a figure with text is shown so small, and no smaller: on a narrow screen it scrolls in its card
 
 
 def config_cards(config: Mapping) -> str:
@@ -99,34 +37,53 @@ def config_cards(config: Mapping) -> str:
   return ''.join(cards)
 
 
-def picture(caption: str, data: bytes, kind: str = '') -> str:
-  """A PNG inside the page at its size in print; small ones, which hold no text, stretched pixel by pixel."""
+def picture(caption: str, data: bytes, kind: str = '', alt: str = '') -> str:
+  """A PNG inside the page at its size in print; those without text, which have no such size, stretched by pixels.
+
+  `alt` is what is said in its place, by default the caption.
+  """
   from PIL import Image
 
   with Image.open(io.BytesIO(data)) as image:
-    dots, width = image.info.get('dpi', (96, 96))[0], image.width
-  shown = round(width * 96 / dots)
-  pixels = ' class="pixels"' if 'dpi' not in image.info else ''
+    dots, width = image.info.get('dpi', (0, 0))[0], image.width
+  if dots:
+    shown = round(width * 96 / dots)
+    look = f'width="{shown}" style="min-width: {round(LEAST_SCALE * shown)}px"'
+  else:
+    kind, look = f'{kind} pixels', f'width="{max(width, 600)}"'
   source = f'data:image/png;base64,{base64.b64encode(data).decode()}'
-  text = html.escape(caption)
-  return (
-    f'<figure class="card {kind}"><img{pixels} width="{max(shown, 600) if pixels else shown}" alt="{text}" '
-    f'src="{source}"><figcaption>{text}</figcaption></figure>'
-  )
+  image = f'<div class="scroll" tabindex="0"><img {look} alt="{html.escape(alt or caption)}" src="{source}"></div>'
+  below = f'<figcaption>{html.escape(caption)}</figcaption>' if caption else ''
+  return f'<figure class="card {kind}">{image}{below}</figure>'
 
 
-def section(title: str, body: str) -> str:
-  """A heading and what stands under it; nothing where that is empty."""
-  return f'<section><h2>{title}</h2>{body}</section>' if body else ''
+def plots_of(records: Sequence[Mapping], explained: Explained) -> str:
+  """A plot of each metric by training step, with what it means."""
+  meanings = {known.family: known.metric.meaning for known in explained.values()}
+  plots = [
+    picture(meanings.get(panel, ''), png(figure), 'plot', alt=f'{panel} by training step')
+    for panel, figure in panel_figures(records, explained).items()
+  ]
+  return f'<div class="plots">{"".join(plots)}</div>' if plots else ''
+
+
+def section(title: str, body: str, note: str = '') -> str:
+  """A heading, a note, and what stands under it; nothing where that is empty."""
+  note = f'<p class="faint">{html.escape(note)}</p>' if note else ''
+  return f'<section><h2>{title}</h2>{note}{body}</section>' if body else ''
 
 
 def write_report(
   path: str | os.PathLike,
   *,
   title: str,
+  about: str,
   command: str,
   config: Mapping,
-  evaluation: Mapping,
+  scores: Scores,
+  scores_note: str,
+  explained: Explained,
+  best: str,
   records: Sequence[Mapping],
   figures: Sequence[tuple[str, str | os.PathLike]],
 ) -> None:
@@ -135,24 +92,25 @@ def write_report(
   Args:
     path: where, usually WORKDIR/report.html; written atomically.
     title: the run's name.
+    about: a line below it.
     command: the shell command that repeats it.
     config: nested mapping.
-    evaluation: {name: value} or {split: {name: value}}, values numbers or lists of them.
+    scores: {metric: number or text}, of an evaluation.
+    scores_note: a line that says of what they are.
+    explained: {metric: Explanation} of those, and of the metrics of the curves, that are explained.
+    best: the metric that the best checkpoint was chosen by, or ''.
     records: those of metrics.jsonl, for the curves; may be empty.
     figures: (caption, path of a PNG), in their order.
   """
-  splits = by_split(evaluation)
   pictures = ''.join(picture(caption, pathlib.Path(figure).read_bytes()) for caption, figure in figures)
-  caption = 'Faint: as recorded. Bold: the running mean.'
-  plots = picture(caption, png(curves_figure(records)), 'plot') if records else ''
-  table = f'<div class="card scroll">{evaluation_table(splits)}</div>' if splits else ''
+  steps = max((record['step'] for record in records if 'step' in record), default=None)
   body = ''.join(
     [
-      f'<h1>{html.escape(title)}</h1><p class="faint">Report of a training run</p>',
-      f'<div class="tiles">{headline(splits, records)}</div>',
-      section('Evaluation', table),
+      f'<h1>{html.escape(title)}</h1><p class="faint">{html.escape(about)}</p>',
+      f'<div class="tiles">{scores_lib.tiles(scores, explained, best, steps)}</div>',
+      section('Evaluation', scores_lib.cards(scores, explained), scores_note),
       section('What the model makes', pictures),
-      section('Training', plots),
+      section('Training', plots_of(records, explained), FAINT if is_smoothed(records) else ''),
       section('Configuration', f'<div class="config">{config_cards(config)}</div>'),
       section('To repeat this run', f'<div class="card"><pre>{html.escape(command)}</pre></div>'),
     ]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gen_jax.errors import UserError
 from gen_jax.plots.canvas import COLORS
-from gen_jax.plots.grids import PADDING, labeled_grid
+from gen_jax.plots.grids import FRAME, labeled_grid
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
@@ -74,17 +75,17 @@ def traversal_figure(
     column_labels=['start', *(f'${s:+g}\\sigma$' if s else '0' for s in sigmas)],
     column_title='the latent in standard deviations; ▲ its value at the start',
   )
-  height, width = start.shape[1:3]
+  height, width = (side + 2 * FRAME for side in start.shape[1:3])
   axes = figure.axes[0]
   for r, d in enumerate(dims):
-    top = r * (height + PADDING)
+    top, bottom, right = r * height + FRAME, (r + 1) * height - FRAME, width - FRAME
     axes.plot(
-      [0, width, width, 0, 0], [top, top, top + height, top + height, top], color=COLORS[1], linewidth=1.5,
+      [FRAME, right, right, FRAME, FRAME], [top, top, bottom, bottom, top], color=COLORS[1], linewidth=1.5,
       clip_on=False,
     )  # fmt: skip
-    centers = (np.arange(len(sigmas)) + 1) * (width + PADDING) + width / 2
+    centers = (np.arange(len(sigmas)) + 1.5) * width
     x = np.interp((code[d] - mean[d]) / std[d], sigmas, centers)
-    axes.plot(x, top + height, '^', color=COLORS[1], markersize=5, markeredgecolor='white', clip_on=False)
+    axes.plot(x, bottom, '^', color=COLORS[1], markersize=5, markeredgecolor='white', clip_on=False)
   return figure
 
 
@@ -107,15 +108,16 @@ def side_by_side(
     dims = np.argsort(-np.asarray(kl), kind='stable')[:rows]
     moved = traversal(decode, code, dims, np.asarray(sigmas))
     start = np.repeat(np.asarray(decode(np.asarray(code)[None]))[None], rows, axis=0)
-    parts += [start, moved, np.full_like(start, 255)]  # a white column between two runs
+    parts += [start, moved]
     names.append([f'z{d} {kl[d]:.1f}' for d in dims])
-  columns = ['start', *(f'${s:+g}\\sigma$' if s else '0' for s in sigmas), '']
+  columns = ['start', *(f'${s:+g}\\sigma$' if s else '0' for s in sigmas)]
   return labeled_grid(
-    list(np.concatenate(parts[:-1], axis=1)),
+    list(np.concatenate(parts, axis=1)),
     ['  '.join(row) for row in zip(*names, strict=True)],
     f'One latent moves, the others keep their value; from left to right: {"; ".join(name for name, *_ in runs)}',
-    column_labels=(columns * len(runs))[:-1],
+    column_labels=columns * len(runs),
     column_title='each latent, its KL in nats, and its value in standard deviations',
+    column_block=len(columns),
   )
 
 
@@ -157,15 +159,15 @@ def slerp(z0: np.ndarray, z1: np.ndarray, t: np.ndarray) -> np.ndarray:
   """sin((1 - t) w) / sin w z0 + sin(t w) / sin w z1 for t [n] -> [n,D], w the angle between z0 and z1.
 
   (Shoemake, 1985.) Keeps the norm where the ends share it, so that the path stays where a Gaussian prior of
-  many dimensions has its mass (White, 2016). Raises ValueError where the arc is undefined: an end at the
+  many dimensions has its mass (White, 2016). Raises UserError where the arc is undefined: an end at the
   origin, or opposite ends.
   """
   norms = np.linalg.norm(z0) * np.linalg.norm(z1)
   if norms == 0:
-    raise ValueError('slerp needs ends away from the origin')
+    raise UserError('slerp needs ends away from the origin')
   cosine = np.clip(np.dot(z0, z1) / norms, -1, 1)
   if cosine < -1 + 1e-7:
-    raise ValueError('slerp between opposite codes is undefined: every great circle joins them')
+    raise UserError('slerp between opposite codes is undefined: every great circle joins them')
   if cosine > 1 - 1e-7:
     return lerp(z0, z1, t)  # the limit w -> 0, where sin w cancels to nothing
   angle, t = np.arccos(cosine), np.asarray(t)[:, None]

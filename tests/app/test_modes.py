@@ -10,15 +10,18 @@ import numpy as np
 import pytest
 from command_line import error_of, run_command
 from flax.traverse_util import flatten_dict
+from page import Page
 from PIL import Image
 from safetensors import safe_open
 from small import small_config
 
 import gen_jax
 import launch
-from gen_jax import build
+from gen_jax import build, models
 from gen_jax.app import arguments, modes
+from gen_jax.app.results import PROTOCOL
 from gen_jax.evaluation import evaluators
+from gen_jax.evaluation.explain import explain
 from gen_jax.evaluation.needs import needs
 from gen_jax.runs import workdir as workdirs
 from gen_jax.training import loop
@@ -80,6 +83,66 @@ def test_a_conditional_model_draws_the_classes_that_are_asked_for_and_completes_
   assert 'Test images completed' in (tmp_path / 'report.html').read_text()
 
 
+def files_of(workdir):
+  """{file: when it was written}, of those that a mode's user asks for."""
+  return {path: path.stat().st_mtime_ns for path in workdir.rglob('*.*') if path.name != 'index.json'}
+
+
+OF_A_VAE = ('evaluate', 'report', 'export', 'reconstruct', 'sample', 'traverse', 'interpolate', 'plane')
+
+
+def test_every_mode_says_where_it_wrote(workdir, capsys):
+  (workdir / 'report.html').unlink()
+  for mode in OF_A_VAE:
+    before = files_of(workdir)
+    capsys.readouterr()
+    run_command(f'--workdir={workdir}', f'--mode={mode}')
+    said = {line.removeprefix('wrote ') for line in capsys.readouterr().out.splitlines() if line.startswith('wrote ')}
+    after = files_of(workdir)
+    changed = {str(path) for path, time in after.items() if before.get(path) != time}
+    assert said == changed != set(), mode
+    if mode == 'report':
+      (workdir / 'report.html').unlink()  # what there is of it is renewed with the others: a second each
+
+
+def test_what_a_report_shows_is_renewed_with_it(workdir, capsys):
+  evaluation = json.loads((workdir / 'evaluation.json').read_text())
+  (workdir / 'evaluation.json').write_text(json.dumps(evaluation | {'of_another_time': 12.3456}))
+  run_command(f'--workdir={workdir}', '--mode=evaluate', '--config.evals=active_units')
+  assert f'wrote {workdir}/report.html\n' in capsys.readouterr().out
+  page = Page((workdir / 'report.html').read_text())
+  assert {'12.35', 'of another time'} <= set(page.words) and page.texts['h3'][:3] == ['means', 'active_units', 'others']
+  run_command(f'--workdir={workdir}', '--mode=sample', '--number=500')
+  page = Page((workdir / 'report.html').read_text())
+  caption = 'Samples from the prior: the first 400 of 500; all are in samples.npz'
+  assert caption in page.texts['figcaption'] and caption in capsys.readouterr().out
+
+
+def test_the_report_of_a_run_explains_its_numbers(trained):
+  page = Page((trained / 'report.html').read_text())
+  on_top = [words for words in page.texts['span'] if words]
+  assert on_top[0] == 'elbo, nats' and 'training steps' in on_top and len(page.texts['b']) == 2
+  assert page.texts['b'][1] == '20' and page.texts['h1'] == ['vae:smoke']
+  evaluation = json.loads((trained / 'evaluation.json').read_text())
+  explained = explain([name for name in evaluation if name not in PROTOCOL], models.VAE)
+  assert len(explained) == len(evaluation) - len(PROTOCOL)
+  assert {known.metric.meaning for known in explained.values()} <= set(page.texts['small'])
+  assert 'step 20, 64 examples of the test split' in page.words
+
+
+def test_factors_and_units_are_named(run_of, tmp_path, capsys):
+  workdir = shutil.copytree(run_of('sprites').workdir, tmp_path / 'sprites')
+  run_command(f'--workdir={workdir}', '--mode=evaluate', "--config.evals=('means', 'spearman')")
+  out = capsys.readouterr().out
+  assert re.search(r'\n  elbo +-\d+\.\d{4}  nats\n', out) and re.search(r'\n  squared_error +\d+\.\d{4}\n', out)
+  assert re.search(r'\n  spearman_0 +[01]\.\d{4}  shape\n', out)
+  run_command(f'--workdir={workdir}', '--mode=report')
+  page = Page((workdir / 'report.html').read_text())
+  names = page.texts['dt']
+  assert names[names.index('shape') :][:5] == ['shape', 'scale', 'orientation', 'x', 'y']
+  assert 'spearman_0' not in page.words
+
+
 def test_modes_on_a_workdir(workdir, capsys):
   run_command(f'--workdir={workdir}', '--mode=sample', '--number=5', '--seed=3')
   with np.load(workdir / 'samples.npz') as samples:
@@ -88,8 +151,6 @@ def test_modes_on_a_workdir(workdir, capsys):
   run_command(f'--workdir={workdir}', '--mode=sample', '--number=7', '--seed=3')
   with np.load(workdir / 'samples.npz') as samples:
     np.testing.assert_array_equal(samples['latents'][:5], first)
-  for mode in ('reconstruct', 'traverse', 'interpolate', 'plane', 'report'):
-    run_command(f'--workdir={workdir}', f'--mode={mode}')
   before = json.loads((workdir / 'evaluation.json').read_text())
   run_command(f'--workdir={workdir}', '--mode=evaluate', '--config.evals=active_units')
   assert json.loads((workdir / 'evaluation.json').read_text()) == before
@@ -213,8 +274,9 @@ def test_modes_of_gans(smoke, capsys):
   figures = {run: {path.stem for path in (run / 'figures').glob('*.png')} for run in (plane, images)}
   assert figures[plane] == {'animation', 'curves', 'points', 'progress', 'surface', 'transform'}
   assert figures[images] == {'animation', 'curves', 'neighbors', 'progress', 'samples'}
-  captions = re.findall('<figcaption>(.*?)</figcaption>', (plane / 'report.html').read_text())
-  assert len(captions) == 6 and 'Samples over their target' in captions
+  page = Page((plane / 'report.html').read_text())
+  assert 'Samples over their target' in page.texts['figcaption']
+  assert sum('plot' not in figure['class'] for figure in page.of('figure')) == 5
   with np.load(plane / 'samples.npz') as samples:
     assert samples['points'].shape == (64, 2)
   run_command(f'--workdir={plane}', '--mode=vanish')
@@ -234,7 +296,7 @@ def test_an_evaluation_may_be_asked_for_that_gives_texts_and_arrays(smoke, capsy
   assert len(evaluation['classifier_hash']) == 12 and 0 <= evaluation['class_accuracy'] < 0.5
   assert evaluation['classifier_hash'] in capsys.readouterr().out
   run_command(f'--workdir={workdir}', '--mode=report')
-  assert evaluation['classifier_hash'] in (workdir / 'report.html').read_text()
+  assert evaluation['classifier_hash'] in Page((workdir / 'report.html').read_text()).words
   assert 'needs a model that has encode' in error_of(capsys, *command, '--config.evals=probe')
 
 

@@ -5,6 +5,7 @@ import pytest
 from pictures import axes_image, cell, outputs
 
 from gen_jax.errors import UserError
+from gen_jax.figures import samples
 from gen_jax.figures.inputs import decode_pixels, rows_to_sample, to_pixels
 from gen_jax.figures.samples import sample
 
@@ -17,7 +18,7 @@ def test_samples_are_those_of_the_model_and_stand_in_a_square(run_of):
   expected = to_pixels(run, run.bound(3).sample(rows))[:5]
   np.testing.assert_array_equal(arrays['images'], expected)
   np.testing.assert_array_equal(arrays['latents'], np.asarray(run.bound(3).latents(rows))[:5])
-  assert picture.content.shape == (18, 28, 1) and picture.caption == 'Samples from the prior'
+  assert picture.content.shape == (20, 30, 1) and picture.caption == 'Samples from the prior'
   for i in range(5):
     np.testing.assert_array_equal(cell(picture.content, i // 3, i % 3), expected[i])
 
@@ -43,12 +44,39 @@ def test_classes_come_in_turn_or_as_asked(run_of):
   run = run_of('pixelcnn')
   made = outputs(sample, run, number=12)
   np.testing.assert_array_equal(made['samples', 'npz']['labels'], np.arange(12) % 10)
-  assert made['samples'].content.shape[1] == 10 * 10 - 2  # a column a class
+  assert made['samples'].content.shape[1] == 10 * 10  # a column a class
   arrays = outputs(sample, run, number=5, label=3)['samples', 'npz']
   np.testing.assert_array_equal(arrays['labels'], np.full(5, 3))
   assert set(np.unique(arrays['images'])) == {0, 255}
   rows = {'row': np.arange(64), 'label': np.full(64, 3)}
   np.testing.assert_array_equal(arrays['images'], to_pixels(run, run.model.sample(rows))[:5])
+
+
+@pytest.mark.parametrize('codes', ['prior', 'mixture'])
+def test_a_picture_of_many_samples_holds_the_first_and_says_so(codes, run_of, monkeypatch):
+  monkeypatch.setattr(samples, 'SHOWN', 9)
+  made = outputs(sample, run_of('vae'), number=1_234, codes=codes)
+  name = 'samples' if codes == 'prior' else 'samples_mixture'
+  arrays, picture = made[name, 'npz']['images'], made[name]
+  assert arrays.shape == (1_234, 8, 8, 1) and picture.content.shape == (30, 30, 1)
+  np.testing.assert_array_equal(cell(picture.content, 2, 2), arrays[8])
+  said = f'the first 9 of 1,234; all are in {name}.npz'
+  assert picture.caption.endswith(said) and [said in line for line in made['text']] == [True]
+  few = outputs(sample, run_of('vae'), number=9, codes=codes)
+  assert 'first' not in few[name].caption and few['text'] == []
+
+
+def test_of_large_images_a_picture_shows_fewer():
+  many = np.broadcast_to(np.uint8(0), (100, 512, 512, 1))
+  *_, picture = samples.arrays_and_grid('samples', {'images': many}, 'Samples')
+  assert picture.content.shape == (4 * 514, 4 * 514, 1) and 'the first 16 of 100' in picture.caption
+
+
+@pytest.mark.parametrize(
+  ('number', 'in_turn', 'columns'), [(64, 0, 8), (64, 10, 10), (64, 3, 9), (400, 10, 20), (5, 3, 3), (64, 100, 8)]
+)
+def test_a_column_is_of_one_class_in_about_a_square(number, in_turn, columns):
+  assert samples.columns_of(number, in_turn) == columns
 
 
 def test_samples_of_points_are_arrays_alone(run_of):

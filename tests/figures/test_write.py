@@ -50,8 +50,8 @@ def pixels(path):
 
 
 def test_a_figure_is_written_indexed_and_shown_by_the_report(run, capsys):
-  write.write_figure(stripes, run, shift=5)
-  write.write_figure(curve, run)
+  written = write.write_figure(stripes, run, shift=5) + write.write_figure(curve, run)
+  assert written == [run.workdir / name for name in ('figures/stripes.png', 'stripes.npz', 'figures/curve.png')]
   np.testing.assert_array_equal(pixels(run.workdir / 'figures/stripes.png')[::75, ::75], STRIPES[..., 0] + 5)
   assert np.ptp(pixels(run.workdir / 'figures/curve.png')) > 200
   with np.load(run.workdir / 'stripes.npz') as arrays:
@@ -61,8 +61,8 @@ def test_a_figure_is_written_indexed_and_shown_by_the_report(run, capsys):
     'stripes.png': {'caption': 'Stripes, shifted by 5', 'place': 2}, 'curve.png': {'caption': 'A curve', 'place': 1},
   }  # fmt: skip
   write_report(
-    run.workdir / 'report.html', title='t', command='c', config={}, evaluation={}, records=[],
-    figures=write.figures_of(run.workdir),
+    run.workdir / 'report.html', title='t', about='a', command='c', config={}, scores={}, scores_note='', explained={},
+    best='', records=[], figures=write.figures_of(run.workdir),
   )  # fmt: skip
   page = (run.workdir / 'report.html').read_text()
   assert re.findall('<figcaption>(.*?)</figcaption>', page) == ['A curve', 'Stripes, shifted by 5']
@@ -91,6 +91,17 @@ def test_at_the_end_of_training_figures_are_made_that_can_be(run):
   run.left.clear()
   write.write_automatic_figures([stripes, curve, donkey], run)
   assert [caption for caption, _ in write.figures_of(run.workdir)] == ['Stripes, shifted by 0']
+
+
+def test_a_figure_that_cannot_be_made_takes_none_of_the_others(run, capsys):
+  @figure('never', place=1, automatic=True)
+  def never(run):
+    yield Picture('half', STRIPES, 'Half')
+    raise UserError('opposite codes')
+
+  write.write_automatic_figures([never, stripes], run)
+  assert capsys.readouterr().err == 'left out of the report: never: opposite codes\n'
+  assert [caption for caption, _ in write.figures_of(run.workdir)] == ['Half', 'Stripes, shifted by 0']
 
 
 AUTOMATIC = {
@@ -123,9 +134,10 @@ def test_a_whole_run_is_shown(run_of):
 
 
 def test_after_an_evaluation_the_figures_of_its_arrays_are_made(run):
-  write.write_figures_of_arrays([stripes, curve], run, {'offset': None})
+  assert write.write_figures_of_arrays([stripes, curve], run, {'offset': None}) == []
   assert not (run.workdir / 'figures').exists()
-  write.write_figures_of_arrays([stripes, curve], run, {'slope': None, 'offset': None})
+  written = write.write_figures_of_arrays([stripes, curve], run, {'slope': None, 'offset': None})
+  assert written == [run.workdir / 'figures/curve.png']
   assert [path.name for _, path in write.figures_of(run.workdir)] == ['curve.png']
 
 

@@ -5,9 +5,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gen_jax.metrics import Metric, explanations
 from gen_jax.plots import curves as curves_module
 from gen_jax.plots.canvas import png
-from gen_jax.plots.curves import axis_limits, curves_figure, error_curve, gather_curves, running_mean, units, wants_log
+from gen_jax.plots.curves import (
+  axis_limits,
+  curves_figure,
+  error_curve,
+  gather_curves,
+  is_smoothed,
+  panel_figures,
+  running_mean,
+  wants_log,
+)
 
 RECORDS = [
   {'step': 10, 'elbo': -200.0, 'model/loss': 200.0, 'model/grad_norm': 5.0, 'note': 'text', 'flag': True},
@@ -16,6 +26,9 @@ RECORDS = [
   {'step': 30, 'elbo': -140.0, 'model/loss': math.inf, 'epoch_of_data': None},
   {'elbo': 1.0},
 ]
+METRICS = {'elbo': Metric('a bound', 'nats'), 'spearman_{factor}': Metric('rank correlations')}
+FACTORS = {'factor': ['shape', 'scale']}
+EXPLAINED = {name: next(explanations(name, 'of', METRICS, FACTORS)) for name in ('elbo', 'spearman_0', 'spearman_1')}
 
 
 def test_gather_groups_splits_and_players():
@@ -43,7 +56,7 @@ def test_gather_groups_splits_and_players():
   ],
 )
 def test_names_find_their_panel(name, place):
-  assert curves_module.panel_and_curve(name) == place
+  assert curves_module.panel_and_curve(name, {}) == place
 
 
 def test_a_resumed_run_overwrites_its_steps():
@@ -91,7 +104,7 @@ def panel(figure, name):
 
 
 def test_figure_draws_every_finite_value_and_names_what_is_not():
-  figure = curves_figure(RECORDS)
+  figure = curves_figure(RECORDS, EXPLAINED)
   assert [axes.get_title(loc='left') for axes in figure.axes] == ['elbo', 'grad norm', 'loss']
   elbo = panel(figure, 'elbo')
   assert [line.get_label() for line in elbo.lines] == ['train', 'validation']
@@ -117,9 +130,32 @@ def test_few_or_odd_records_can_be_shown(records):
     assert image.width >= 600 and np.ptp(np.asarray(image.convert('L'))) > 100
 
 
-def test_units_know_the_reconstruction_term_only_beside_an_elbo():
-  assert units(['elbo', 'reconstruction', 'x']) == {'elbo': 'nats', 'reconstruction': 'nats'}
-  assert units(['reconstruction', 'bits_per_dim']) == {'bits_per_dim': 'bits/dim'}
+def test_entries_that_are_explained_are_lines_of_their_names():
+  records = [{'step': 1, 'validation/spearman_0': 0.5, 'validation/spearman_1': 0.6}]
+  (axes,) = curves_figure(records, EXPLAINED).axes
+  assert axes.get_title(loc='left') == 'spearman' and axes.get_ylabel() == ''
+  assert [line.get_label() for line in axes.lines] == ['validation scale', 'validation shape']
+
+
+def test_each_panel_is_a_figure_of_its_own():
+  figures = panel_figures(RECORDS, EXPLAINED)
+  assert list(figures) == ['elbo', 'grad_norm', 'loss']
+  (axes,) = figures['elbo'].axes
+  assert (axes.get_title(loc='left'), axes.get_ylabel(), len(axes.lines)) == ('elbo', 'nats', 2)
+
+
+def test_every_entry_has_a_line():
+  records = [{'step': 1} | {f'validation/kl_dim_{i:02d}': float(i) for i in range(99)}]
+  (axes,) = curves_figure(records).axes
+  assert sorted(float(line.get_ydata()[0]) for line in axes.lines) == list(range(99))
+  assert axes.get_title(loc='right') == '99 lines, one an entry'
+
+
+@pytest.mark.parametrize('number', [200, 201])
+def test_many_values_are_faint_under_their_running_mean(number):
+  records = [{'step': s, 'a': float(s)} for s in range(number)]
+  (axes,) = curves_figure(records).axes
+  assert is_smoothed(records) == (number == 201) == (len(axes.lines) == 2)
 
 
 def test_error_curve_has_a_line_a_data_set_and_a_tick_a_size():

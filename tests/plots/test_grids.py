@@ -13,19 +13,30 @@ def random_images(n, height=5, width=4, channels=1, seed=0):
 
 
 @pytest.mark.parametrize('channels', [1, 3])
-@pytest.mark.parametrize('padding', [0, 2])
-def test_grid_places_every_pixel(channels, padding):
+@pytest.mark.parametrize('frame', [0, 1, 3])
+def test_grid_places_every_pixel(channels, frame):
   images = random_images(5, channels=channels)
-  out = grids.grid(images, columns=3, padding=padding)
-  assert out.shape == (2 * 5 + padding, 3 * 4 + 2 * padding, channels)
+  out = grids.grid(images, columns=3, frame=frame)
+  assert out.shape == (2 * (5 + 2 * frame), 3 * (4 + 2 * frame), channels)
   assert out.dtype == np.uint8
-  left_over = np.ones(out.shape[:2], bool)
   for i in range(5):
-    rows = slice((i // 3) * (5 + padding), (i // 3) * (5 + padding) + 5)
-    columns = slice((i % 3) * (4 + padding), (i % 3) * (4 + padding) + 4)
-    np.testing.assert_array_equal(out[rows, columns], images[i])
-    left_over[rows, columns] = False
-  assert (out[left_over] == 255).all()  # images hold 254 at most
+    top, left = (i // 3) * (5 + 2 * frame), (i % 3) * (4 + 2 * frame)
+    framed = out[top : top + 5 + 2 * frame, left : left + 4 + 2 * frame].copy()
+    np.testing.assert_array_equal(framed[frame : frame + 5, frame : frame + 4], images[i])
+    framed[frame : frame + 5, frame : frame + 4] = grids.FRAME_GRAY
+    assert (framed == grids.FRAME_GRAY).all()
+  assert (out[5 + 2 * frame :, 2 * (4 + 2 * frame) :] == 255).all()  # the cell left over
+
+
+@pytest.mark.parametrize('gray', [0, 255])
+def test_images_of_one_color_are_told_from_each_other_and_from_the_page(gray):
+  """On a page of any color: each image is surrounded by pixels unlike its own, and those unlike white and black."""
+  image = np.full((2, 4, 4, 1), gray, np.uint8)
+  labeled = np.asarray(grids.labeled_grid([image], [''], '').axes[0].images[0].get_array())[..., :1]
+  for canvas in (grids.grid(image, 2), labeled):
+    assert canvas.shape[:2] == (6, 12)
+    surround = np.concatenate([canvas[0], canvas[-1], canvas[:, 0], canvas[:, 5], canvas[:, 6], canvas[:, -1]])
+    assert (abs(surround.astype(int) - gray) >= 60).all() and (surround > 60).all() and (surround < 196).all()
 
 
 @pytest.mark.parametrize(
@@ -91,9 +102,9 @@ def test_labels_stand_beside_their_rows_and_inside_the_figure():
     assert not any(box.overlaps(other) for other in a if other is not box)
   axes = figure.axes[0].get_window_extent()
   assert boxes['data'].x1 < axes.x0
-  # rows are 5 high with 2 between: their centers are at 2.5 and 9.5 of 12
+  # rows are 7 high with their frames: their centers are at 3.5 and 10.5 of 14
   center = (boxes['data'].y0 + boxes['data'].y1) / 2
-  assert (axes.y1 - center) / axes.height == pytest.approx(2.5 / 12, abs=0.03)
+  assert (axes.y1 - center) / axes.height == pytest.approx(3.5 / 14, abs=0.03)
 
 
 def test_reconstructions_stand_below_their_originals():
@@ -101,10 +112,10 @@ def test_reconstructions_stand_below_their_originals():
   figure = grids.reconstructions(originals, copies, columns=3)
   assert texts(figure)[1:5] == ['original', 'reconstruction'] * 2
   canvas = figure.axes[0].images[0].get_array()
-  np.testing.assert_array_equal(canvas[:5, 6:10, :1], originals[1])
-  np.testing.assert_array_equal(canvas[7:12, 6:10, :1], copies[1])
-  second = 2 * 7 + 8  # the second pair, behind a gap of eight
-  np.testing.assert_array_equal(canvas[second : second + 5, :4, :1], originals[3])
-  np.testing.assert_array_equal(canvas[second + 7 : second + 12, 6:10, :1], copies[4])
+  np.testing.assert_array_equal(canvas[1:6, 7:11, :1], originals[1])
+  np.testing.assert_array_equal(canvas[8:13, 7:11, :1], copies[1])
+  second = 2 * 7 + 8 + 1  # the second pair, behind a gap of eight
+  np.testing.assert_array_equal(canvas[second : second + 5, 1:5, :1], originals[3])
+  np.testing.assert_array_equal(canvas[second + 7 : second + 12, 7:11, :1], copies[4])
   with pytest.raises(ValueError, match='5 originals but 4'):
     grids.reconstructions(originals, copies[:4])

@@ -1,40 +1,18 @@
 import base64
 import io
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from page import Page
 from PIL import Image
 
+from gen_jax.metrics import Explanation, Metric
 from gen_jax.plots import canvas, grids
-from gen_jax.plots.report import format_number, write_report
+from gen_jax.plots.report import write_report
 
-VOID = {'meta', 'img', 'br'}
 EVIL = '<script>alert("x") & \'y\'</script>'
-
-
-class Page(HTMLParser):
-  """Checks that tags nest, and gathers attributes and text."""
-
-  def __init__(self, text):
-    super().__init__()
-    self.open, self.tags, self.words = [], [], []
-    self.feed(text)
-    self.close()
-    assert not self.open
-
-  def handle_starttag(self, tag, attrs):
-    self.tags.append((tag, dict(attrs)))
-    if tag not in VOID:
-      self.open.append(tag)
-
-  def handle_endtag(self, tag):
-    assert self.open.pop() == tag
-
-  def handle_data(self, data):
-    if not {'style', 'script'} & set(self.open):
-      self.words.append(data)
+ELBO = Explanation(Metric('a lower bound of log p(x)', 'nats', 'higher', headline=True), 'means', 'elbo')
 
 
 @pytest.fixture
@@ -47,12 +25,13 @@ def report(tmp_path):
   def write(**changes):
     arguments = {
       'title': 'a run',
+      'about': 'a model on some data',
       'command': 'python launch.py --workdir=w',
       'config': {'seed': 3, 'empty': {}, 'model': {'name': 'VAE', 'encoder': {'features': (32, 64)}}},
-      'evaluation': {
-        'validation': {'elbo': -99.123456},
-        'test': {'elbo': -98.0, 'kl_dim': [1.5, 0.25], 'deep': {'a': 7}},
-      },
+      'scores': {'kl': 1.5, 'elbo': -98.0625},
+      'scores_note': 'step 1,234, 64 examples of the test split',
+      'explained': {'elbo': ELBO},
+      'best': '',
       'records': [{'step': 5, 'elbo': -200.0}, {'step': 1234, 'elbo': -100.0}],
       'figures': [('samples', tmp_path / 'tiny.png'), ('a plot', tmp_path / 'plot.png')],
     }
@@ -63,86 +42,82 @@ def report(tmp_path):
   return write
 
 
-def images(page):
-  return [attributes for tag, attributes in page.tags if tag == 'img']
-
-
 def test_report_holds_every_figure_and_refers_to_nothing(report, tmp_path):
   text, page = report()
-  assert len(images(page)) == 3  # two figures and the curves
-  data = [base64.b64decode(image['src'].removeprefix('data:image/png;base64,')) for image in images(page)]
+  images = page.of('img')
+  assert len(images) == 3  # two figures and the curve
+  data = [base64.b64decode(image['src'].removeprefix('data:image/png;base64,')) for image in images]
   assert data[0] == (tmp_path / 'tiny.png').read_bytes()
   assert data[1] == (tmp_path / 'plot.png').read_bytes()
   with Image.open(io.BytesIO(data[2])) as curves:
     curves.load()
   assert not re.search(r'https?://|url\(|@import|<link|<script|href=', text)
   assert all(value.startswith('data:') for value in re.findall(r'src\s*=\s*["\']?([^"\'>\s]*)', text))
-  assert [image['alt'] for image in images(page)[:2]] == ['samples', 'a plot']
+  assert [image['alt'] for image in images] == ['samples', 'a plot', 'elbo by training step']
 
 
 def test_tiny_images_are_stretched_and_figures_keep_their_printed_size(report):
   _, page = report()
-  tiny, plot, _ = images(page)
-  assert (tiny['class'], tiny['width']) == ('pixels', '600')
-  assert 'class' not in plot
-  assert int(plot['width']) == 6 * 96
+  tiny, plot, _ = page.of('img')
+  kinds = [figure['class'].split() for figure in page.of('figure')]
+  assert tiny['width'] == '600' and 'style' not in tiny and kinds[0] == ['card', 'pixels']
+  assert int(plot['width']) == 6 * 96 and kinds[1] == ['card']
+  assert plot['style'] == f'min-width: {0.75 * 6 * 96:.0f}px'  # below which its text could not be read
+  inside = [place for place, (tag, _) in enumerate(page.tags) if tag == 'img']
+  assert all(page.tags[place - 1] == ('div', {'class': 'scroll', 'tabindex': '0'}) for place in inside)
 
 
 def test_report_tells_the_numbers(report):
   _, page = report()
   words = ' '.join(' '.join(page.words).split())
-  for part in (
-    'a run',
-    '-98.00',
-    '-99.12',
-    '1.500, 0.2500',
-    'deep / a',
-    '1,234',
-    'encoder.features',
-    '(32, 64)',
-  ):
+  for part in ('a run', 'a model on some data', '-98.06', '1.500', '1,234', 'encoder.features', '(32, 64)'):
     assert part in words
-  assert 'python launch.py --workdir=w' in words
-  assert words.index('-98.00') < words.index('-99.12')  # the test split makes the headline
+  assert 'python launch.py --workdir=w' in words and 'step 1,234, 64 examples of the test split' in words
+  assert page.texts['b'] == ['-98.06', '1,234']  # the result, and the steps once
+  assert page.texts['figcaption'] == ['samples', 'a plot', 'a lower bound of log p(x)']
+
+
+def test_there_is_a_plot_of_each_metric(report):
+  records = [{'step': s, 'elbo': -s, 'validation/elbo': -s, 'model/loss': s, 'b': s} for s in (1, 2)]
+  _, page = report(records=records, figures=[])
+  assert [image['alt'] for image in page.of('img')] == [f'{name} by training step' for name in ('b', 'elbo', 'loss')]
+  assert not any('Faint' in word for word in page.words)
+  _, page = report(records=[{'step': s, 'elbo': s} for s in range(201)], figures=[])
+  assert 'Faint: as recorded. Bold: the running mean.' in page.words
 
 
 def test_everything_is_escaped(report, tmp_path):
   text, page = report(
     title=EVIL,
+    about=EVIL,
     command=EVIL,
     config={EVIL: EVIL, 'group': {EVIL: EVIL}},
-    evaluation={EVIL: {EVIL: EVIL}, 'test': {EVIL: 1.0}},
+    scores={EVIL: EVIL, 'x' + EVIL: 1.0},
+    scores_note=EVIL,
+    explained={},
+    records=[{'step': 1, EVIL: 2.0}],
     figures=[(EVIL, tmp_path / 'tiny.png')],
   )
   assert '<script' not in text
-  assert not [tag for tag, _ in page.tags if tag == 'script']
-  assert images(page)[0]['alt'] == EVIL
+  assert not page.of('script')
+  assert page.of('img')[0]['alt'] == EVIL
   assert page.words.count(EVIL) >= 6
 
 
 def test_a_report_of_almost_nothing(report):
-  text, page = report(config={}, evaluation={}, records=[], figures=[])
-  assert not images(page)
+  text, page = report(config={}, scores={}, explained={}, records=[], figures=[])
+  assert not page.of('img')
   assert '<h2>Evaluation' not in text
-  _, page = report(evaluation={'elbo': float('nan')}, records=[{'step': 1, 'elbo': float('inf')}])
+  _, page = report(scores={'elbo': float('nan')}, records=[{'step': 1, 'elbo': float('inf')}])
   assert 'nan' in page.words
 
 
-@pytest.mark.parametrize(
-  ('value', 'text'),
-  [
-    (0.0, '0'),
-    (-98.1234, '-98.12'),
-    (0.18056, '0.1806'),
-    (1234567, '1,234,567'),
-    (52034.7, '52,035'),
-    (3.2e-5, '3.200e-05'),
-    (float('inf'), 'inf'),
-    (True, 'True'),
-    ('text', 'text'),
-    (np.float32(1.5), '1.500'),
-    (np.array([1, 2]), '1, 2'),
-  ],
-)
-def test_numbers_read_well(value, text):
-  assert format_number(value) == text
+def test_nothing_is_wider_than_a_narrow_screen(report):
+  """What has a least width of its own scrolls by itself: pictures alone; columns are never fixed above 300 pixels."""
+  text, _ = report()
+  style = text[text.index('<style>') : text.index('</style>')]
+  narrow = 390 - 2 * 12  # the margins of a page on such a screen
+  for width in re.findall(r'minmax\((\d+)px', style):
+    assert int(width) < narrow / 2
+  assert 'min-width' not in style and 'white-space: nowrap' not in style
+  assert 'overflow-wrap: anywhere' in style and '.scroll { overflow-x: auto; }' in style

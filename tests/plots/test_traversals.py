@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from gen_jax.errors import UserError
 from gen_jax.plots import traversals
 from gen_jax.plots.canvas import png
 
@@ -49,11 +50,12 @@ def test_figure_sorts_by_kl_and_marks_the_start():
   np.testing.assert_array_equal(spy.codes[1], code[None])
   canvas = figure.axes[0].images[0].get_array()
   start = int(100 + 10 * code.sum())
-  assert (canvas[:3, :3] == start).all()
-  assert (canvas[5:8, :3] == start).all()
+  assert (canvas[1:4, 1:4] == start).all()
+  assert (canvas[6:9, 1:4] == start).all()
   frame, triangle = figure.axes[0].lines[:2]
-  np.testing.assert_array_equal([frame.get_xdata().max(), frame.get_ydata().max()], [3, 3])
-  assert triangle.get_xdata()[0] == 2 * 5 + 1.5  # code[1] = 0: the center of the column of 0
+  np.testing.assert_array_equal([frame.get_xdata().max(), frame.get_ydata().max()], [4, 4])
+  np.testing.assert_array_equal([frame.get_xdata().min(), frame.get_ydata().min()], [1, 1])
+  assert triangle.get_xdata()[0] == 2 * 5 + 2.5  # code[1] = 0: the center of the column of 0
   png(figure)
 
 
@@ -72,8 +74,10 @@ def test_runs_side_by_side_show_the_most_informative_latents_of_each():
   texts = [text.get_text() for text in figure.texts]
   assert 'beta=1; beta=4' in texts[0].replace('\n', ' ') and texts[1:3] == ['z1 4.2  z0 3.0', 'z2 2.0  z1 0.5']
   np.testing.assert_array_equal(one.codes[0].reshape(2, 2, 3)[:, :, [1, 2]], [[[-1, 0], [1, 0]], [[0, -1], [0, 1]]])
-  canvas = figure.axes[0].images[0].get_array()[1, 1::5, 0]  # the first row, a pixel of each image
-  np.testing.assert_array_equal(canvas, [110, 100, 120, 255, 80, 70, 90])
+  pixels = figure.axes[0].images[0].get_array()[2, :, 0]  # in the first row of images
+  np.testing.assert_array_equal(pixels[2:15:5], [110, 100, 120])
+  np.testing.assert_array_equal(pixels[15:23], 255)  # between the runs
+  np.testing.assert_array_equal(pixels[25::5], [80, 70, 90])
 
 
 def test_one_variable_takes_every_category():
@@ -109,9 +113,9 @@ def test_slerp_keeps_the_norm_and_turns_evenly():
 def test_slerp_at_its_limits():
   z = np.array([1.0, 2.0])
   np.testing.assert_allclose(traversals.slerp(z, 3 * z, [0, 0.5, 1]), [z, 2 * z, 3 * z])
-  with pytest.raises(ValueError, match='opposite'):
+  with pytest.raises(UserError, match='opposite'):
     traversals.slerp(z, -2 * z, [0.5])
-  with pytest.raises(ValueError, match='origin'):
+  with pytest.raises(UserError, match='origin'):
     traversals.slerp(z, 0 * z, [0.5])
 
 

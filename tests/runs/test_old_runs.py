@@ -13,6 +13,7 @@ import zipfile
 import chex
 import numpy as np
 import pytest
+from page import Page
 
 import gen_jax
 import launch
@@ -56,6 +57,9 @@ def test_former_names_of_fields_evaluators_and_metrics_are_read(old_run):
   numbers = {name: value for name, value in former.items() if isinstance(value, float)}
   assert 'memory' in numbers and 'told_from_train' in numbers
   chex.assert_trees_all_close({name: values[evaluate.current_metric(name)] for name in numbers}, numbers, rtol=1e-4)
+  assert launch.main(['launch.py', f'--workdir={workdir}', '--mode=report']) == 0
+  page = Page((workdir / 'report.html').read_text())
+  assert f'{former["memory"]:.4f}' in page.words and page.texts['h3'][:2] == ['points', 'discriminator']
   assert launch.main(['launch.py', f'--workdir={workdir}', '--mode=progress']) == 0
   assert (workdir / 'figures' / 'progress.png').exists()
 

@@ -4,10 +4,19 @@ import numpy as np
 
 from gen_jax.evaluation.disentanglement.information import POINTS, mutual_information
 from gen_jax.evaluation.disentanglement.subsets import BINS, Points, bin_codes, draw_subsets, finite_codes
+from gen_jax.metrics import Metric, measures
 
 SAME = 1e-12
 
 
+@measures({
+  'gaussian_total_correlation': Metric(
+    'how dependent latents are on each other, as if they were normal', 'nats', 'lower'
+  ),
+  'gaussian_wasserstein': Metric('the squared distance of the code from one of independent latents', better='lower'),
+  'gaussian_wasserstein_norm': Metric('the same by the variance of the code', better='lower'),
+  'mutual_information_score': Metric('what two latents tell of each other, mean over pairs', 'nats', 'lower'),
+})
 def unsupervised(
   codes: np.ndarray, factors: np.ndarray | None = None, *, seed: int = 0, bins: int = BINS, points: int | None = None
 ) -> dict[str, float]:

@@ -9,8 +9,16 @@ import numpy as np
 
 from gen_jax.evaluation.disentanglement.information import mutual_information
 from gen_jax.evaluation.disentanglement.subsets import BINS, TEST, TRAIN, Points, bin_codes, draw_subsets, points_of
+from gen_jax.metrics import Metric, measures
 
 
+@measures({
+  'modularity': Metric('whether each latent tells of one factor alone', better='higher'),
+  'explicitness_train': Metric('explicitness on the points that its classifier learned from', better='higher'),
+  'explicitness_test': Metric(
+    'how well a linear classifier reads factors from the code: the area under its ROC curve', better='higher'
+  ),
+})
 def modularity_explicitness(
   codes: np.ndarray,
   factors: np.ndarray,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gen_jax.evaluation.disentanglement.subsets import TEST, TRAIN, Points, draw_subsets, points_of
+from gen_jax.metrics import Metric, measures
 
 
 def dci(
@@ -42,6 +43,14 @@ def forest_importances(known: Points, new: Points, seed: int) -> tuple[np.ndarra
   return importances_and_accuracies(forest, known, new)
 
 
+@measures({
+  'disentanglement': Metric(
+    'whether each latent matters for one factor alone, by the importances of trees', better='higher'
+  ),
+  'completeness': Metric('whether one latent alone matters for each factor', better='higher'),
+  'informativeness_train': Metric('informativeness on the points that the trees learned from', better='higher'),
+  'informativeness_test': Metric('the accuracy with which trees read factors from the code', better='higher'),
+})
 def dci_scores(importances: np.ndarray, accuracies: np.ndarray) -> dict[str, float]:
   """DCI of R [D,K], and accuracies on known and new points [2,K]."""
   return {

@@ -8,11 +8,19 @@ import numpy as np
 from gen_jax.errors import UserError
 from gen_jax.evaluation.disentanglement.information import gaps, information_matrix
 from gen_jax.evaluation.disentanglement.subsets import BINS, finite_codes, points_of
+from gen_jax.metrics import Metric, measures
 
 CHUNK = 2**22  # densities computed at a time
 LEVEL = 0.05  # between values of log sigma that count as different
 
 
+@measures({
+  'mig': Metric(
+    'the mutual information gap: by how much the latent that tells most of a factor leads the second, of what there is '
+    'to tell; mean over factors', better='higher', headline=True,
+  ),
+  'mig_{factor}': Metric('the gap of each factor', better='higher'),
+})  # fmt: skip
 def mig(
   codes: np.ndarray, factors: np.ndarray, *, seed: int = 0, bins: int = BINS, points: int | None = None
 ) -> dict[str, float]:
@@ -27,6 +35,10 @@ def mig(
   return {'mig': float(gap.mean())} | {f'mig_{k}': float(g) for k, g in enumerate(gap)}
 
 
+@measures({
+  'mig_density': Metric("MIG by the posterior's density in place of bins, as first published", better='higher'),
+  'mig_density_{factor}': Metric('that of each factor', better='higher'),
+})
 def mig_density(
   means: np.ndarray, log_variances: np.ndarray, factors: np.ndarray, *, seed: int = 0, samples: int = 10_000
 ) -> dict[str, float]:

@@ -15,6 +15,7 @@ from gen_jax.evaluation.disentanglement.subsets import (
   finite_codes,
   points_of,
 )
+from gen_jax.metrics import Metric, measures
 
 Encode = Callable[[np.ndarray], np.ndarray]  # factors int [n,K] -> codes [n,D]
 VOTES = 500  # encoded at a time
@@ -39,6 +40,12 @@ def check_sizes(factor_sizes: Sequence[int]) -> None:
     raise UserError(f'factor_sizes={tuple(factor_sizes)}: at least two factors, each of two or more values, are needed')
 
 
+@measures({
+  'beta_vae_score': Metric(
+    'the accuracy with which a linear classifier names the factor that two batches of images share', better='higher'
+  ),
+  'beta_vae_score_train': Metric('the same on the points that it learned from', better='higher'),
+})
 def beta_vae_score(
   encode: Encode,
   factor_sizes: Sequence[int],
@@ -77,6 +84,13 @@ def pair_differences(
   return np.concatenate(points), labels
 
 
+@measures({
+  'factor_vae_score': Metric(
+    'the accuracy with which the latent that varies least names the factor that is held', '', 'higher', headline=True
+  ),
+  'factor_vae_score_train': Metric('the same on the votes that it learned from', better='higher'),
+  'active_latents': Metric('how many latents vary enough to vote'),
+})
 def factor_vae_score(
   encode: Encode,
   factor_sizes: Sequence[int],
@@ -129,6 +143,9 @@ def count_votes(
   return table
 
 
+@measures({
+  'irs': Metric('how little the latent of a factor moves when others do, 1 where not at all', better='higher'),
+})
 def irs(
   codes: np.ndarray, factors: np.ndarray, *, seed: int = 0, bins: int = BINS, points: int | None = None
 ) -> dict[str, float]:

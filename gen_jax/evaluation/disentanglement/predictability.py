@@ -4,8 +4,15 @@ import numpy as np
 
 from gen_jax.evaluation.disentanglement.information import gaps
 from gen_jax.evaluation.disentanglement.subsets import TEST, TRAIN, Points, draw_subsets, points_of
+from gen_jax.metrics import Metric, measures
 
 
+@measures({
+  'sap': Metric(
+    'by how much the latent that predicts a factor best leads the second; mean over factors', better='higher'
+  ),
+  'sap_{factor}': Metric('the lead for each factor', better='higher'),
+})
 def sap(
   codes: np.ndarray,
   factors: np.ndarray,

@@ -23,6 +23,7 @@ from gen_jax.evaluation.disentanglement.predictability import sap
 from gen_jax.evaluation.disentanglement.subsets import TEST, TRAIN, draw_subsets, points_of
 from gen_jax.evaluation.needs import factors, methods, needs, unconditional
 from gen_jax.evaluation.source import Source, collect
+from gen_jax.metrics import Metric, measures
 from gen_jax.types import Batch
 
 DEAD = 1e-3  # standard deviation of the latents that a perfect code has no use for
@@ -83,6 +84,16 @@ def encode_grid(model: BoundModel, source: Source) -> Grid:
   return Grid(codes[first], None if log_sigma is None else log_sigma[first], sizes)
 
 
+@measures(
+  mig,
+  sap,
+  modularity_explicitness,
+  irs,
+  unsupervised,
+  {f'dci_fast_{name}': metric for name, metric in dci_scores.metrics.items()},
+  beta_vae_score,
+  factor_vae_score,
+)
 def score(grid: Grid) -> tuple[dict[str, float], np.ndarray]:
   """(every metric but boosted trees and `mig_density`, the importances of latents for factors [D,K])."""
   results = {}
@@ -123,6 +134,15 @@ def perfect_and_noise_scores(sizes: tuple[int, ...], latents: int) -> tuple[dict
   return score(perfect)[0], score(noise)[0]
 
 
+@measures(
+  score,
+  mig_density,
+  {
+    'disentanglement_images': Metric('the images whose codes were scored'),
+    'perfect_{metric}': Metric('a perfect code'),
+    'noise_{metric}': Metric('noise'),
+  },
+)
 @needs(factors, image_of_each_combination, methods('encode'), unconditional)
 def disentanglement(model: BoundModel, source: Source) -> Iterator[tuple[str, float | str | np.ndarray]]:
   """Every metric but boosted trees, by the mean codes of all images, with `perfect_` and `noise_` beside each.
@@ -147,6 +167,7 @@ def disentanglement(model: BoundModel, source: Source) -> Iterator[tuple[str, fl
   yield from factor_responses(grid).items()
 
 
+@measures({f'dci_{name}': metric for name, metric in dci_scores.metrics.items()})
 @needs(factors, image_of_each_combination, methods('encode'), unconditional)
 def boosted_dci(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:
   """`dci_` disentanglement, completeness and informativeness by boosted trees, as published: minutes."""

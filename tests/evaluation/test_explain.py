@@ -1,0 +1,99 @@
+"""Every number and every text of every evaluator is explained by whoever gives it."""
+
+import functools
+import types
+
+import numpy as np
+from small import MODEL, small_config
+from sources import KnownSource, Repeats, digits_like_mnist, gray_source, padded_batches
+
+from gen_jax import build
+from gen_jax.data.sets.grid_of_factors import every_combination
+from gen_jax.distributions import Normal
+from gen_jax.evaluation import inception, sample_distances
+from gen_jax.evaluation.agreement import class_agreement
+from gen_jax.evaluation.disentanglement.suite import boosted_dci, disentanglement
+from gen_jax.evaluation.distances import kernel_distance
+from gen_jax.evaluation.evaluate import all_evaluators
+from gen_jax.evaluation.explain import explain
+from gen_jax.evaluation.fid import inception_distances
+from gen_jax.evaluation.probe import probe
+from gen_jax.figures.factors import entry_names
+
+IMAGES, LABELS = digits_like_mnist('test')
+
+
+def values_of(evaluator, model, source):
+  """{name: value} of the numbers and texts."""
+  return {name: value for name, value in evaluator(model, source) if not isinstance(value, np.ndarray)}
+
+
+def names_of_runs(run_of):
+  """(class of the model, evaluator, names) of what evaluators say of the tiny runs."""
+  said = {
+    'vae': ('means', 'active_units', 'elbo_decomposition', 'memorization'),
+    'autoencoder': ('means',),
+    'categorical vae': ('means',),
+    'gm vae': ('means', 'clustering', 'likelihood'),
+    'pixelcnn': ('means',),
+    'plane': ('means', 'points', 'discriminator', 'fixed_noise'),
+    'sprites': ('spearman',),
+  }
+  for name, evaluators in said.items():
+    run = run_of(name)
+    for evaluator in evaluators:
+      yield type(run.module), evaluator, values_of(all_evaluators()[evaluator], run.model, run.source)
+
+
+class Codes:
+  """A model whose codes are the factors, with a posterior."""
+
+  def compute(self, function, batch):
+    return function(self, batch)
+
+  def posterior(self, batch):
+    codes = np.asarray(batch['factors'], np.float32)
+    return Normal(codes, np.full(codes.shape, -2.0, np.float32))
+
+
+def names_of_known_sources(monkeypatch):
+  """The same of those for which the tiny runs are too large, or lack what they need."""
+  monkeypatch.setattr(sample_distances, 'kernel_distance', functools.partial(kernel_distance, subsets=2))
+  network = types.SimpleNamespace(features=lambda images: images.reshape(len(images), -1)[:, 300:303] / 99, hash='abc')
+  monkeypatch.setattr(inception, 'load', lambda path: network)
+  samples = gray_source(IMAGES, IMAGES, sample_count=100)
+  yield sample_distances.sample_distances, Repeats(IMAGES), samples
+  yield sample_distances.frechet, Repeats(IMAGES), samples
+  yield inception_distances, Repeats(IMAGES), samples
+  few_of_each = functools.wraps(class_agreement)(functools.partial(class_agreement, per_class=10))
+  labeled = KnownSource(unbinarized=KnownSource(padded_batches(image=IMAGES, label=LABELS)))
+  yield few_of_each, Repeats(IMAGES, classes=10), labeled
+  factors = KnownSource(everything=padded_batches(factors=every_combination((2, 3))))
+  yield disentanglement, Codes(), factors
+  yield boosted_dci, Codes(), factors
+  few = padded_batches(image=IMAGES[:40, 10:14, 10:14], label=LABELS[:40])
+  yield probe, types.SimpleNamespace(encode=lambda batch: batch['image'].reshape(-1, 16)), KnownSource(few, few)
+
+
+def test_every_metric_of_every_evaluator_is_explained(run_of, monkeypatch, tmp_path):
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+  seen = list(names_of_runs(run_of))
+  for evaluator, model, source in names_of_known_sources(monkeypatch):
+    seen.append((None, evaluator.__name__, values_of(evaluator, model, source)))
+  assert {evaluator for _, evaluator, _ in seen} == set(all_evaluators())  # one that is new stands here too
+  for model, evaluator, values in seen:
+    explained = explain(values, model, evaluator)
+    unexplained = {name for name in values if name not in explained or explained[name].evaluator != evaluator}
+    assert not unexplained, f'{evaluator} says nothing of {unexplained}: @measures, beside it'
+
+
+def test_the_evaluators_of_the_config_are_asked_first():
+  for first in ('frechet', 'sample_distances'):
+    assert explain(['frechet_over_trace_cnn'], None, first)['frechet_over_trace_cnn'].evaluator == first
+  assert explain(['of_my_own', 'elbo'], None) == {}  # the ELBO is a model's to explain
+
+
+def test_a_factor_is_called_by_the_data_set():
+  data = build.dataset(small_config('sprites', model=MODEL), 'test')
+  explained = explain([f'spearman_{k}' for k in range(5)], None, (), entry_names(data))
+  assert [known.entry for known in explained.values()] == ['shape', 'scale', 'orientation', 'x', 'y']
