@@ -28,13 +28,18 @@ COLLAPSED = 0.25  # pair_distance_ratio below which a line says so
 )
 @measures({
   'logit_train': Metric("the discriminator's mean logit of training images"),
-  'logit_held_out': Metric('the same of images that it has not seen'),
-  'logit_fake': Metric('the same of samples'),
+  'logit_held_out': Metric("the discriminator's mean logit of images that it has not seen"),
+  'logit_fake': Metric("the discriminator's mean logit of samples"),
   'auc_train_vs_fake': Metric(
     'how often the discriminator puts a training image above a sample; 1/2 where it cannot tell them apart'
   ),
-  'auc_held_out_vs_fake': Metric('the same of images that it has not seen; far below that of training is overfitting'),
-  'auc_train_vs_held_out': Metric('how often it puts a training image above one it has not seen; above 1/2 is memory'),
+  'auc_held_out_vs_fake': Metric(
+    'how often the discriminator puts an image that it has not seen above a sample; far below that of training images '
+    'is overfitting'
+  ),
+  'auc_train_vs_held_out': Metric(
+    'how often the discriminator puts a training image above one that it has not seen; above 1/2 is memory'
+  ),
   'pair_distance_ratio': Metric(
     'how far samples are from each other, by how far images are; near 0 the generator has collapsed', headline=True
   ),

@@ -53,10 +53,10 @@ def weights(model: nn.Module, source: Source) -> str | None:
     'the FID (Heusel et al., 2017); published ones are of 50,000 samples, and those of other counts do not compare',
     better='lower', headline=True,
   ),
-  'fid_over_trace_inception': Metric('the same by the trace of the real covariance', better='lower'),
+  'fid_over_trace_inception': Metric('the FID by the trace of the real covariance', better='lower'),
   'kid_inception': Metric('the KID (Binkowski et al., 2018), 0 for two samples of one distribution', better='lower'),
   'kid_stderr_inception': Metric('the standard error of the KID'),
-  'inception_protocol': Metric('what was measured, by which weights'),
+  'inception_protocol': Metric('how many images were measured, which, and by which weights'),
 })  # fmt: skip
 @needs(images, weights, methods('sample'))
 def inception_distances(model: BoundModel, source: Source) -> Iterator[tuple[str, float | str]]:

@@ -63,7 +63,7 @@ def binary_for_bernoulli(model: nn.Module, source: Source) -> str | None:
 @measures({
   'nll': Metric('-log p(x), exact or bounded from above by importance sampling', 'nats', 'lower', headline=True),
   '{metric}_stderr': Metric('standard error over the examples'),
-  'nll_bits_per_dim': Metric('the same in bits for each channel of each pixel', 'bits/dim', 'lower'),
+  'nll_bits_per_dim': Metric('-log p(x) in bits for each channel of each pixel', 'bits/dim', 'lower'),
   'importance_samples': Metric('how many z of each example estimate its log p(x); none where it is exact'),
 })
 @needs(methods('log_prob', 'log_weights'), binary_for_bernoulli)

@@ -20,11 +20,12 @@ CHUNK_BYTES = 2**26
 @renamed('memorisation', {'memorisation_*': 'memorization_*'})
 @measures({
   'nearest_samples': Metric('the median distance of 1,000 samples to the nearest training image; pixels from 0 to 1'),
-  'nearest_real': Metric('the same of images that the model has not seen'),
+  'nearest_real': Metric('the median distance of images that the model has not seen to the nearest training image'),
   'memorization_ratio': Metric(
-    'the first by the second: near 0 where samples are copies; blurred samples are below 1 without being copies'
+    'how near samples are to training images, by how near unseen images are: near 0 samples are copies; blurred ones '
+    'are below 1 without being copies'
   ),
-  'memorization_protocol': Metric('what was measured'),
+  'memorization_protocol': Metric('how many images were measured, and which'),
 })
 @needs(images, methods('sample'))
 def memorization(model: BoundModel, source: Source) -> Iterator[tuple[str, float | str]]:

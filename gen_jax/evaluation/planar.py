@@ -19,7 +19,7 @@ FRESH = 1_000  # the seed of a real sample that is no split
   'modes_covered': Metric(
     'how many modes of the target have at least a fifth of their share of samples within 3 sigma', '', 'higher', True
   ),
-  'modes': Metric('how many there are'),
+  'modes': Metric('how many modes the target has'),
   'high_quality': Metric('the share of samples within 3 sigma of a mode; .989 of the target itself', better='higher'),
   'jensen_shannon': Metric(
     'the Jensen-Shannon divergence of the histograms of samples and of data, 0 to log 2', 'nats', 'lower', True
@@ -27,8 +27,10 @@ FRESH = 1_000  # the seed of a real sample that is no split
   'wasserstein': Metric(
     'how far each sample must be moved, on average, so that all become the data; of 1,000 points', better='lower'
   ),
-  'sliced_wasserstein': Metric('the same of points projected on a line, averaged over lines', better='lower'),
-  '{metric}_real': Metric('a fresh sample of the target, the least to expect'),
+  'sliced_wasserstein': Metric(
+    'the Wasserstein distance of the points projected on a line, averaged over lines', better='lower'
+  ),
+  '{metric}_real': Metric('a fresh sample of the target'),
 })
 @needs(points_target, methods('sample'))
 def points(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:

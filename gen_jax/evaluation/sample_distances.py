@@ -41,15 +41,15 @@ Values = Iterator[tuple[str, float | str]]
   'recall_{network}': Metric('the share of real images that samples reach', better='higher'),
   'density_{network}': Metric('how densely real images lie around samples; 1 of the data themselves', better='higher'),
   'coverage_{network}': Metric('the share of real images that have a sample near them', better='higher'),
-  '{metric}_unseen': Metric('what as many unseen images get'),
+  '{metric}_unseen': Metric('unseen images'),
   'share_class_{class}': Metric('the share of samples that the network takes for each class'),
   'least_share_ratio': Metric('the share of the rarest class by its share of the data', better='higher'),
   'most_share_ratio': Metric('the share of the commonest class by its share of the data', better='lower'),
   'extractor_{network}': Metric('the network whose features were compared, and the hash of its weights'),
-  'sample_count': Metric('how many samples; distances compare at the same count alone'),
-  'unseen_count': Metric('how many unseen images'),
-  'reference_count': Metric('how many training images'),
-  'sample_protocol': Metric('what was measured'),
+  'sample_count': Metric('how many samples were measured; distances compare at the same count alone'),
+  'unseen_count': Metric('how many unseen images were measured'),
+  'reference_count': Metric('how many training images were measured'),
+  'sample_protocol': Metric('how many images were measured, and which'),
 })  # fmt: skip
 @needs(images, methods('sample'), extractors_of_data)
 def sample_distances(model: BoundModel, source: Source) -> Values:

@@ -14,7 +14,7 @@ from gen_jax.metrics import Metric, measures
   'spearman_{factor}': Metric(
     'the largest |rank correlation| of a latent with each factor; 1 where a latent follows it', better='higher'
   ),
-  'spearman_latent_{factor}': Metric('the latent that does'),
+  'spearman_latent_{factor}': Metric('the latent whose rank correlation with each factor is the largest'),
 })
 @needs(factors, methods('encode'), unconditional)
 def spearman(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:

@@ -16,6 +16,7 @@ from gen_jax.runs import Run
 
 FRAMES = 40  # of the animation, at most
 STRIPS, COLUMNS = 8, 12  # steps of which the strip shows images, and images of each
+PANELS = 6  # steps of which the strip shows points
 GRID = 10  # columns of a frame of images
 
 
@@ -80,7 +81,7 @@ def progress(run: Run) -> Iterator[Output]:
     frames = [
       canvas.png(planar.samples_over_target(real, fake, f'Step {step:,}', extent)) for step, fake in by_step.items()
     ]
-    strip = planar.strip(frames, title)
+    strip = planar.strip(real, {step: by_step[step] for step in evenly_spaced(list(by_step), PANELS)}, extent, title)
   else:
     frames = [grids.png_bytes(grids.grid(images, GRID), scale=2) for images in by_step.values()]
     steps = evenly_spaced(list(by_step), STRIPS)

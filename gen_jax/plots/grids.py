@@ -15,7 +15,7 @@ from gen_jax.plots.canvas import DPI, FAINT, INK, new_figure, text_width
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
 
-FRAME, FRAME_GRAY = 1, 176  # pixels of gray around each image: white ones, too, are told from the page
+FRAME, FRAME_GRAY = 1, 192  # pixels of gray around each image: white ones, too, are told from the page
 LABEL_SIZE, TITLE_SIZE = 8, 10.5  # points
 
 

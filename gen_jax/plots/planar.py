@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gen_jax.plots.canvas import COLORS, FAINT, INK, new_figure, plain_axes
-from gen_jax.plots.grids import labeled_grid
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
@@ -193,12 +192,19 @@ def animation(frames: Sequence[bytes], seconds: float = 0.15, pause: float = 2.0
   return buffer.getvalue()
 
 
-def strip(frames: Sequence[bytes], title: str, columns: int = 6, width: int = 330) -> Figure:
-  """At most `columns` of figures as PNGs of one size, evenly spaced from the first to the last, side by side."""
-  from PIL import Image
-
-  chosen = np.unique(np.linspace(0, len(frames) - 1, columns).round().astype(int))
-  images = [Image.open(io.BytesIO(frames[i])).convert('RGB') for i in chosen]
-  size = (width, round(images[0].height * width / images[0].width))
-  row = np.stack([np.asarray(image.resize(size, Image.Resampling.LANCZOS)) for image in images])
-  return labeled_grid([row], [''], title)
+def strip(real: np.ndarray, by_step: Mapping[int, np.ndarray], extent: Extent, title: str, columns: int = 3) -> Figure:
+  """Points [N,2] of the target under those that were generated, {step: [M,2]}: a square for each step, without axes."""
+  columns = min(columns, len(by_step))
+  rows = -(-len(by_step) // columns)
+  figure = new_figure(max(3.6, 2.0 * columns), 0.4 + 2.2 * rows)  # as wide as the title
+  figure.set_layout_engine('constrained', w_pad=0.05, h_pad=0.05)
+  figure.suptitle(title, size=10.5, weight='bold', color=INK, x=0.1 / figure.get_figwidth(), ha='left')
+  places = figure.subplots(rows, columns, squeeze=False).ravel()
+  for axes, (step, fake) in zip(places, by_step.items(), strict=False):
+    axes.scatter(*real.T, s=8, color=REAL, linewidths=0)
+    axes.scatter(*fake.T, s=1.5, color=FAKE, alpha=0.7, linewidths=0)
+    plane_axes(axes, extent, f'Step {step:,}')
+    axes.tick_params(labelbottom=False, labelleft=False, length=0)
+  for axes in places[len(by_step) :]:
+    axes.remove()
+  return figure

@@ -69,7 +69,7 @@ def tiles(scores: Scores, explained: Explained, best: str = '', steps: int | Non
     label, unit, better, meaning = explained_or_plain(name, explained)
     entry = explained[name].entry if name in explained else ''
     title = ', '.join(filter(None, (label, entry, unit)))
-    notes = [better, *(note_of(other, scores, explained) for other in beside.get(name, ()))]
+    notes = [better or meaning, *(note_of(other, scores, explained) for other in beside.get(name, ()))]
     every.append(tile(format_number(scores[name]), title, notes, meaning))
   if steps is not None:
     every.append(tile(format_number(steps), 'training steps'))
@@ -114,14 +114,14 @@ def names_beside(scores: Scores, explained: Explained) -> dict[str, list[str]]:
 
 
 def note_of(name: str, scores: Scores, explained: Explained) -> str:
-  """What stands beside another metric, in words: 'standard error over the examples .104'."""
-  return f'{explained[name].metric.meaning} {format_number(scores[name])}'
+  """What stands beside another metric, in words: 'standard error over the examples: .104'."""
+  return f'{explained[name].metric.meaning}: {format_number(scores[name])}'
 
 
 def row(names: Sequence[str], scores: Scores, explained: Explained, beside: Mapping[str, Sequence[str]]) -> str:
   """A row of a table: a number or text and what it means, or a family of them."""
   label, unit, better, meaning = explained_or_plain(names[0], explained)
-  about = ''.join(f' <span class="faint">{html.escape(text)}</span>' for text in (unit, better) if text)
+  about = ''.join(f'<span class="faint"> · {html.escape(text)}</span>' for text in (unit, better) if text)
   head = html.escape(label) + about + (f'<small>{html.escape(meaning)}</small>' if meaning else '')
   if names[0] in explained and explained[names[0]].entry:
     return f'<tr><th colspan="2">{head}{family(names, scores, explained, beside)}</th></tr>'
@@ -148,7 +148,8 @@ def family(names: Sequence[str], scores: Scores, explained: Explained, beside: M
     span = f', from {format_number(min(values))} to {format_number(max(values))}' if values else ''
     shown = f'<details><summary>{len(on)} values{span}</summary>{shown}</details>'
   if off:
-    summary = f'{len(off)} of {len(names)} are off, below {format_number(threshold)}'
+    unit = explained[names[0]].metric.unit
+    summary = f'{len(off)} of {len(names)} are off, below {threshold:g} {unit}'.rstrip()
     shown += f'<details><summary>{summary}</summary>{entries(off, scores, explained, beside)}</details>'
   return shown
 

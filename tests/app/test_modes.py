@@ -127,7 +127,7 @@ def test_the_report_of_a_run_explains_its_numbers(trained):
   explained = explain([name for name in evaluation if name not in PROTOCOL], models.VAE)
   assert len(explained) == len(evaluation) - len(PROTOCOL)
   assert {known.metric.meaning for known in explained.values()} <= set(page.texts['small'])
-  assert 'step 20, 64 examples of the test split' in page.words
+  assert 'step 20, 64 examples of the test split, binarized (dynamic)' in page.words
 
 
 def test_factors_and_units_are_named(run_of, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Every number and every text of every evaluator is explained by whoever gives it."""
 
 import functools
+import re
 import types
 
 import numpy as np
@@ -85,6 +86,9 @@ def test_every_metric_of_every_evaluator_is_explained(run_of, monkeypatch, tmp_p
     explained = explain(values, model, evaluator)
     unexplained = {name for name in values if name not in explained or explained[name].evaluator != evaluator}
     assert not unexplained, f'{evaluator} says nothing of {unexplained}: @measures, beside it'
+    for name, known in explained.items():  # each stands alone, as below a plot
+      assert not re.match('the same|that of|the (first|second) |it ', known.metric.meaning), f'{name}: as what?'
+      assert known.metric.meaning[-1] not in '.;' and known.metric.better in ('', 'higher', 'lower'), name
 
 
 def test_the_evaluators_of_the_config_are_asked_first():

@@ -127,12 +127,16 @@ def test_an_animation_holds_every_frame_and_shows_the_last_where_it_stands_still
       assert moving.info.get('duration') == duration
 
 
-@pytest.mark.parametrize(('number', 'shown'), [(12, [0, 6, 11]), (2, [0, 1]), (1, [0])])
-def test_a_strip_runs_from_the_first_to_the_last(number, shown):
-  images, data = frames_of(number)
-  figure = planar.strip(data, 'Training', columns=3, width=40)
-  pixels = np.asarray(figure.axes[0].images[0].get_array())
-  assert pixels.shape == (32, len(shown) * 42, 3)
-  np.testing.assert_array_equal(pixels[1:-1, 1:41], images[shown[0]])
-  np.testing.assert_array_equal(pixels[1:-1, -41:-1], images[shown[-1]])
+@pytest.mark.parametrize('number', [1, 2, 5])
+def test_a_strip_has_a_square_for_each_step(number):
+  real = np.random.default_rng(0).normal(size=(50, 2))
+  by_step = {1000 * (i + 1): real + i for i in range(number)}
+  figure = planar.strip(real, by_step, (-9, 9, -9, 9), 'Training')
+  assert len(figure.axes) == number
+  for axes, (step, fake) in zip(figure.axes, by_step.items(), strict=True):
+    assert axes.get_title(loc='left') == f'Step {step:,}'
+    for dots, points in zip(axes.collections, (real, fake), strict=True):
+      np.testing.assert_allclose(np.asarray(dots.get_offsets()), points)
   canvas.png(figure)
+  for text in (figure._suptitle, *(axes._left_title for axes in figure.axes)):
+    assert text.get_window_extent().x1 <= figure.bbox.x1

@@ -11,7 +11,7 @@ from gen_jax.plots.scores import cards, format_number, headlines, tiles
 
 METRICS = {
   'distance_{network}': Metric('how far samples are', 'pixels', 'lower', headline=True),
-  '{metric}_floor': Metric('unseen images get'),
+  '{metric}_floor': Metric('unseen images'),
   'kl_dim_{latent}': Metric('the KL of each latent', 'nats', off_below=0.01),
   'share_{class}': Metric('the share of each class'),
   'protocol': Metric('what was measured'),
@@ -71,7 +71,9 @@ def test_a_tile_says_what_a_number_is_and_what_stands_beside_it():
   page = Page(tiles(scores, explained_of(scores), steps=1234))
   assert page.texts['b'] == ['0.5000', '1,234']
   assert page.texts['span'] == ['distance, cnn, pixels', 'training steps']
-  assert page.texts['small'] == ['lower is better', 'unseen images get 0.1000']
+  assert page.texts['small'] == ['lower is better', 'unseen images: 0.1000']
+  ratio = Explanation(Metric('near 0 is a collapse', headline=True), 'discriminator', 'ratio')
+  assert Page(tiles({'ratio': 0.5}, {'ratio': ratio})).texts['small'] == ['near 0 is a collapse']
   assert page.of('div')[0]['title'] == 'how far samples are'
 
 
@@ -85,7 +87,7 @@ def test_each_evaluator_has_a_card_and_each_metric_its_explanation():
 def test_what_stands_beside_a_metric_has_no_row_of_its_own():
   page = page_of({'distance_cnn': 0.5, 'distance_cnn_floor': 0.1})
   assert len(page.of('tr')) == 1 and page.texts['dt'] == ['cnn']
-  assert page.texts['dd'] == ['0.5000' + 'unseen images get 0.1000']
+  assert page.texts['dd'] == ['0.5000' + 'unseen images: 0.1000']
   alone = page_of({'distance_cnn_floor': 0.1})
   assert alone.texts['td'] == ['0.1000']  # not lost where what it stands beside is not there
 
@@ -100,9 +102,9 @@ def test_a_long_text_takes_a_line_of_its_own():
 def test_latents_that_are_off_are_folded():
   scores = {f'kl_dim_{i:02d}': kl for i, kl in enumerate([1.5, 0.001, 0.01, 0.0099, -1e-9])}
   page = page_of(scores)
-  assert page.texts['summary'] == ['3 of 5 are off, below 0.01000']
+  assert page.texts['summary'] == ['3 of 5 are off, below 0.01 nats']
   assert page.texts['dt'] == ['z0', 'z2', 'z1', 'z3', 'z4']
-  assert page.texts['details'] == ['3 of 5 are off, below 0.01000z1' + '0.001000z3' + '0.009900z4' + '-1.000e-09']
+  assert page.texts['details'] == ['3 of 5 are off, below 0.01 natsz1' + '0.001000z3' + '0.009900z4' + '-1.000e-09']
 
 
 def test_long_families_are_folded_and_short_ones_are_not():

@@ -14,7 +14,9 @@ SAME = 1e-12
     'how dependent latents are on each other, as if they were normal', 'nats', 'lower'
   ),
   'gaussian_wasserstein': Metric('the squared distance of the code from one of independent latents', better='lower'),
-  'gaussian_wasserstein_norm': Metric('the same by the variance of the code', better='lower'),
+  'gaussian_wasserstein_norm': Metric(
+    'the squared distance of the code from one of independent latents, by its variance', better='lower'
+  ),
   'mutual_information_score': Metric('what two latents tell of each other, mean over pairs', 'nats', 'lower'),
 })
 def unsupervised(

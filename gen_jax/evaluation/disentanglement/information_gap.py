@@ -19,7 +19,7 @@ LEVEL = 0.05  # between values of log sigma that count as different
     'the mutual information gap: by how much the latent that tells most of a factor leads the second, of what there is '
     'to tell; mean over factors', better='higher', headline=True,
   ),
-  'mig_{factor}': Metric('the gap of each factor', better='higher'),
+  'mig_{factor}': Metric('the mutual information gap of each factor', better='higher'),
 })  # fmt: skip
 def mig(
   codes: np.ndarray, factors: np.ndarray, *, seed: int = 0, bins: int = BINS, points: int | None = None
@@ -37,7 +37,7 @@ def mig(
 
 @measures({
   'mig_density': Metric("MIG by the posterior's density in place of bins, as first published", better='higher'),
-  'mig_density_{factor}': Metric('that of each factor', better='higher'),
+  'mig_density_{factor}': Metric("the gap of each factor by the posterior's density", better='higher'),
 })
 def mig_density(
   means: np.ndarray, log_variances: np.ndarray, factors: np.ndarray, *, seed: int = 0, samples: int = 10_000

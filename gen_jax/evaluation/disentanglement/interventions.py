@@ -44,7 +44,7 @@ def check_sizes(factor_sizes: Sequence[int]) -> None:
   'beta_vae_score': Metric(
     'the accuracy with which a linear classifier names the factor that two batches of images share', better='higher'
   ),
-  'beta_vae_score_train': Metric('the same on the points that it learned from', better='higher'),
+  'beta_vae_score_train': Metric('the beta-VAE score on the points that its classifier learned from', better='higher'),
 })
 def beta_vae_score(
   encode: Encode,
@@ -88,7 +88,7 @@ def pair_differences(
   'factor_vae_score': Metric(
     'the accuracy with which the latent that varies least names the factor that is held', '', 'higher', headline=True
   ),
-  'factor_vae_score_train': Metric('the same on the votes that it learned from', better='higher'),
+  'factor_vae_score_train': Metric('the FactorVAE score on the votes that it learned from', better='higher'),
   'active_latents': Metric('how many latents vary enough to vote'),
 })
 def factor_vae_score(

@@ -11,7 +11,7 @@ from gen_jax.metrics import Metric, measures
   'sap': Metric(
     'by how much the latent that predicts a factor best leads the second; mean over factors', better='higher'
   ),
-  'sap_{factor}': Metric('the lead for each factor', better='higher'),
+  'sap_{factor}': Metric('by how much the latent that predicts each factor best leads the second', better='higher'),
 })
 def sap(
   codes: np.ndarray,
