@@ -26,6 +26,8 @@ class Metric(NamedTuple):
     better: 'higher' or 'lower'; '' where neither is.
     headline: whether it is a result, which stands on top of a report; of a family, its first entry.
     off_below: the entries of a family below it are off, as latents that say nothing, and need not be seen.
+    beside: the name of the metric beside which the number is shown, as the number of modes beside that of the modes
+      that are covered. It may hold the placeholder of the metric's own name.
   """
 
   meaning: str
@@ -33,6 +35,7 @@ class Metric(NamedTuple):
   better: str = ''
   headline: bool = False
   off_below: float = -float('inf')
+  beside: str = ''
 
 
 class Explanation(NamedTuple):
@@ -40,9 +43,9 @@ class Explanation(NamedTuple):
 
   metric: Metric
   evaluator: str  # the name of who measures it
-  family: str  # the name under which it is explained: 'spearman_{factor}'
+  family: str  # the name under which it is explained: 'spearman_{factor}', of which there may be several
   entry: str = ''  # which of the family it is: 'shape'; '' where it is alone
-  beside: str = ''  # the name of the metric beside which it stands, as its standard error; '' where it stands alone
+  beside: str = ''  # the name of the metric beside which it is shown, as its standard error; '' where it stands alone
 
   @property
   def label(self) -> str:
@@ -61,7 +64,7 @@ def measures(*metrics: Mapping[str, Metric] | Callable, of_method: str = '') -> 
 
   A name may hold one placeholder. {class}, {factor} and {latent} stand for the number of one, which the report shows by
   its name; {metric} for the name of another metric, beside which the number is shown; any other, such as {network}, for
-  a word.
+  a word. Each meaning stands alone, as it does below a plot.
 
   Args:
     metrics: {name: Metric}; or functions that are so decorated, whose metrics these are too.
@@ -106,9 +109,11 @@ def explanations(
   found = [(family, *match) for family in metrics if (match := matches(family, name))]
   for family, placeholder, entry in sorted(found, key=lambda match: (match[1] == OTHER, match[1] != '')):
     if placeholder != OTHER:
-      yield Explanation(metrics[family], evaluator, family, entry_name(placeholder, entry, entry_names))
+      beside = metrics[family].beside.replace(f'{{{placeholder}}}', entry)
+      yield Explanation(metrics[family], evaluator, family, entry_name(placeholder, entry, entry_names), beside)
     elif any(explanations(entry, evaluator, metrics, entry_names)):
-      yield Explanation(metrics[family], evaluator, family, beside=entry)
+      # of its own name: what stands beside one metric and what stands beside another are no family
+      yield Explanation(metrics[family], evaluator, name, beside=entry)
 
 
 def entry_name(placeholder: str, entry: str, entry_names: Mapping[str, list[str]]) -> str:

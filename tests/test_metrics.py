@@ -42,7 +42,7 @@ def explained(name, **entry_names):
 def test_a_metric_stands_by_itself_in_a_family_or_beside_another():
   assert explained('distance').metric is METRICS['distance'] and explained('distance').better == 'lower is better'
   fresh = explained('distance_real')
-  assert (fresh.beside, fresh.family, fresh.metric.meaning) == ('distance', '{metric}_real', 'a fresh sample')
+  assert (fresh.beside, fresh.family, fresh.metric.meaning) == ('distance', 'distance_real', 'a fresh sample')
   assert explained('nearest_real').beside == ''  # of its own, although it ends so
   assert explained('unknown_real') is None and explained('unknown') is None  # beside nothing that there is
 
@@ -55,6 +55,12 @@ def test_entries_are_called_as_the_data_call_them():
   assert (latent.label, latent.entry) == ('kl dim', 'z7')
   network = next(explanations('frechet_cnn', 'samples', {'frechet_{network}': Metric('a distance')}, {}))
   assert network.entry == 'cnn'
+
+
+def test_a_metric_may_name_the_one_beside_which_it_is_shown():
+  metrics = {'kernel_{network}': Metric('a distance'), 'error_{network}': Metric('of it', beside='kernel_{network}')}
+  found = next(explanations('error_cnn', 'samples', metrics, {}))
+  assert (found.beside, found.entry, found.label) == ('kernel_cnn', 'cnn', 'error')
 
 
 def test_metrics_of_other_functions_and_of_the_model():

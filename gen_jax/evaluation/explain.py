@@ -17,15 +17,17 @@ def explain(
   Args:
     names: of metrics, under their present names.
     model: the class of the model, which explains its own terms.
-    evaluators: those that are asked first, as several may give a metric of one name.
+    evaluators: those that are asked first, then those that explain most, as several may give a metric of one name.
     entry_names: {placeholder: names}, as {'factor': ['shape', 'scale']}: how the data call what a metric is of.
   """
-  every = all_evaluators()
-  order = dict.fromkeys([*(name for name in as_tuple(evaluators) if name in every), *every])
-  metrics = {name: metrics_of(every[name], model) for name in order}
+  names, every = list(names), all_evaluators()
+  by_evaluator = {}
+  for evaluator, function in every.items():
+    metrics = metrics_of(function, model)
+    found = {name: next(explanations(name, evaluator, metrics, entry_names or {}), None) for name in names}
+    by_evaluator[evaluator] = {name: known for name, known in found.items() if known}
+  first = as_tuple(evaluators)
   explained = {}
-  for name in names:
-    found = (x for evaluator in order for x in explanations(name, evaluator, metrics[evaluator], entry_names or {}))
-    if first := next(found, None):
-      explained[name] = first
-  return explained
+  for evaluator in sorted(every, key=lambda name: (name in first, len(by_evaluator[name]))):
+    explained |= by_evaluator[evaluator]
+  return {name: explained[name] for name in names if name in explained}

@@ -55,7 +55,7 @@ def weights(model: nn.Module, source: Source) -> str | None:
   ),
   'fid_over_trace_inception': Metric('the FID by the trace of the real covariance', better='lower'),
   'kid_inception': Metric('the KID (Binkowski et al., 2018), 0 for two samples of one distribution', better='lower'),
-  'kid_stderr_inception': Metric('the standard error of the KID'),
+  'kid_stderr_inception': Metric('standard error', beside='kid_inception'),
   'inception_protocol': Metric('how many images were measured, which, and by which weights'),
 })  # fmt: skip
 @needs(images, weights, methods('sample'))

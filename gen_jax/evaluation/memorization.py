@@ -20,7 +20,7 @@ CHUNK_BYTES = 2**26
 @renamed('memorisation', {'memorisation_*': 'memorization_*'})
 @measures({
   'nearest_samples': Metric('the median distance of 1,000 samples to the nearest training image; pixels from 0 to 1'),
-  'nearest_real': Metric('the median distance of images that the model has not seen to the nearest training image'),
+  'nearest_real': Metric('unseen images', beside='nearest_samples'),
   'memorization_ratio': Metric(
     'how near samples are to training images, by how near unseen images are: near 0 samples are copies; blurred ones '
     'are below 1 without being copies'

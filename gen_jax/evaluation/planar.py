@@ -19,7 +19,7 @@ FRESH = 1_000  # the seed of a real sample that is no split
   'modes_covered': Metric(
     'how many modes of the target have at least a fifth of their share of samples within 3 sigma', '', 'higher', True
   ),
-  'modes': Metric('how many modes the target has'),
+  'modes': Metric('modes of the target', beside='modes_covered'),
   'high_quality': Metric('the share of samples within 3 sigma of a mode; .989 of the target itself', better='higher'),
   'jensen_shannon': Metric(
     'the Jensen-Shannon divergence of the histograms of samples and of data, 0 to log 2', 'nats', 'lower', True

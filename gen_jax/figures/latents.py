@@ -80,7 +80,7 @@ def traverse(run: Run) -> Iterator[Output]:
       canvas = traversals.category_figure(decode, one_hot, scale['kl'], rows=ROWS, title=title)
     else:
       canvas = traversals.traversal_figure(decode, codes[i], rows=ROWS, title=title, **scale)
-    yield Picture(f'traversals_{i + 1}', canvas, 'One latent at a time')
+    yield Picture(f'traversals_{i + 1}', canvas, f'One latent at a time, from test image {i + 1}')
 
 
 @figure(

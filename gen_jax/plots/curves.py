@@ -140,8 +140,21 @@ def is_smoothed(records: Sequence[Mapping]) -> bool:
 
 def title_and_unit(panel: str, explained: Explained) -> tuple[str, str]:
   """What stands above a panel and beside its axis; no unit where nobody explains it."""
-  known = next((known for known in explained.values() if known.family == panel), None)
+  known = explanation_of(panel, explained)
   return (known.label, known.metric.unit) if known else (panel.replace('_', ' '), '')
+
+
+def caption_of(panel: str, explained: Explained) -> str:
+  """What a panel's metric means; '' where nobody explains it."""
+  known = explanation_of(panel, explained)
+  if known is None:
+    return ''
+  return f'{known.beside.replace("_", " ")}: {known.metric.meaning}' if known.beside else known.metric.meaning
+
+
+def explanation_of(panel: str, explained: Explained) -> Explanation | None:
+  """That of the metrics of a panel."""
+  return next((known for known in explained.values() if known.family == panel), None)
 
 
 def curve_order(item: tuple[str, Curve]) -> tuple[int, str]:

@@ -14,11 +14,11 @@ from gen_jax.config import flatten
 from gen_jax.files import write_bytes
 from gen_jax.plots import scores as scores_lib
 from gen_jax.plots.canvas import png
-from gen_jax.plots.curves import is_smoothed, panel_figures
+from gen_jax.plots.curves import caption_of, is_smoothed, panel_figures
 from gen_jax.plots.scores import Explained, Scores
 
 FAINT = 'Faint: as recorded. Bold: the running mean.'
-LEAST_SCALE = 0.75  # a figure with text is shown so small, and no smaller: on a narrow screen it scrolls in its card
+LEAST_SCALE = 0.8  # a figure with text is shown so small, and no smaller: on a narrow screen it scrolls in its card
 
 
 def config_cards(config: Mapping) -> str:
@@ -59,9 +59,8 @@ def picture(caption: str, data: bytes, kind: str = '', alt: str = '') -> str:
 
 def plots_of(records: Sequence[Mapping], explained: Explained) -> str:
   """A plot of each metric by training step, with what it means."""
-  meanings = {known.family: known.metric.meaning for known in explained.values()}
   plots = [
-    picture(meanings.get(panel, ''), png(figure), 'plot', alt=f'{panel} by training step')
+    picture(caption_of(panel, explained), png(figure), 'plot', alt=f'{panel} by training step')
     for panel, figure in panel_figures(records, explained).items()
   ]
   return f'<div class="plots">{"".join(plots)}</div>' if plots else ''

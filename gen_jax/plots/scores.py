@@ -105,11 +105,12 @@ def cards(scores: Scores, explained: Explained) -> str:
 
 
 def names_beside(scores: Scores, explained: Explained) -> dict[str, list[str]]:
-  """{name: those of the metrics that are shown beside it}."""
+  """{name: those of the metrics that are shown beside it}; what stands beside one of those has a row of its own."""
+  of = {name: explained[name].beside for name in scores if name in explained and explained[name].beside in scores}
   beside = {}
-  for name in scores:
-    if name in explained and explained[name].beside in scores:
-      beside.setdefault(explained[name].beside, []).append(name)
+  for name, other in of.items():
+    if other not in of:
+      beside.setdefault(other, []).append(name)
   return beside
 
 
@@ -156,6 +157,6 @@ def family(names: Sequence[str], scores: Scores, explained: Explained, beside: M
 
 def entries(names: Sequence[str], scores: Scores, explained: Explained, beside: Mapping[str, Sequence[str]]) -> str:
   """What each of a family is called, with its value."""
-  values = {explained[name].entry: value_with_notes(name, scores, explained, beside) for name in names}
-  items = (f'<div><dt>{html.escape(entry)}</dt><dd>{value}</dd></div>' for entry, value in values.items())
+  values = [(explained[name].entry, value_with_notes(name, scores, explained, beside)) for name in names]
+  items = (f'<div><dt>{html.escape(entry)}</dt><dd>{value}</dd></div>' for entry, value in values)
   return f'<dl>{"".join(items)}</dl>'

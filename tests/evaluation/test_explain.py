@@ -5,6 +5,7 @@ import re
 import types
 
 import numpy as np
+from page import Page
 from small import MODEL, small_config
 from sources import KnownSource, Repeats, digits_like_mnist, gray_source, padded_batches
 
@@ -20,6 +21,7 @@ from gen_jax.evaluation.explain import explain
 from gen_jax.evaluation.fid import inception_distances
 from gen_jax.evaluation.probe import probe
 from gen_jax.figures.factors import entry_names
+from gen_jax.plots.scores import cards, format_number
 
 IMAGES, LABELS = digits_like_mnist('test')
 
@@ -86,14 +88,19 @@ def test_every_metric_of_every_evaluator_is_explained(run_of, monkeypatch, tmp_p
     explained = explain(values, model, evaluator)
     unexplained = {name for name in values if name not in explained or explained[name].evaluator != evaluator}
     assert not unexplained, f'{evaluator} says nothing of {unexplained}: @measures, beside it'
+    shown = ' '.join(Page(cards({name: 10_001 + i for i, name in enumerate(values)}, explained)).words)
+    lost = {name for i, name in enumerate(values) if shown.count(format_number(10_001 + i)) != 1}
+    assert not lost, f'{lost} of {evaluator} are not in the report, or twice'
     for name, known in explained.items():  # each stands alone, as below a plot
       assert not re.match('the same|that of|the (first|second) |it ', known.metric.meaning), f'{name}: as what?'
       assert known.metric.meaning[-1] not in '.;' and known.metric.better in ('', 'higher', 'lower'), name
 
 
-def test_the_evaluators_of_the_config_are_asked_first():
+def test_the_evaluators_of_the_config_are_asked_first_then_who_explains_most():
+  name = 'frechet_over_trace_cnn'
   for first in ('frechet', 'sample_distances'):
-    assert explain(['frechet_over_trace_cnn'], None, first)['frechet_over_trace_cnn'].evaluator == first
+    assert explain([name, 'recall_cnn'], None, first)[name].evaluator == first
+  assert explain([name, 'recall_cnn'])[name].evaluator == 'sample_distances'
   assert explain(['of_my_own', 'elbo'], None) == {}  # the ELBO is a model's to explain
 
 

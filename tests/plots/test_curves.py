@@ -10,6 +10,7 @@ from gen_jax.plots import curves as curves_module
 from gen_jax.plots.canvas import png
 from gen_jax.plots.curves import (
   axis_limits,
+  caption_of,
   curves_figure,
   error_curve,
   gather_curves,
@@ -135,6 +136,20 @@ def test_entries_that_are_explained_are_lines_of_their_names():
   (axes,) = curves_figure(records, EXPLAINED).axes
   assert axes.get_title(loc='left') == 'spearman' and axes.get_ylabel() == ''
   assert [line.get_label() for line in axes.lines] == ['validation scale', 'validation shape']
+
+
+def test_what_stands_beside_metrics_is_drawn_apart():
+  metrics = {'a': Metric('a distance'), 'b': Metric('another'), '{metric}_real': Metric('a fresh sample')}
+  names = ['a', 'b', 'a_real', 'b_real']
+  explained = {name: next(explanations(name, 'points', metrics, {})) for name in names}
+  records = [{'step': 1} | {f'validation/{name}': float(i) for i, name in enumerate(names)}]
+  panels = gather_curves(records, explained)
+  assert {name: curve['validation'][1].tolist() for name, curve in panels.items()} == {
+    'a': [0], 'b': [1], 'a_real': [2], 'b_real': [3],
+  }  # fmt: skip
+  titles = [axes.get_title(loc='left') for axes in curves_figure(records, explained).axes]
+  assert titles == ['a', 'a real', 'b', 'b real']
+  assert caption_of('a_real', explained) == 'a: a fresh sample' and caption_of('own', explained) == ''
 
 
 def test_each_panel_is_a_figure_of_its_own():

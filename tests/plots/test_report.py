@@ -62,7 +62,7 @@ def test_tiny_images_are_stretched_and_figures_keep_their_printed_size(report):
   kinds = [figure['class'].split() for figure in page.of('figure')]
   assert tiny['width'] == '600' and 'style' not in tiny and kinds[0] == ['card', 'pixels']
   assert int(plot['width']) == 6 * 96 and kinds[1] == ['card']
-  assert plot['style'] == f'min-width: {0.75 * 6 * 96:.0f}px'  # below which its text could not be read
+  assert plot['style'] == f'min-width: {0.8 * 6 * 96:.0f}px'  # below which its text could not be read
   inside = [place for place, (tag, _) in enumerate(page.tags) if tag == 'img']
   assert all(page.tags[place - 1] == ('div', {'class': 'scroll', 'tabindex': '0'}) for place in inside)
 

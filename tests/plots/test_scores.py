@@ -92,6 +92,14 @@ def test_what_stands_beside_a_metric_has_no_row_of_its_own():
   assert alone.texts['td'] == ['0.1000']  # not lost where what it stands beside is not there
 
 
+def test_what_stands_beside_what_stands_beside_has_a_row():
+  metrics = {'kid': Metric('a distance'), 'error': Metric('its error', beside='kid')}
+  metrics |= {'{metric}_floor': Metric('unseen')}
+  scores = {'kid': 1.0, 'error': 2.0, 'kid_floor': 3.0, 'error_floor': 4.0}
+  page = Page(cards(scores, {name: next(explanations(name, 'fid', metrics, {})) for name in scores}))
+  assert page.texts['td'] == ['1its error: 2unseen: 3', '4'] and page.texts['th'][1] == 'error floor' + 'unseen'
+
+
 def test_a_long_text_takes_a_line_of_its_own():
   text = 'many words that would push every number out of sight ' * 5
   page = page_of({'protocol': text, 'examples': 64.0})
