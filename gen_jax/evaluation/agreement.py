@@ -39,6 +39,7 @@ def extractor_of_the_classes(model: nn.Module, source: Source) -> str | None:
   'class_accuracy_class_{class}': Metric(
     'the share of samples of each class that a frozen classifier takes for it', better='higher'
   ),
+  'class_accuracy_count': Metric('number of samples', beside='class_accuracy'),
   'class_accuracy_data': Metric('images of the split, a ceiling', beside='class_accuracy'),
   'within_class_variance_ratio': Metric(
     'the variance of samples within a class, by that of the images; below 1 they are too alike'
