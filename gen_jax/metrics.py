@@ -13,7 +13,7 @@ The decorator only sets the attribute `metrics`.
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-INDICES = ('class', 'factor', 'latent')  # what a metric may have a number for each of
+INDICES = ('factor', 'latent')  # what stands in a name by its number; a class by its number, or by its name
 OTHER = 'metric'  # stands for the name of another metric
 
 
@@ -62,9 +62,9 @@ class Explanation(NamedTuple):
 def measures(*metrics: Mapping[str, Metric] | Callable, of_method: str = '') -> Callable[[Callable], Callable]:
   """A decorator that says what the numbers mean that a function gives.
 
-  A name may hold one placeholder. {class}, {factor} and {latent} stand for the number of one, which the report shows by
-  its name; {metric} for the name of another metric, beside which the number is shown; any other, such as {network}, for
-  a word. Each meaning stands alone, as it does below a plot.
+  A name may hold one placeholder. {factor} and {latent} stand for the number of one, which the report shows by its name;
+  {class} for a number or a name; {metric} for the name of another metric, beside which the number is shown; any
+  other, such as {network}, for a word. Each meaning stands alone, as it does below a plot.
 
   Args:
     metrics: {name: Metric}; or functions that are so decorated, whose metrics these are too.
@@ -95,7 +95,7 @@ def matches(family: str, name: str) -> tuple[str, str] | None:
   entry = name[len(before) : len(name) - len(after)]
   if not entry or name != before + entry + after:
     return None
-  fits = entry.isdecimal() if placeholder in INDICES else placeholder == OTHER or '_' not in entry
+  fits = entry.isdecimal() if placeholder in INDICES else placeholder in ('class', OTHER) or '_' not in entry
   return (placeholder, entry) if fits else None
 
 
@@ -118,7 +118,7 @@ def explanations(
 
 def entry_name(placeholder: str, entry: str, entry_names: Mapping[str, list[str]]) -> str:
   """What an entry is called: by its number among the names of its kind, where there are such."""
-  if placeholder not in INDICES:
+  if placeholder not in (*INDICES, 'class') or not entry.isdecimal():
     return entry
   names, number = entry_names.get(placeholder, []), int(entry)
   if number < len(names):

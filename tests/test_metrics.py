@@ -14,6 +14,8 @@ from gen_jax.metrics import Metric, explanations, matches, measures, metrics_of
     ('mig_{factor}', 'mig_density', None),
     ('mig_{factor}', 'mig_', None),
     ('kl_dim_{latent}', 'kl_dim_07', ('latent', '07')),
+    ('share_{class}', 'share_3', ('class', '3')),
+    ('share_{class}', 'share_my_cat', ('class', 'my_cat')),
     ('frechet_{network}', 'frechet_cnn', ('network', 'cnn')),
     ('frechet_{network}', 'frechet_over_trace_cnn', None),
     ('frechet_{network}', 'frechet_cnn_floor', None),
@@ -53,6 +55,8 @@ def test_entries_are_called_as_the_data_call_them():
   assert explained('spearman_2').label == 'spearman'
   latent = next(explanations('kl_dim_07', 'means', {'kl_dim_{latent}': Metric('a KL')}, {}))
   assert (latent.label, latent.entry) == ('kl dim', 'z7')
+  entries = [next(explanations(f'share_{c}', 'of', {'share_{class}': Metric('')}, {})).entry for c in ('3', 'a_cat')]
+  assert entries == ['class 3', 'a_cat']
   network = next(explanations('frechet_cnn', 'samples', {'frechet_{network}': Metric('a distance')}, {}))
   assert network.entry == 'cnn'
 

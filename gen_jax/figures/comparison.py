@@ -3,7 +3,7 @@
 import functools
 import math
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,9 @@ import numpy as np
 from gen_jax.config import flatten, keys_that_may_differ
 from gen_jax.errors import UserError
 from gen_jax.evaluation.disentanglement import udr
+from gen_jax.evaluation.explain import explain
 from gen_jax.evaluation.source import collect
+from gen_jax.figures.factors import entry_names
 from gen_jax.figures.figure import CHECKPOINT, Flag, Output, Picture, Text, figure, missing
 from gen_jax.figures.inputs import decode_pixels, test_batch, test_batches, to_pixels
 from gen_jax.figures.latents import codes_and_kl, has_kl_of_latents, plain_codes, plane_of, two_latents
@@ -51,7 +53,9 @@ def compare(run: Run, others: Sequence[str | pathlib.Path], checkpoint: str) -> 
   if not others:
     raise UserError('--mode=compare needs --others=WORKDIR[,WORKDIR]')
   others = [load(other, checkpoint) for other in others]
-  yield Text(score_table(scores_by_setting([run, *others])))
+  by_setting = scores_by_setting([run, *others])
+  explained = explain(scores_of(run), type(run.module), (), entry_names(run.source.data))
+  yield Text(score_table(by_setting, {name: known.entry for name, known in explained.items()}))
   for other in others:
     yield Text(likelihood_line(run, other, likelihood_gain(run, other)))
   if runs := [each for each in (run, *others) if 'reconstruct' in each.model]:
@@ -142,14 +146,15 @@ def scores_by_setting(runs: Sequence[Run]) -> dict[str, SettingScores]:
   return by_setting
 
 
-def score_table(by_setting: dict[str, SettingScores]) -> str:
-  """Mean and standard deviation over the seeds of each setting, a line a score."""
+def score_table(by_setting: dict[str, SettingScores], entries: Mapping[str, str]) -> str:
+  """Mean and standard deviation over the seeds of each setting, a line a score; `entries`: what of a family each is."""
   width, lines = max(len(name) for table in by_setting.values() for name in (*table.scores, 'udr')), []
   for setting, (runs, scores, ranking) in by_setting.items():
     lines.append(f'{setting or "the same setting"}: {runs} runs, mean and standard deviation')
     for name, values in scores.items():
       deviation = f' +- {values.std(ddof=1):.4f}' if runs > 1 else ''
-      lines.append(f'  {name:{width}}  {values.mean():10.4f}{deviation}')
+      entry = f'  {entries[name]}' if entries.get(name) else ''
+      lines.append(f'  {name:{width}}  {values.mean():10.4f}{deviation}{entry}')
     if ranking:
       of_each = ' '.join(f'{ranking[f"udr_{i}"]:.4f}' for i in range(runs))
       lines.append(f'  {"udr":{width}}  {ranking["udr"]:10.4f}; of each run {of_each}')

@@ -94,10 +94,8 @@ def interpolate(run: Run) -> Iterator[Output]:
   codes = collect([test_batch(run)], codes=run.model.encode)['codes']
   pairs = min(PAIRS, len(codes) // 2)
   decode = functools.partial(decode_pixels, run)
-  on_sphere = codes.shape[1] > 1  # of one number there are two points of one norm, and no way between them
-  paths = (traversals.lerp, traversals.slerp) if on_sphere else (traversals.lerp,)
-  canvas = traversals.interpolation_figure(decode, codes[:pairs], codes[pairs : 2 * pairs], paths=paths)
-  caption = f'Walks between the codes of two test images, straight{" and along the sphere" if on_sphere else ""}'
+  canvas = traversals.interpolation_figure(decode, codes[:pairs], codes[pairs : 2 * pairs])
+  caption = 'Walks between the codes of two test images, straight and along the sphere'
   yield Picture('interpolations', canvas, caption)
 
 

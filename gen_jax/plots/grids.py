@@ -63,15 +63,17 @@ def offsets(count: int, size: int, block: int) -> list[int]:
   return [i * size + (i // block * gap if block else 0) for i in range(count)]
 
 
-def stack_rows(rows: Sequence[np.ndarray], block: int, column_block: int) -> tuple[np.ndarray, list[int], list[int]]:
+def stack_rows(
+  rows: Sequence[np.ndarray], columns: int, block: int, column_block: int
+) -> tuple[np.ndarray, list[int], list[int]]:
   """(rows of images uint8 [n,H,W,C] under each other, uint8 [H',W',3]; tops of rows, lefts of columns).
 
-  See `labeled_grid`.
+  `columns` at least; see `labeled_grid`.
   """
   rows = [add_frames(np.repeat(check_images(row), 3 // row.shape[-1], axis=-1)) for row in rows]
   height, width = rows[0].shape[1:3]
   tops = offsets(len(rows), height, block)
-  lefts = offsets(max(map(len, rows)), width, column_block)
+  lefts = offsets(max(columns, *map(len, rows)), width, column_block)
   canvas = np.full((tops[-1] + height, lefts[-1] + width, 3), 255, np.uint8)
   for top, row in zip(tops, rows, strict=True):
     for left, image in zip(lefts, row, strict=False):
@@ -110,7 +112,7 @@ def labeled_grid(
     block: leave a gap after each `block` rows; 0 for none.
     column_block: after each so many columns.
   """
-  canvas, tops, lefts = stack_rows(rows, block, column_block)
+  canvas, tops, lefts = stack_rows(rows, len(column_labels), block, column_block)
   height, width = (side + 2 * FRAME for side in rows[0].shape[1:3])
   # at least some 900 figure pixels wide, but no cell above 160 unless the images are that large
   scale = max(1, min(math.ceil(900 / canvas.shape[1]), 160 // max(rows[0].shape[1:3])))
@@ -145,7 +147,7 @@ def labeled_grid(
     y = 1 - (header_grid + (top + height / 2) * scale / DPI) / total_height
     figure.text((left - 0.08) / total_width, y, label, size=LABEL_SIZE, color=INK, ha='right', va='center')
   y = 1 - (header_grid - 0.06) / total_height
-  for start, label in zip(lefts, column_labels, strict=bool(column_labels)):
+  for start, label in zip(lefts, column_labels, strict=False):
     x = (left + (start + width / 2) * scale / DPI) / total_width
     figure.text(x, y, label, size=LABEL_SIZE, color=INK, ha='center', va='bottom')
   y = 1 - (header_grid - 0.06 - 0.19 * bool(column_labels)) / total_height

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gen_jax.errors import UserError
 from gen_jax.plots.canvas import COLORS
 from gen_jax.plots.grids import FRAME, labeled_grid
 
@@ -159,15 +158,15 @@ def slerp(z0: np.ndarray, z1: np.ndarray, t: np.ndarray) -> np.ndarray:
   """sin((1 - t) w) / sin w z0 + sin(t w) / sin w z1 for t [n] -> [n,D], w the angle between z0 and z1.
 
   (Shoemake, 1985.) Keeps the norm where the ends share it, so that the path stays where a Gaussian prior of
-  many dimensions has its mass (White, 2016). Raises UserError where the arc is undefined: an end at the
+  many dimensions has its mass (White, 2016). Raises ValueError where the arc is undefined: an end at the
   origin, or opposite ends.
   """
   norms = np.linalg.norm(z0) * np.linalg.norm(z1)
   if norms == 0:
-    raise UserError('slerp needs ends away from the origin')
+    raise ValueError('slerp needs ends away from the origin')
   cosine = np.clip(np.dot(z0, z1) / norms, -1, 1)
   if cosine < -1 + 1e-7:
-    raise UserError('slerp between opposite codes is undefined: every great circle joins them')
+    raise ValueError('slerp between opposite codes is undefined: every great circle joins them')
   if cosine > 1 - 1e-7:
     return lerp(z0, z1, t)  # the limit w -> 0, where sin w cancels to nothing
   angle, t = np.arccos(cosine), np.asarray(t)[:, None]

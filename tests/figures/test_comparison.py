@@ -51,9 +51,10 @@ def test_scores_of_a_setting_are_gathered_over_its_seeds(evaluated):
 
 def test_the_table_says_mean_and_deviation(evaluated):
   opened, _ = evaluated
-  lines = comparison.score_table(comparison.scores_by_setting(opened)).splitlines()
+  lines = comparison.score_table(comparison.scores_by_setting(opened), {'kl': 'of a factor'}).splitlines()
   assert lines[0] == 'model.beta=1.0: 2 runs, mean and standard deviation'
   assert lines[1].split() == ['elbo', '-101.5000', '+-', f'{np.std([-100, -103], ddof=1):.4f}']
+  assert lines[2].split() == ['kl', '2.0000', '+-', '0.0000', 'of', 'a', 'factor']
   assert sum('udr' in line for line in lines) == 1
   assert lines[-2].split() == ['elbo', '-106.0000']
 

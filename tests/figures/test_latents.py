@@ -1,7 +1,5 @@
 """Traversals, interpolations and planes of a run's latents."""
 
-import types
-
 import numpy as np
 import pytest
 from pictures import axes_image, cell, outputs
@@ -72,16 +70,6 @@ def test_walks_begin_and_end_at_the_codes_of_test_images(run_of):
       row = 2 * pair + path
       for column, image in ((0, ends[pair]), (8, ends[4 + pair])):
         assert np.abs(cell(grid, row, column, block=2)[..., :1].astype(int) - image).max() <= 1
-
-
-def test_codes_of_one_number_are_walked_straight(run_of):
-  """Two numbers of different signs have no arc between them."""
-  run = run_of('vae')
-  decode = lambda z, batch: run.model.decode(np.repeat(z, 2, axis=1), batch)
-  one = types.SimpleNamespace(source=run.source, config=run.config)
-  one.model = types.SimpleNamespace(encode=lambda batch: run.model.encode(batch)[:, :1], decode=decode)
-  picture = outputs(interpolate, one)['interpolations']
-  assert texts(picture)[1:5] == ['linear'] * 4 and 'sphere' not in picture.caption
 
 
 def test_a_plane_holds_the_codes_of_test_images_and_what_its_places_decode_to(run_of):

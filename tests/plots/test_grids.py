@@ -107,6 +107,16 @@ def test_labels_stand_beside_their_rows_and_inside_the_figure():
   assert (axes.y1 - center) / axes.height == pytest.approx(3.5 / 14, abs=0.03)
 
 
+def test_each_column_label_has_a_column():
+  figure = grids.labeled_grid([random_images(1)], [''], '', column_labels=list('abc'))
+  assert figure.axes[0].images[0].get_array().shape[1] == 3 * 6
+  axes = figure.axes[0].get_window_extent()
+  png(figure)
+  centers = [text.get_window_extent() for text in figure.texts if text.get_text() in 'abc' and text.get_text()]
+  places = [((box.x0 + box.x1) / 2 - axes.x0) / axes.width for box in centers]
+  np.testing.assert_allclose(places, [1 / 6, 3 / 6, 5 / 6], atol=0.02)
+
+
 def test_reconstructions_stand_below_their_originals():
   originals, copies = random_images(5), random_images(5, seed=1)
   figure = grids.reconstructions(originals, copies, columns=3)

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from gen_jax.errors import UserError
 from gen_jax.plots import traversals
 from gen_jax.plots.canvas import png
 
@@ -113,9 +112,9 @@ def test_slerp_keeps_the_norm_and_turns_evenly():
 def test_slerp_at_its_limits():
   z = np.array([1.0, 2.0])
   np.testing.assert_allclose(traversals.slerp(z, 3 * z, [0, 0.5, 1]), [z, 2 * z, 3 * z])
-  with pytest.raises(UserError, match='opposite'):
+  with pytest.raises(ValueError, match='opposite'):
     traversals.slerp(z, -2 * z, [0.5])
-  with pytest.raises(UserError, match='origin'):
+  with pytest.raises(ValueError, match='origin'):
     traversals.slerp(z, 0 * z, [0.5])
 
 
