@@ -62,8 +62,8 @@ class Explanation(NamedTuple):
 def measures(*metrics: Mapping[str, Metric] | Callable, of_method: str = '') -> Callable[[Callable], Callable]:
   """A decorator that says what the numbers mean that a function gives.
 
-  A name may hold one placeholder. {factor} and {latent} stand for the number of one, which the report shows by its name;
-  {class} for a number or a name; {metric} for the name of another metric, beside which the number is shown; any
+  A name may hold one placeholder. {factor} and {latent} stand for the number of one, which the report shows by its
+  name; {class} for a number or a name; {metric} for the name of another metric, beside which the number is shown; any
   other, such as {network}, for a word. Each meaning stands alone, as it does below a plot.
 
   Args:
