@@ -2,6 +2,8 @@
 
 import dataclasses
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -36,31 +38,36 @@ def join_overrides(arguments: list[str]) -> list[str]:
 
 
 def make_room(arguments: list[str], config: ConfigDict) -> None:
-  """Adds to `config` the keys below `model` that the arguments set and it leaves at their defaults.
+  """Adds to `config` the keys below `model` and `averages` that the arguments set and it leaves at their defaults.
 
-  These are fields of the classes that it, or the arguments, name; and a number may take the place of a schedule.
+  These are fields of the classes that it, or the arguments, name. A number may take the place of a schedule, and one
+  of those, KEY.name=SCHEDULE, that of a number.
   """
   words = [argument.lstrip('-').partition('=') for argument in arguments if argument.startswith('-')]
-  words = sorted(words, key=lambda word: not word[0].endswith('.name'))  # classes first, then their fields
-  for word, _, value in (word for word in words if word[0].startswith('config.model.')):
-    if word.endswith('.name'):
+  words = [(word.split('.'), value) for word, _, value in words if re.match(r'config\.(model|averages)\.', word)]
+  # classes first, the outer ones before the inner; then their fields
+  for (_, *path, key), value in sorted(words, key=lambda word: (word[0][-1] != 'name', len(word[0]))):
+    if key == 'name':
       import_module_of(value)  # of a class of the user's own, named here
-    *path, key = word.removeprefix('config.').split('.')
     section = config
     for name in path:
-      if name == path[-1] and isinstance(section, ConfigDict) and name not in section:
-        add_module(section, name)
+      if name == path[-1] and isinstance(section, ConfigDict):
+        add_section(section, name, to_be_named=key == 'name')
       section = section.get(name) if isinstance(section, ConfigDict) else None
-    if not isinstance(section, ConfigDict):
-      continue
-    with section.unlocked():
-      if isinstance(section.get(key), ConfigDict) and is_number(value):
-        del section[key]
-        section[key] = 0.0
-      elif key == 'name' and key in section:
-        change_class(section, value)
-      elif key not in section and 'name' in section:
-        section.update({name: default for name, default in build.default_fields(section).items() if name == key})
+    if isinstance(section, ConfigDict):
+      with section.unlocked():
+        add_key(section, key, value)
+
+
+def add_key(section: ConfigDict, key: str, value: str) -> None:
+  """Adds what one --config.SECTION.KEY=VALUE needs: a key of the type of the value that it will take."""
+  if isinstance(section.get(key), ConfigDict) and is_number(value):
+    del section[key]
+    section[key] = 0.0
+  elif key == 'name' and key in section:
+    change_class(section, value)
+  elif key not in section and 'name' in section:
+    section.update({name: default for name, default in build.default_fields(section).items() if name == key})
 
 
 def change_class(section: ConfigDict, name: str) -> None:
@@ -70,12 +77,20 @@ def change_class(section: ConfigDict, name: str) -> None:
     del section[field]
 
 
-def add_module(section: ConfigDict, field: str) -> None:
-  """Adds a section for a module that the class of `section` has by default, or may have, then without a name."""
-  default = build.fields_of(section).get(field, 0) if 'name' in section else 0
-  if default is None or dataclasses.is_dataclass(default):
+def add_section(section: ConfigDict, field: str, to_be_named: bool) -> None:
+  """Adds a section, without a name, for a module that the class of `section` has by default, or may have.
+
+  Where it is `to_be_named`, in place of a number too, or of no number yet.
+  """
+  absent = None if 'name' not in section else build.fields_of(section).get(field, '')  # averages have no name
+  value = section.get(field, absent)
+  is_module = field not in section and 'name' in section and (absent is None or dataclasses.is_dataclass(absent))
+  is_number = value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+  if is_module or (to_be_named and is_number):
     with section.unlocked():
-      section[field] = ConfigDict({'name': type(default).__name__ if default else ''})
+      if field in section:
+        del section[field]  # its type would be kept
+      section[field] = ConfigDict({'name': type(absent).__name__ if dataclasses.is_dataclass(absent) else ''})
 
 
 def make_room_for_players(arguments: list[str], config: ConfigDict) -> None:
@@ -118,8 +133,18 @@ def check_overrides(arguments: list[str], config: ConfigDict) -> None:
         keys = ', '.join(name for name in flat if name.startswith(f'{key}.'))
         raise UserError(f'--{word} is a section: set one of its keys {keys}')
       if key not in flat:
+        check_is_section(key, flat)
         other = field_of_another_class(key, config)
         raise UserError(f'--{word}: there is no such key{other or nearest(key, [*flat, *possible_keys(key, config)])}')
+
+
+def check_is_section(key: str, flat: Mapping[str, Any]) -> None:
+  """Raises UserError where the key lies below one that is no section, as a field of a schedule that is not named."""
+  above = key.rpartition('.')[0]
+  if above in flat:
+    remedy = f'; name a schedule in its place, --config.{above}.name=linear_schedule'
+    known = above.startswith(('model.', 'averages.'))
+    raise UserError(f'--config.{key}: config.{above} is {flat[above]!r}, and no section{remedy if known else ""}')
 
 
 def field_of_another_class(key: str, config: ConfigDict) -> str:
