@@ -1,5 +1,6 @@
-"""Files that are written whole or not at all, the folder of what may be made again, and programs in files."""
+"""Files that are written whole or not at all, paths, locks, the folder of what may be made again, programs in files."""
 
+import errno
 import importlib.util
 import io
 import os
@@ -8,8 +9,20 @@ import sys
 import tempfile
 import types
 from collections.abc import Mapping
+from typing import IO
 
 import numpy as np
+
+from gen_jax.errors import nearest
+
+try:
+  import fcntl
+except ImportError:  # as on Windows
+  fcntl = None
+try:
+  import msvcrt
+except ImportError:  # as everywhere else
+  msvcrt = None
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
@@ -27,11 +40,46 @@ def write_bytes(path: str | os.PathLike, data: bytes) -> None:
     raise
 
 
+def check_writable(folder: pathlib.Path) -> None:
+  """Raises OSError where no file can be written into the folder."""
+  with tempfile.NamedTemporaryFile(dir=folder, prefix='.') as file:
+    file.write(b'0')
+
+
 def save_arrays(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
   """Writes an npz file, whole or not at all."""
   file = io.BytesIO()
   np.savez_compressed(file, **arrays)
   write_bytes(path, file.getvalue())
+
+
+def expanded(path: str | os.PathLike) -> pathlib.Path:
+  """The path, '~' and '~NAME' at its beginning replaced by that user's home."""
+  return pathlib.Path(os.path.expanduser(path))
+
+
+def nearest_folder(path: pathlib.Path) -> str:
+  """'; did you mean X?' for a folder that is not there, of those beside it."""
+  beside = path.parent.iterdir() if path.parent.is_dir() else ()
+  return nearest(str(path), (str(folder) for folder in beside if folder.is_dir()))
+
+
+def lock(file: IO) -> None:
+  """Locks an open file for this process until it is closed.
+
+  Raises:
+    BlockingIOError: another process has locked it.
+    OSError: files cannot be locked, on this system or in that place.
+  """
+  if fcntl:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  elif msvcrt:
+    try:
+      msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    except PermissionError:  # by which Windows says that it is locked
+      raise BlockingIOError from None
+  else:
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
 
 def cache_folder(name: str) -> pathlib.Path:
@@ -40,14 +88,18 @@ def cache_folder(name: str) -> pathlib.Path:
   return (home if home.is_absolute() else pathlib.Path.home() / '.cache') / 'gen_jax' / name
 
 
-def open_module(path: str | os.PathLike) -> types.ModuleType:
-  """Runs a Python file anew, and keeps the module for `opened_module`; raises whatever the program raises."""
+def open_module(path: str | os.PathLike, source: bytes | None = None) -> types.ModuleType:
+  """Runs a Python file anew, and keeps the module for `opened_module`; raises whatever the program raises.
+
+  What is run is the file's text, or `source`, which a caller has read from it; never a compiled copy beside it.
+  """
   path = pathlib.Path(path).resolve()
   spec = importlib.util.spec_from_file_location(module_name(path), path)
   module = importlib.util.module_from_spec(spec)
+  program = compile(path.read_bytes() if source is None else source, str(path), 'exec')
   sys.modules[spec.name] = module  # as dataclasses, of which Flax modules are some, look for their module there
   try:
-    spec.loader.exec_module(module)
+    exec(program, vars(module))
   except BaseException:
     del sys.modules[spec.name]
     raise

@@ -20,6 +20,7 @@ def test_keys_that_were_added_since_take_their_defaults_and_may_be_set_where_the
   config = load_config(tmp_path)
   assert (config.final_evals, config.importance_samples, config.data.crop) == ((), 5_000, 0)
   check_same(tmp_path, load_config(tmp_path), small_config(importance_samples=7))
+  (tmp_path / 'checkpoints' / '10').mkdir(parents=True)
   claim_workdir(tmp_path, small_config(steps=300, log_every=3))
   assert load_config(tmp_path).steps == 300
   for changes, message in (
