@@ -1,7 +1,6 @@
 """From the command line to one locked config."""
 
 import os
-import pathlib
 from collections.abc import Callable, Mapping
 
 from absl import flags
@@ -9,10 +8,13 @@ from ml_collections import ConfigDict, config_flags
 
 from gen_jax.app import overrides
 from gen_jax.app.experiment_files import load_experiment
-from gen_jax.app.modes import flags_of
-from gen_jax.errors import UserError, nearest
-from gen_jax.figures.figure import CHECKPOINT, Flag, by_all_names
-from gen_jax.runs.workdir import load_config, with_current_names
+from gen_jax.app.modes import OF_RUNS, OF_TRAINING, flags_of
+from gen_jax.errors import UserError, must_fit_32_bits, nearest
+from gen_jax.figures.figure import Flag, by_all_names
+from gen_jax.files import expanded
+from gen_jax.runs.workdir import open_config, with_current_names
+
+EXIT_CODES = 'exit codes: 0; 2 after one line that says what is wrong; 130 after Ctrl-C, 143 after SIGTERM'
 
 
 def option_value(arguments: list[str], name: str) -> str | None:
@@ -23,6 +25,16 @@ def option_value(arguments: list[str], name: str) -> str | None:
     if argument.startswith('-') and word == name:
       values.append(value if equals else (arguments[i + 1] if i + 1 < len(arguments) else ''))
   return values[-1]
+
+
+def is_switched_on(arguments: list[str], name: str) -> bool:
+  """Whether unparsed arguments hold --name, and no --noname or --name=false after it."""
+  on = False
+  for argument in arguments:
+    word, _, value = argument.lstrip('-').partition('=')
+    if argument.startswith('-') and word in (name, f'no{name}'):
+      on = word == name and value.lower() not in ('false', 'f', '0', 'no', 'n')
+  return on
 
 
 def without_option(arguments: list[str], name: str) -> list[str]:
@@ -40,22 +52,25 @@ def without_option(arguments: list[str], name: str) -> list[str]:
 
 def find_mode(argv: list[str], every: Mapping[str, Callable]) -> Callable:
   """The mode that --mode names, `train` by default. UserError where there is none."""
-  name, by_name = option_value(argv[1:], 'mode') or 'train', by_all_names(every)
+  name, by_name = option_value(argv[1:], 'mode'), by_all_names(every)
+  name = 'train' if name is None else name
   if name not in by_name:
     raise UserError(f'--mode={name} is unknown{nearest(name, every)}')
   return by_name[name]
 
 
-def define_flags(function: Callable) -> flags.FlagValues:
-  """The flags that a mode takes, but for --config, which is added when the config is known."""
+def define_flags(function: Callable | None = None) -> flags.FlagValues:
+  """The flags that all modes take, or with `function` all that this one takes.
+
+  But for --config, which is added when the config is known.
+  """
   values = flags.FlagValues()
   flags.DEFINE_string('workdir', None, 'folder of the run; runs/NAME[-VARIANT] by default', flag_values=values)
   flags.DEFINE_string('mode', 'train', 'what to do', flag_values=values)
   flags.DEFINE_boolean(
     'compilation_cache', True, 'keep compiled programs in ~/.cache/gen_jax, for the next run', flag_values=values
   )
-  flags.DEFINE_string('distributed', '', "'auto' on a cluster, or ADDRESS:PORT,PROCESSES,ID", flag_values=values)
-  for name, flag in flags_of(function).items():
+  for name, flag in (flags_of(function) if function else {}).items():
     define_flag(name, flag, values)
   return values
 
@@ -65,9 +80,11 @@ def define_flag(name: str, flag: Flag, values: flags.FlagValues) -> None:
   if flag.value_type is bool:
     flags.DEFINE_boolean(name, flag.default, flag.help, flag_values=values)
   elif flag.value_type is int:
-    flags.DEFINE_integer(name, flag.default, flag.help, lower_bound=flag.lower_bound, flag_values=values)
+    bounds = flag.lower_bound, flag.upper_bound
+    flags.DEFINE_integer(name, flag.default, flag.help, *bounds, flag_values=values)
   elif flag.value_type is float:
-    flags.DEFINE_float(name, flag.default, flag.help, lower_bound=flag.lower_bound, flag_values=values)
+    flags.DEFINE_float(name, flag.default, flag.help, flag.lower_bound, flag.upper_bound, flag_values=values)
+    flags.register_validator(name, lambda value: must_fit_32_bits(value) is None, 'must be finite', values)
   elif flag.value_type is tuple:
     flags.DEFINE_list(name, list(flag.default), flag.help, flag_values=values)
   else:
@@ -81,14 +98,15 @@ def usage(introduction: str, every: Mapping[str, Callable]) -> str:
   for name, function in every.items():
     lines.append(f'  {name:12} {function.help}')
     lines += [f'    --{flag}={default_of(each)}  {each.help}' for flag, each in own_flags(function).items()]
-  shared = define_flags(every['train']).module_help(__name__).partition('\n')[2]
-  of_runs = f'  --checkpoint={CHECKPOINT.default}  {CHECKPOINT.help}; in every mode on a run'
-  return '\n'.join([introduction, config, '', 'modes:', *lines, '', 'flags of all modes:', shared, of_runs])
+  shared = define_flags().module_help(__name__).partition('\n')[2]
+  of_others = [f'  --{flag}={default_of(each)}  {each.help}' for flag, each in {**OF_TRAINING, **OF_RUNS}.items()]
+  parts = [introduction, config, '', 'modes:', *lines, '', 'flags of all modes:', shared, *of_others, '', EXIT_CODES]
+  return '\n'.join(parts)
 
 
 def own_flags(function: Callable) -> dict[str, Flag]:
-  """{name: flag} of those that not every mode on a run takes."""
-  return {name: flag for name, flag in function.flags.items() if flag is not CHECKPOINT}
+  """{name: flag} of those that only this mode takes."""
+  return {name: flag for name, flag in function.flags.items() if name not in OF_RUNS}
 
 
 def default_of(flag: Flag) -> str:
@@ -141,17 +159,9 @@ def parse(argv: list[str], function: Callable, every: Mapping[str, Callable]) ->
     UserError: for whatever the user mistyped.
   """
   arguments, values = list(argv), define_flags(function)
-  spec, workdir = option_value(arguments, 'config'), option_value(arguments, 'workdir')
-  if workdir == '':
-    raise UserError('--workdir is empty: name a folder')
-  if spec:
-    config = load_experiment(spec)
-  elif workdir:
-    config = load_config(pathlib.Path(workdir))
-  else:
-    raise UserError('name an experiment, --config=experiments/NAME.py, or a run, --workdir=FOLDER')
-  arguments = without_option(arguments, 'config')
   check_flags(arguments[1:], function, every)
+  config = config_of(arguments, function)
+  arguments = without_option(arguments, 'config')
   arguments = overrides.make_ready(with_current_flags(arguments, function), config)
   try:
     config_flags.DEFINE_config_dict('config', config, flag_values=values, sys_argv=arguments)
@@ -160,9 +170,28 @@ def parse(argv: list[str], function: Callable, every: Mapping[str, Callable]) ->
     raise UserError(str(error)) from None
   if rest[1:]:
     raise UserError(f'{rest[1]!r} is no flag: flags are --NAME=VALUE')
+  given = [name for name in values if values[name].present and not name.startswith('config')]
+  if empty := [name for name in given if values[name].value in ('', [])]:
+    raise UserError(f'--{empty[0]} is empty: give it a value, or leave it out')
   if values.workdir is None:
     values.workdir = os.path.join('runs', config.experiment.replace(':', '-').replace(',', '-'))
   return values, with_current_names(values.config)
+
+
+def config_of(arguments: list[str], function: Callable) -> ConfigDict:
+  """The config that --config names, else that of the run in --workdir. UserError where neither is named."""
+  spec, workdir = option_value(arguments, 'config'), option_value(arguments, 'workdir')
+  for name, value in (('config', spec), ('workdir', workdir)):
+    if value == '':
+      raise UserError(f'--{name} is empty: give it a value, or leave it out')
+  trust = is_switched_on(arguments, 'trust_workdir')
+  if spec and workdir and not function.writes:
+    raise UserError(f'--workdir: --mode={function.__name__} writes nothing, and --config says what it is of')
+  if spec:
+    return load_experiment(spec, trust)
+  if workdir:
+    return open_config(expanded(workdir), trust)
+  raise UserError('name an experiment, --config=experiments/NAME.py, or a run, --workdir=FOLDER')
 
 
 def is_help(argv: list[str]) -> bool:

@@ -84,28 +84,38 @@ class Progress:
       self._bar.close()
 
 
-def check_finite(history: Mapping[str, np.ndarray], start: int) -> None:
-  """Raises UserError that names the first step after `start`, and its metric, whose value [steps] is not finite."""
+def check_finite(history: Mapping[str, np.ndarray], start: int, saved: int | None = None) -> None:
+  """Raises UserError that names the first step after `start`, and its metric, whose value [steps] is not finite.
+
+  `saved`: the step of the last checkpoint, None where there is none.
+  """
   bad = [(int(np.argmin(np.isfinite(x))), name) for name, x in history.items() if not np.isfinite(x).all()]
   if bad:
     offset, name = min(bad)
+    kept = 'nothing has been saved yet' if saved is None else f'checkpoint {saved}, from before it, is kept'
+    where = '' if saved is None else ' in another workdir'
     raise UserError(
-      f'step {start + offset + 1}: {name} is {history[name][offset]}; the last checkpoint, from before it, is kept: '
-      'try a lower learning_rate or a clip_norm in another workdir'
+      f'step {start + offset + 1}: {name} is {history[name][offset]}; {kept}: '
+      f'try a lower learning_rate or a clip_norm{where}'
     )
 
 
 class Recorder:
-  """Checks every metric on every process; writes and shows them on the main one."""
+  """Checks every metric on every process; writes and shows them on the main one.
 
-  def __init__(self, workdir: pathlib.Path, start: int, stop: int, log_every: int, writes: bool):
-    self._log_every = log_every
+  saved: the step of the last checkpoint, None where there is none; whoever saves says it.
+  """
+
+  def __init__(
+    self, workdir: pathlib.Path, start: int, stop: int, log_every: int, saved: int | None, writes: bool
+  ):
+    self._log_every, self.saved = log_every, saved
     self._outputs = (MetricsLog(workdir, start), Progress(start, stop)) if writes else None
 
   def window(self, start: int, stop: int, history: Mapping[str, jax.Array]) -> None:
     """Metrics {name: [>= stop - start]} of one dispatch, the first ones filled; a line has their means over it."""
     history = {name: np.asarray(x)[: stop - start] for name, x in history.items()}
-    check_finite(history, start)
+    check_finite(history, start, self.saved)
     means = {name: float(x.mean(dtype=np.float64)) for name, x in history.items()}
     if self._outputs:
       log, progress = self._outputs
@@ -115,7 +125,7 @@ class Recorder:
 
   def validation(self, step: int, values: Mapping[str, float]) -> None:
     """Values of the evaluators at one step."""
-    check_finite({name: np.array([value]) for name, value in values.items()}, step - 1)
+    check_finite({name: np.array([value]) for name, value in values.items()}, step - 1, self.saved)
     if self._outputs:
       self._outputs[0].write(step, values)
 
