@@ -58,4 +58,6 @@ def run(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-  sys.exit(main(sys.argv))
+  if code := main(sys.argv):
+    sys.stdout.flush()
+    os._exit(code)  # else JAX would wait for processes with which this one has begun

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import time
+import traceback
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -12,10 +13,11 @@ from jax._src.clusters import ClusterEnv  # for 'auto'; jax.distributed.initiali
 
 from gen_jax.errors import Interrupted, UserError, show
 from gen_jax.training import parallel
+from gen_jax.training.relay import relay_to
 from gen_jax.training.watch import Watch, call_roll
 
 FORM = "'auto' or ADDRESS:PORT,PROCESSES,ID"
-NEVER = 10**8  # seconds: what JAX itself would end a process for, the watch sees earlier, and says
+NEVER = 10**8  # seconds after which JAX itself would miss a process: the watch sees it earlier, and says it
 SETTLING = 10.0  # seconds in which the watch finds out that another process is the reason of an error here
 
 
@@ -43,6 +45,8 @@ def parse(spec: str, timeout: int) -> Place:
   host, (port, processes, index) = match[1].strip('[]'), map(int, match.groups()[1:])
   if not 0 < port < 2**16:
     raise UserError(f'--distributed={spec}: the port must lie between 1 and 65535; write {FORM}')
+  if processes < 1:
+    raise UserError(f'--distributed={spec}: there is at least one process; write {FORM}')
   if not index < processes:
     raise UserError(f'--distributed={spec}: of {processes} processes, IDs are 0 to {processes - 1}; write {FORM}')
   return Place(host, port, processes, index)
@@ -61,14 +65,7 @@ def joined(spec: str, timeout: int) -> Iterator[None]:
   links, port = call_roll(place.host, place.port, place.processes, place.index, timeout)
   watch = Watch(links, parallel.meetings, timeout, end_process)
   watch.start()
-  jax.distributed.initialize(
-    f'{place.host}:{port}',
-    place.processes,
-    place.index,
-    place.local_devices,
-    heartbeat_timeout_seconds=NEVER,
-    shutdown_timeout_seconds=timeout,
-  )
+  begin(place, port, timeout)
   try:
     yield
   except Interrupted:  # which all have come to
@@ -80,9 +77,34 @@ def joined(spec: str, timeout: int) -> Iterator[None]:
   except Exception as error:
     time.sleep(SETTLING)
     watch.fail(f'{type(error).__name__}: {" ".join(str(error).split())[:200]}')
-    raise
+    traceback.print_exc()
+    os._exit(1)
   watch.leave()
   jax.distributed.shutdown()
+
+
+def begin(place: Place, port: int, timeout: int) -> None:
+  """Begins JAX on all processes; `port` is that of its coordination service, in process 0."""
+  host = place.host
+  if place.index:
+    host, port = '127.0.0.1', relay_to(host, port)
+  bypass_proxies(host)
+  jax.config.update('jax_enable_preemption_service', False)  # signals are heard by `gen_jax.signals`
+  jax.distributed.initialize(
+    f'[{host}]:{port}' if ':' in host else f'{host}:{port}',
+    place.processes,
+    place.index,
+    place.local_devices,
+    heartbeat_timeout_seconds=NEVER,
+    shutdown_timeout_seconds=timeout,
+  )
+
+
+def bypass_proxies(host: str) -> None:
+  """Keeps gRPC from asking a proxy of the network for this host, where there is one."""
+  if {name.lower() for name in os.environ} & {'grpc_proxy', 'http_proxy', 'https_proxy'}:
+    name, others = 'no_grpc_proxy', os.environ.get('no_proxy', '')
+    os.environ[name] = f'{os.environ.get(name, others)},{host}'.lstrip(',')
 
 
 def end_process(line: str) -> None:

@@ -26,7 +26,7 @@ class Link:
   """A connection to another process, in lines of JSON."""
 
   def __init__(self, connection: socket.socket):
-    self._connection, self._rest = connection, b''
+    self._connection, self._rest, self._speaking = connection, b'', threading.Lock()
     connection.settimeout(PATIENCE)
     self.heard = self.moved = time.monotonic()  # when it last said something, and had last come to another meeting
     self.meetings, self.has_left = 0, False
@@ -37,7 +37,7 @@ class Link:
 
   def send(self, **word: Any) -> None:
     """Says something; whether the other end is there is seen by `receive`."""
-    with contextlib.suppress(OSError):
+    with self._speaking, contextlib.suppress(OSError):
       self._connection.sendall(json.dumps(word).encode() + b'\n')
 
   def receive(self) -> list[Mapping[str, Any]] | None:
@@ -109,16 +109,23 @@ def call_roll(host: str, port: int, processes: int, index: int, timeout: float) 
 def listen(port: int) -> socket.socket:
   """A socket to which others can connect, at all addresses of this host. UserError where the port is taken."""
   try:
-    door = socket.create_server(('', port), backlog=1024)
+    door = open_door(port)
   except OSError as error:
     raise UserError(f'--distributed: port {port} cannot be opened ({error.strerror}): name another') from None
   door.settimeout(BEAT)
   return door
 
 
+def open_door(port: int) -> socket.socket:
+  """A socket that listens at all addresses of this host, those of IPv6 too where there are any; OSError."""
+  both = socket.has_dualstack_ipv6()
+  family = socket.AF_INET6 if both else socket.AF_INET
+  return socket.create_server(('', port), family=family, backlog=1024, dualstack_ipv6=both)
+
+
 def free_port() -> int:
   """A port of this host that nobody uses."""
-  with socket.create_server(('', 0)) as free:
+  with open_door(0) as free:
     return free.getsockname()[1]
 
 
@@ -134,6 +141,8 @@ def let_in(door: socket.socket, processes: int, links: Mapping[int, Link]) -> It
       link.send(refused=f'there are two processes with the ID {index}')
     else:
       yield index, link
+      return
+    link.close()
 
 
 def answer_roll(host: str, port: int, processes: int, index: int, timeout: float) -> tuple[dict[int, Link], int]:
@@ -148,7 +157,8 @@ def answer_roll(host: str, port: int, processes: int, index: int, timeout: float
       continue
     waiting.say(f'waiting for the others of {processes} processes')
     words = link.receive() if is_readable(link) else []
-    if words is None:  # process 0 was not yet listening itself, or has given up
+    if words is None:  # process 0 has given up, or was another program
+      link.close()
       link = None
     for word in words or ():
       if 'refused' in word:
@@ -190,26 +200,29 @@ class Watch(threading.Thread):
     super().__init__(name='watch', daemon=True)
     self._links, self._meetings, self._timeout, self._end = dict(links), meetings, timeout, end
     self._late = {}  # {index: Waiting} of those that are silent, or behind
-    self._leaving, self._all_left = threading.Event(), threading.Event()
+    self._leaving, self._over = threading.Event(), threading.Event()
 
   def run(self) -> None:
-    """Until all have left."""
-    while not self._all_left.is_set():
+    """Until all have left, or the end."""
+    while not self._over.is_set():
       with selectors.DefaultSelector() as selector:
         for index, link in self._links.items():
           selector.register(link, selectors.EVENT_READ, index)
         for key, _ in selector.select(BEAT):
           self._hear(key.data)
+      leaving = self._leaving.is_set()  # once: who ends here has said so
       for index, link in self._links.items():
-        link.send(meetings=self._meetings(), leaving=self._leaving.is_set())
+        link.send(meetings=self._meetings(), leaving=leaving)
         self._judge(index, link)
-      if self._leaving.is_set() and all(link.has_left for link in self._links.values()):
-        self._all_left.set()
+      if leaving and all(link.has_left for link in self._links.values()):
+        self._over.set()
+    for link in self._links.values():
+      link.close()
 
   def leave(self, timeout: float | None = None) -> None:
     """Returns when all have come to the end, so that none goes while another needs it; or after so many seconds."""
     self._leaving.set()
-    self._all_left.wait(timeout)
+    self._over.wait(timeout)
 
   def fail(self, reason: str) -> None:
     """Tells the others that this process ends, and why."""
@@ -223,7 +236,7 @@ class Watch(threading.Thread):
     if words is None and not link.has_left:
       self._tell_and_end(index, f'process {index} is gone: the same command on all of them resumes')
     if words is None:
-      del self._links[index]
+      self._links.pop(index).close()
     for word in words or ():
       if word.get('meetings', link.meetings) != link.meetings:
         link.meetings, link.moved = word['meetings'], time.monotonic()
@@ -232,7 +245,7 @@ class Watch(threading.Thread):
         time.sleep(BEAT)  # in which this one may come to the same end by itself
         self._tell_and_end(index, f'process {index} has stopped: {word["failed"]}')
       if 'end' in word:
-        self._end(word['end'])
+        self._end_with(word['end'])
 
   def _judge(self, index: int, link: Link) -> None:
     """Says of a process that it is silent, or alive and behind this one; gives up one that is silent for too long."""
@@ -253,4 +266,9 @@ class Watch(threading.Thread):
     for other, link in self._links.items():
       if other != index:
         link.send(end=line)
+    self._end_with(line)
+
+  def _end_with(self, line: str) -> None:
+    """Ends this process."""
+    self._over.set()
     self._end(line)

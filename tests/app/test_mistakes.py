@@ -99,7 +99,6 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'empty variant': ('--config=experiments/vae.py:smoke,,mnist', "has no variant ''"),
   'no steps to time': ('--benchmark_steps=0', '--benchmark_steps=0: '),
   'fewer steps to time': ('--benchmark_steps=-1', '--benchmark_steps=-1: '),
-  'distributed': ('--distributed=here', "write 'auto' or ADDRESS:PORT,PROCESSES,ID"),
 }
 
 
