@@ -65,8 +65,8 @@ def joined(spec: str, timeout: int) -> Iterator[None]:
   links, port = call_roll(place.host, place.port, place.processes, place.index, timeout)
   watch = Watch(links, parallel.meetings, timeout, end_process)
   watch.start()
-  begin(place, port, timeout)
   try:
+    begin(place, port, timeout)
     yield
   except Interrupted:  # which all have come to
     watch.leave(timeout=SETTLING)

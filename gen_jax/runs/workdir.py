@@ -20,7 +20,9 @@ from gen_jax.training.checkpoint import step_folders
 LOGS = ('.log', '.out', '.err')  # files of a cluster's, which may lie in a workdir before there is a run
 LOCK = 'lock'
 # what a run may leave before its first checkpoint
-BEFORE_CHECKPOINTS = {'config.json', LOCK, 'metrics.jsonl', 'metrics.tmp', 'tensorboard', 'checkpoints', 'profile'}
+BEFORE_CHECKPOINTS = {
+  'config.json', LOCK, 'metrics.jsonl', 'metrics.tmp', 'tensorboard', 'evaluations', 'checkpoints', 'profile'
+}
 
 
 def tuples_for_lists(value: Any) -> Any:

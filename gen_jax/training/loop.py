@@ -173,7 +173,7 @@ def run(
     run_steps, inputs = open_stage(task, step, watch)
     stack.callback(lambda: inputs.close())
     saved_at = step if checkpoints.steps() else None
-    recorder = Recorder(workdir, step, config.steps, config.log_every, saved_at, writes=parallel.is_main())
+    recorder = Recorder(workdir, step, config.steps, config.log_every, parallel.is_main(), saved_at)
     stack.enter_context(contextlib.closing(recorder))
     signals = stack.enter_context(stop_signals())
     watch.lap('model and state')

@@ -107,7 +107,7 @@ class Recorder:
   """
 
   def __init__(
-    self, workdir: pathlib.Path, start: int, stop: int, log_every: int, saved: int | None, writes: bool
+    self, workdir: pathlib.Path, start: int, stop: int, log_every: int, writes: bool, saved: int | None = None
   ):
     self._log_every, self.saved = log_every, saved
     self._outputs = (MetricsLog(workdir, start), Progress(start, stop)) if writes else None
