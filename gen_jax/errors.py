@@ -44,7 +44,7 @@ def refused_by_system(error: OSError) -> str:
 
 def is_out_of_memory(error: Exception) -> bool:
   """Whether the system, or XLA on a device, had no memory left."""
-  return isinstance(error, MemoryError) or 'RESOURCE_EXHAUSTED' in str(error)
+  return isinstance(error, MemoryError) or ('RESOURCE_EXHAUSTED' in str(error) and 'memory' in str(error).lower())
 
 
 def nearest(word: str, possible: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, paths, locks, the folder of what may be made again, programs in files."""
 
+import contextlib
 import errno
 import importlib.util
 import io
@@ -8,7 +9,7 @@ import pathlib
 import sys
 import tempfile
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO
 
 import numpy as np
@@ -28,21 +29,32 @@ except ImportError:  # as everywhere else
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
   """Writes a file whole or not at all: to a neighbor first, then renamed. Makes the folder."""
   path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+  with naming(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    try:
+      with os.fdopen(handle, 'wb') as file:
+        file.write(data)
+      os.chmod(name, 0o644)  # mkstemp makes files that only the owner reads
+      os.replace(name, path)
+    except BaseException:
+      os.unlink(name)
+      raise
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike) -> Iterator[None]:
+  """Errors of the system name this file or folder: otherwise they name a passing one, or where a disk is full, none."""
   try:
-    with os.fdopen(handle, 'wb') as file:
-      file.write(data)
-    os.chmod(name, 0o644)  # mkstemp makes files that only the owner reads
-    os.replace(name, path)
-  except BaseException:
-    os.unlink(name)
+    yield
+  except OSError as error:
+    error.filename, error.filename2 = str(path), None
     raise
 
 
 def check_writable(folder: pathlib.Path) -> None:
   """Raises OSError where no file can be written into the folder."""
-  with tempfile.NamedTemporaryFile(dir=folder, prefix='.') as file:
+  with naming(folder), tempfile.NamedTemporaryFile(dir=folder, prefix='.') as file:
     file.write(b'0')
 
 

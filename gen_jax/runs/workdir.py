@@ -21,7 +21,7 @@ LOGS = ('.log', '.out', '.err')  # files of a cluster's, which may lie in a work
 LOCK = 'lock'
 # what a run may leave before its first checkpoint
 BEFORE_CHECKPOINTS = {
-  'config.json', LOCK, 'metrics.jsonl', 'metrics.tmp', 'tensorboard', 'evaluations', 'checkpoints', 'profile'
+  'config.json', LOCK, 'metrics.jsonl', 'tensorboard', 'evaluations', 'checkpoints', 'profile'
 }
 
 

@@ -170,6 +170,8 @@ def run(
     step = start
     if step > config.steps:
       raise UserError(f'{workdir} is at step {step} already, beyond config.steps={config.steps}')
+    if step < config.steps:
+      checkpoints.check_space(state)
     run_steps, inputs = open_stage(task, step, watch)
     stack.callback(lambda: inputs.close())
     saved_at = step if checkpoints.steps() else None
