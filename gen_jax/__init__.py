@@ -7,18 +7,25 @@
 """
 
 
-def load(workdir, checkpoint='best'):
-  """The run in `workdir`, at its 'best' or 'last' checkpoint or at a step; see `gen_jax.runs.Run`."""
+def load(workdir, checkpoint='best', trust=False):
+  """The run in `workdir`, at its 'best' or 'last' checkpoint or at a step; see `gen_jax.runs.Run`.
+
+  A model class of one's own is found where it stood, and runs its program: see `gen_jax.runs.programs`, also for what
+  `trust` allows. UserError where there is no such run.
+  """
   from gen_jax import runs  # `import gen_jax` need not wait for it
 
-  return runs.load(workdir, str(checkpoint))
+  return runs.load(workdir, str(checkpoint), trust=trust)
 
 
 def train(config, workdir):
   """Trains, evaluates and draws the run of `config` into `workdir`, or resumes it; see `gen_jax.app.modes.train`.
 
-  Returns the finished run, None where a signal stopped it.
+  Returns the finished run. Raises `gen_jax.errors.Interrupted`, a KeyboardInterrupt, where a signal has stopped it,
+  after it has been saved.
   """
   from gen_jax.app import modes
+  from gen_jax.config import with_names
+  from gen_jax.runs.workdir import with_current_names
 
-  return modes.train(config, workdir)
+  return modes.train(with_current_names(with_names(config)), workdir)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -162,7 +163,8 @@ def find_class(name: str, path: str) -> Any:
   for known in every.values():
     if name and name == getattr(known, 'formerly', ''):
       return known
-  raise UserError(f'{path}.name={name!r} is unknown{nearest(name, every)}')
+  schedules = [name for name in dir(optax) if name.endswith(('_schedule', '_decay'))]
+  raise UserError(f'{path}.name={name!r} is unknown{nearest(name, [*every, *schedules])}')
 
 
 def classes() -> dict[str, type]:
@@ -195,6 +197,7 @@ def instantiate(spec: ConfigDict, known: Mapping[str, Any], path: str) -> Any:
   }
   if dataclasses.is_dataclass(made_of):
     fields = {field.name for field in dataclasses.fields(made_of)} - {'parent', 'name'}
+    check_schedules(made_of, spec, arguments, path)
     if unknown := set(arguments) - fields:
       word = min(unknown)
       raise UserError(f'{path}.{word} is no field of {name}{nearest(word, fields)}')
@@ -208,14 +211,33 @@ def instantiate(spec: ConfigDict, known: Mapping[str, Any], path: str) -> Any:
     raise UserError(f'{path}: {error}') from None
 
 
+def check_schedules(made_of: type, spec: ConfigDict, arguments: Mapping[str, Any], path: str) -> None:
+  """Raises UserError where a schedule stands in a field that is of one number."""
+  for field in dataclasses.fields(made_of):
+    value = arguments.get(field.name)
+    is_schedule = isinstance(spec.get(field.name), ConfigDict) and callable(value) and not isinstance(value, nn.Module)
+    kind = getattr(field.type, '__name__', str(field.type))
+    if is_schedule and kind in ('int', 'float', 'bool', 'str'):
+      raise UserError(f'{path}.{field.name}: {made_of.__name__} takes one {kind}, which no schedule can be')
+
+
 def fields_of(spec: Mapping[str, Any]) -> dict[str, Any]:
-  """{field: default} of the class that `spec` names; {} where that is none."""
+  """{field: default} of the class that `spec` names, or of the schedule; {} where that is none."""
   try:
     named = find_class(spec['name'], '')
   except UserError:  # it is said when it is built
     return {}
+  if not isinstance(named, type):
+    return parameters_of(named) if callable(named) else {}
   fields = dataclasses.fields(named) if dataclasses.is_dataclass(named) else ()
   return {field.name: field.default for field in fields if field.name not in ('name', 'parent')}
+
+
+def parameters_of(schedule: Callable) -> dict[str, Any]:
+  """{parameter: default} of one of Optax's schedules, 0 where it has none."""
+  parameters = inspect.signature(schedule).parameters.values()
+  zero = lambda parameter: 0 if parameter.annotation in (int, 'int') else 0.0
+  return {each.name: zero(each) if each.default in (None, each.empty) else each.default for each in parameters}
 
 
 def default_fields(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from gen_jax.errors import UserError, must_be_fraction, must_be_one_of, must_be_positive, must_not_be_negative
+from gen_jax.errors import (
+  UserError,
+  must_be_fraction,
+  must_be_one_of,
+  must_be_positive,
+  must_fit_32_bits,
+  must_not_be_negative,
+)
 
 
 class Key(NamedTuple):
@@ -24,8 +31,15 @@ class Key(NamedTuple):
 
 
 def must_be_seed(value: Any) -> str | None:
-  """An integer that 32 bits hold."""
-  return must_not_be_negative(value) or (None if value < 2**32 else 'must be below 2^32')
+  """An integer in [0, 2^32)."""
+  if isinstance(value, bool) or not isinstance(value, int):
+    return 'must be an integer'
+  return 'must not be negative' if value < 0 else None if value < 2**32 else 'must be below 2^32'
+
+
+def must_be_threads(value: Any) -> str | None:
+  """A number of threads that a machine can start."""
+  return must_be_positive(value) or (None if value <= 1024 else 'must be at most 1024')
 
 
 OPTIMIZER = {  # Adam
@@ -53,7 +67,7 @@ DATA = {
   'label': Key(''),  # the class feature of a TFDS set that is the label; '': the one called label
   # a larger set is streamed instead of kept on the device
   'resident_mib': Key(4096, must_not_be_negative, may_differ=True),
-  'workers': Key(8, must_be_positive, may_differ=True),  # threads that read a streamed set
+  'workers': Key(8, must_be_threads, may_differ=True),  # threads that read a streamed set
   'size': Key(0, must_not_be_negative),  # images are brought to size x size; 0: as they are
   # then cropped to crop x crop, at random in training, centered elsewhere; 0: not
   'crop': Key(0, must_not_be_negative),
@@ -138,6 +152,13 @@ def problems(config: Mapping[str, Any], keys: Keys = KEYS, path: str = 'config')
       yield from problems(config[name], key, f'{path}.{name}')
     elif name in config and (line := key.problem(config[name])):
       yield f'{path}.{name}={config[name]!r}: {line}'
+
+
+def problems_of_numbers(config: Mapping[str, Any]) -> Iterator[str]:
+  """A line for each number, at any depth, that 32 bits do not hold; the seed says itself what it allows."""
+  for name, value in flatten(config).items():
+    if name != 'seed' and (line := must_fit_32_bits(value)):
+      yield f'config.{name}={value!r}: {line}'
 
 
 def keys_that_may_differ(keys: Keys = KEYS, prefix: str = '') -> set[str]:

@@ -1,13 +1,50 @@
 """What a user can get wrong, and how it is line: one line that names the thing and the remedy."""
 
 import difflib
+import errno
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+MOST_INTEGER = 2**31 - 1  # that int32 holds
+MOST_FLOAT, LEAST_FLOAT = (2 - 2**-23) * 2.0**127, 2.0**-126  # that float32 holds, the latter with all its bits
+BELOW_ONE = 1 - 2**-25  # from which float32 rounds to 1
+REMEDIES = {  # of what a system refuses
+  errno.ENOSPC: 'free some space, and the same command goes on',
+  errno.EDQUOT: 'free some space, and the same command goes on',
+  errno.EACCES: 'name a folder that may be written',
+  errno.EPERM: 'name a folder that may be written',
+  errno.EROFS: 'name a folder that may be written, or a copy of this one',
+  errno.ENOTDIR: 'something else lies in the place of a folder',
+  errno.EEXIST: 'something else lies in the place of a folder',
+}
+
 
 class UserError(Exception):
   """A mistake of the user's: one line that names the thing and the remedy. `launch.py` prints it and exits with 2."""
+
+
+class Interrupted(KeyboardInterrupt):
+  """A signal has ended the work, SIGINT (Ctrl-C) or SIGTERM; its text says what is kept.
+
+  `launch.py` prints it and exits with 128 + `number`, as shells say which signal it was.
+  """
+
+  def __init__(self, number: int, text: str = ''):
+    super().__init__(text)
+    self.number = number
+
+
+def refused_by_system(error: OSError) -> str:
+  """A file that cannot be read or written, as one line: its path, the reason, and where it is known, the remedy."""
+  parts = (str(error.filename or ''), error.strerror or str(error), REMEDIES.get(error.errno, ''))
+  return ': '.join(part for part in parts if part)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+  """Whether the system, or XLA on a device, had no memory left."""
+  return isinstance(error, MemoryError) or ('RESOURCE_EXHAUSTED' in str(error) and 'memory' in str(error).lower())
 
 
 def nearest(word: str, possible: Iterable[str]) -> str:
@@ -38,8 +75,21 @@ def must_not_be_negative(value: Any) -> str | None:
 
 
 def must_be_fraction(value: Any) -> str | None:
-  """A number in [0, 1), or numbers."""
-  return of_numbers(value, lambda number: None if 0 <= number < 1 else 'must lie in [0, 1)')
+  """A number in [0, 1), or numbers; float32 must not round it to 1."""
+  return of_numbers(value, lambda number: None if 0 <= number < BELOW_ONE else 'must lie in [0, 1)')
+
+
+def must_fit_32_bits(value: Any) -> str | None:
+  """A number that an int32 or a float32 holds, as the devices calculate with those; or numbers. All else fits."""
+  if isinstance(value, tuple | list):
+    return next((line for line in map(must_fit_32_bits, value) if line), None)
+  if isinstance(value, bool) or not isinstance(value, int | float):
+    return None
+  if isinstance(value, int):
+    return None if abs(value) <= MOST_INTEGER else 'must lie between -2^31 and 2^31'
+  if not math.isfinite(value) or abs(value) > MOST_FLOAT:
+    return 'must be finite in 32 bits, so below 3.4e38'
+  return 'is 0 in 32 bits: must be 0, or above 1.2e-38' if 0 < abs(value) < LEAST_FLOAT else None
 
 
 def must_be_one_of(*choices: Any) -> Callable[[Any], str | None]:
@@ -54,7 +104,7 @@ def of_numbers(value: Any, problem: Callable[[int | float], str | None]) -> str 
   for number in value if isinstance(value, tuple | list) else (value,):
     if isinstance(number, bool) or not isinstance(number, int | float):
       return 'must be a number, or numbers'
-    if line := problem(number):
+    if line := must_fit_32_bits(number) or problem(number):
       return line
   return None
 

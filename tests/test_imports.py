@@ -17,7 +17,7 @@ FLOORS = (  # from the top; what stands side by side may import each other where
   ('gen_jax.networks', 'gen_jax.data', 'gen_jax.optimizers', 'gen_jax.augmentation', 'gen_jax.adversarial'),
   ('gen_jax.distributions', 'gen_jax.config'),
   ('gen_jax.randomness', 'gen_jax.schedules'),
-  ('gen_jax.files', 'gen_jax.errors', 'gen_jax.types', 'gen_jax.metrics'),
+  ('gen_jax.files', 'gen_jax.signals', 'gen_jax.errors', 'gen_jax.types', 'gen_jax.metrics'),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted([pathlib.Path('launch.py'), *pathlib.Path('gen_jax').rglob('*.py')])

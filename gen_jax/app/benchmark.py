@@ -4,7 +4,6 @@ import functools
 import os
 import pathlib
 import platform
-import resource
 import statistics
 import sys
 import time
@@ -23,6 +22,11 @@ from gen_jax.training.state import TrainState
 from gen_jax.training.step import updates_per_step
 from gen_jax.training.stopwatch import Stopwatch
 from gen_jax.types import Batch
+
+try:
+  import resource
+except ImportError:  # as on Windows
+  resource = None
 
 UNTIMED = 2  # the first dispatch compiles, the second fills the pipeline
 LEAST = 3  # dispatches that are timed, at least
@@ -165,7 +169,7 @@ def run_timed(
       for values in (pending or {}).values():
         np.asarray(values)
       pending = history
-      parallel.any_process(False)
+      parallel.highest(0)
     return waits, [end.result() for end in ended]
 
 
@@ -183,7 +187,7 @@ def idle_seconds(waits: list[tuple[float, float]], ends: list[float]) -> float:
 def time_of_batches(task: Task, inputs: Mapping[str, Any]) -> float:
   """Seconds that a step's batches take when nothing is done with them: no preprocessing, no training."""
   config, streamed = task.config, task.data.arrays is None
-  most, seed = max(config.steps_per_dispatch, BATCHES), np.uint32(config.seed)
+  most, seed = max(loop.longest_window(task), BATCHES), np.uint32(config.seed)
   rows = parallel.local_rows(config.batch_size)
   batch_of = loop.batches_of(task)
   make = parallel.data_parallel(dispatch.repeat_step(keep_batch, batch_of, most), streamed, config.data_parallel)
@@ -212,7 +216,9 @@ def device_peaks() -> list[int]:
 
 
 def process_peak() -> int:
-  """The peak resident set, in bytes."""
+  """The peak resident set, in bytes; 0 where the system does not say it."""
+  if resource is None:
+    return 0
   unit = 1 if sys.platform == 'darwin' else 1024
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

@@ -47,6 +47,7 @@ def check(config: ConfigDict) -> None:
 
 def check_keys(config: ConfigDict) -> None:
   """Raises UserError where a key has a value that it does not allow."""
+  raise_first(config_lib.problems_of_numbers(config))
   raise_first(config_lib.problems(config))
   raise_first(problems_of_warmup(config))
   build.averages(config)

@@ -1,10 +1,13 @@
 """What launch.py can do with a config or with a run: its modes, beside every figure of `gen_jax.figures`."""
 
+import contextlib
 import json
+import os
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import jax
 import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
@@ -13,56 +16,62 @@ from gen_jax import build, figures, runs
 from gen_jax.app import check, cluster, compilation_cache, memory
 from gen_jax.app.benchmark import measure
 from gen_jax.app.results import PROTOCOL, describe_evaluation, explanations, table_of
-from gen_jax.config import with_names
-from gen_jax.errors import show
+from gen_jax.errors import Interrupted, UserError
 from gen_jax.evaluation import evaluate as evaluate_lib
 from gen_jax.figures import write
-from gen_jax.figures.figure import CHECKPOINT, Flag, mode
-from gen_jax.files import save_arrays, write_bytes
+from gen_jax.figures.figure import CHECKPOINT, TRUST, Flag, mode
+from gen_jax.files import check_writable, expanded, save_arrays, write_bytes
 from gen_jax.plots import canvas, curves
 from gen_jax.plots import report as report_lib
 from gen_jax.runs.run import Run, read_evaluation
-from gen_jax.runs.workdir import check_same, claim_workdir, load_config, with_current_names, workdir_lock
+from gen_jax.runs.workdir import check_folder, check_same, claim_workdir, load_config, workdir_lock
 from gen_jax.schedules import step_variables
 from gen_jax.training import loop, parallel
 from gen_jax.training.metrics import read_metrics
 from gen_jax.training.state import evaluated_average
 from gen_jax.training.stopwatch import Stopwatch
 
+TIMEOUT = 300
+OF_TRAINING = {  # flags of the modes that several processes share
+  'distributed': Flag(None, "'auto' on a cluster, or ADDRESS:PORT,PROCESSES,ID; to train, and to benchmark", type=str),
+  'process_timeout': Flag(
+    None, f'seconds to wait for a process that does not come, or does not answer; {TIMEOUT} by default', 1, type=int
+  ),
+}
+OF_RUNS = {'checkpoint': CHECKPOINT}  # flags of every mode on a run
 
 @mode('trains or resumes; then evaluation, figures, report', of_run=False)
-def train(config: ConfigDict, workdir: str | pathlib.Path, watch: Stopwatch | None = None) -> Run | None:
+def train(config: ConfigDict, workdir: str | pathlib.Path, watch: Stopwatch | None = None) -> Run:
   """Trains or resumes; then evaluates, makes every figure that the model has methods for, and writes the report.
 
   Args:
-    config: what an experiment's `get_config()` gives.
+    config: all keys at their present names, as `arguments.parse` and `gen_jax.train` give it.
     workdir: a new folder, or that of a run of the same config, which goes on.
     watch: times what comes before the first step.
 
   Returns:
-    The finished run; None where a signal stopped it.
+    The finished run.
 
   Raises:
     UserError: the config cannot work; the folder holds something else; a metric is not finite.
+    Interrupted: a signal has stopped the run, which has been saved.
   """
-  watch, workdir = watch or Stopwatch(), pathlib.Path(workdir)
-  config = with_current_names(with_names(config))  # as a script may have made it
+  watch, workdir = watch or Stopwatch(), expanded(workdir)
   check.check(config)
   watch.lap('data')
   if not parallel.is_main():
     return train_and_show(config, workdir, watch)
-  claim_workdir(workdir, config)
+  check_folder(workdir)
   with workdir_lock(workdir):
+    claim_workdir(workdir, config)
     return train_and_show(config, workdir, watch)
 
 
-def train_and_show(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch) -> Run | None:
+def train_and_show(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch) -> Run:
   """What every process does of `train`; only the main one shows and writes."""
-  state, finished = loop.run(lambda step: build.task(config, step), workdir, watch)
-  if not finished:
-    if parallel.is_main():
-      show(f'stopped and saved at step {state.step}: the same command resumes')
-    return None
+  state, stopped_by = loop.run(lambda step: build.task(config, step), workdir, watch)
+  if stopped_by:
+    raise Interrupted(stopped_by, f'stopped and saved at step {state.step}: the same command resumes')
   run = runs.load(workdir, 'best', config)  # on every process, as opening checkpoints synchronizes them
   if parallel.is_main():
     show_written(evaluate(run))
@@ -74,6 +83,7 @@ def train_and_show(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch) 
 @mode(
   'times the training step of --config, or of a run: a table, and one line of JSON',
   of_run=False,
+  writes=False,
   flags={'benchmark_steps': Flag(200, 'how many steps are timed, rounded up to dispatches', lower_bound=1)},
 )
 def benchmark(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch, benchmark_steps: int = 200) -> None:
@@ -167,26 +177,42 @@ def all_modes() -> dict[str, Callable]:
 
 def flags_of(function: Callable) -> dict[str, Flag]:
   """{name: flag} of all that a mode takes."""
-  return {**function.flags, **({'checkpoint': CHECKPOINT} if function.of_run else {})}
+  return {'trust_workdir': TRUST, **(OF_RUNS if function.of_run else OF_TRAINING), **function.flags}
 
 
 def run_mode(function: Callable, arguments: flags.FlagValues, config: ConfigDict, watch: Stopwatch) -> None:
   """Runs a mode with the flags that it takes; `watch` times the start-up."""
-  workdir = pathlib.Path(arguments.workdir)
+  workdir = expanded(arguments.workdir)
   options = {name: arguments[name].value for name in function.flags}
   memory.keep_freed()
   if arguments.compilation_cache:
     compilation_cache.turn_on()
   else:
     compilation_cache.turn_off()
-  if arguments.distributed:
-    cluster.join_processes(arguments.distributed)
   if not function.of_run:
-    function(config, workdir, watch, **options)
+    spec, timeout = arguments.distributed, arguments.process_timeout or TIMEOUT
+    if arguments.process_timeout and not spec:
+      raise UserError(f'--process_timeout={timeout}: is of several processes, --distributed={cluster.FORM}')
+    with cluster.joined(spec, timeout) if spec else contextlib.nullcontext():
+      find_devices()
+      function(config, workdir, watch, **options)
     return
   check_same(workdir, load_config(workdir), config)
   check.check_keys(config)
+  check_writable(workdir)
+  find_devices()
   run_on(function, runs.load(workdir, arguments.checkpoint, config), options)
+
+
+def find_devices() -> None:
+  """Starts JAX on its devices. UserError where there are none of the kind that is asked for."""
+  try:
+    jax.devices()
+  except Exception as error:  # RuntimeError, AssertionError and others, by what is missing
+    asked = os.environ.get('JAX_PLATFORMS', '')
+    reason = f'{type(error).__name__}: {" ".join(str(error).split())[:200]}'.rstrip(': ')
+    remedy = 'unset it to use what there is' if asked else 'JAX_PLATFORMS=cpu uses the processor'
+    raise UserError(f'JAX finds no device for JAX_PLATFORMS={asked} ({reason}): {remedy}') from None
 
 
 def run_on(function: Callable, run: Run, options: Mapping[str, Any]) -> None:

@@ -1,7 +1,6 @@
 """FID and KID: the standard Frechet and kernel distances, by InceptionV3, for those who have its weights."""
 
 import hashlib
-import pathlib
 from collections.abc import Iterator
 
 import flax.linen as nn
@@ -17,6 +16,7 @@ from gen_jax.evaluation.reference import KEPT, Reference, read, reference_path, 
 from gen_jax.evaluation.sample_distances import frechet_to
 from gen_jax.evaluation.samples import draw_images, random_subset, unit_images
 from gen_jax.evaluation.source import Source
+from gen_jax.files import expanded
 from gen_jax.metrics import Metric, measures
 
 
@@ -24,7 +24,7 @@ def weights(model: nn.Module, source: Source) -> str | None:
   """The file of Inception's weights is whole, and there are more images than features, which a covariance needs."""
   del model
   path, count = source.settings.inception_weights, source.settings.sample_count
-  if not pathlib.Path(path).is_file():
+  if not expanded(path).is_file():
     return (
       f'config.inception_weights={path!r} is no file: inception_distances needs weights, which '
       'gen_jax/evaluation/inception.py says how to make'

@@ -30,6 +30,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from gen_jax import randomness
 from gen_jax.errors import UserError
+from gen_jax.files import expanded
 from gen_jax.networks.layers import Conv
 
 SIZE, WIDTH, BATCH = 299, 2048, 50
@@ -277,7 +278,7 @@ def load(path: str | pathlib.Path, expected: str | None = None) -> Inception:
   Raises:
     UserError: the file is missing, damaged, another than expected, or its tensors are not those of the network.
   """
-  path = pathlib.Path(path)
+  path = expanded(path)
   if path.suffix not in ('.npz', '.safetensors'):
     raise UserError(f'{path} is neither .safetensors nor .npz, which weights of Inception are read from: {REMEDY}')
   try:

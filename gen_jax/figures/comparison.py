@@ -14,7 +14,7 @@ from gen_jax.evaluation.disentanglement import udr
 from gen_jax.evaluation.explain import explain
 from gen_jax.evaluation.source import collect
 from gen_jax.figures.factors import entry_names
-from gen_jax.figures.figure import CHECKPOINT, Flag, Output, Picture, Text, figure, missing
+from gen_jax.figures.figure import CHECKPOINT, TRUST, Flag, Output, Picture, Text, figure, missing
 from gen_jax.figures.inputs import decode_pixels, test_batch, test_batches, to_pixels
 from gen_jax.figures.latents import codes_and_kl, has_kl_of_latents, plain_codes, plane_of, two_latents
 from gen_jax.plots import curves, grids, latent_plane, traversals
@@ -43,16 +43,20 @@ class LikelihoodGain(NamedTuple):
 @figure(
   'this run beside --others: figures/comparison_*.png, and scores as text',
   place=120,
-  flags={'others': Flag((), 'the workdirs that stand beside --workdir'), 'checkpoint': CHECKPOINT},
+  flags={
+    'others': Flag((), 'the workdirs that stand beside --workdir'), 'checkpoint': CHECKPOINT, 'trust_workdir': TRUST
+  },
 )
-def compare(run: Run, others: Sequence[str | pathlib.Path], checkpoint: str) -> Iterator[Output]:
+def compare(
+  run: Run, others: Sequence[str | pathlib.Path], checkpoint: str, trust_workdir: bool
+) -> Iterator[Output]:
   """This run beside others: scores, -log p(x), and of those that reconstruct images, errors, traversals, planes.
 
   Images and traversals are compared where the data are the same, planes where all runs have two latents.
   """
   if not others:
     raise UserError('--mode=compare needs --others=WORKDIR[,WORKDIR]')
-  others = [load(other, checkpoint) for other in others]
+  others = [load(other, checkpoint, trust=trust_workdir) for other in others]
   by_setting = scores_by_setting([run, *others])
   explained = explain(scores_of(run), type(run.module), (), entry_names(run.source.data))
   yield Text(score_table(by_setting, {name: known.entry for name, known in explained.items()}))

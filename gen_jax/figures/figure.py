@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gen_jax.errors import UserError
+from gen_jax.errors import MOST_INTEGER, UserError
 from gen_jax.evaluation.needs import Condition, first_problem
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Flag(NamedTuple):
   default: Any
   help: str
   lower_bound: int | None = None
+  upper_bound: int = MOST_INTEGER
   formerly: tuple[str, ...] = ()  # names by which it still is answered
   type: type | None = None  # of its values; by default that of `default`, where a tuple is a list of words
 
@@ -63,7 +64,9 @@ class Text(NamedTuple):
 
 Output = Picture | Arrays | Text
 
-CHECKPOINT = Flag('best', 'which checkpoint to read: best, last, or a step')  # of the run, and of others beside it
+# of the run, and of others beside it
+CHECKPOINT = Flag('best', 'which checkpoint to read: best, last, or a step')
+TRUST = Flag(False, "run the programs of own classes that the run names, whosever they are")
 
 
 def mode(
@@ -73,6 +76,7 @@ def mode(
   flags: Mapping[str, Flag] | None = None,
   formerly: Iterable[str] = (),
   of_run: bool = True,
+  writes: bool = True,
 ) -> Callable[[Callable], Callable]:
   """Decorates a function that is a mode of launch.py, by its own name: --mode=NAME.
 
@@ -82,11 +86,12 @@ def mode(
     flags: {name: Flag}, passed to the function by these names.
     formerly: older names of the mode.
     of_run: whether it is called `(run, **flags)`, with a finished run; else `(config, workdir, watch, **flags)`.
+    writes: whether it writes into the workdir.
   """
 
   def decorate(function: Callable) -> Callable:
     function.help, function.needs, function.formerly = help, tuple(needs), tuple(formerly)
-    function.flags, function.of_run = dict(flags or {}), of_run
+    function.flags, function.of_run, function.writes = dict(flags or {}), of_run, writes
     return function
 
   return decorate

@@ -18,7 +18,7 @@ from gen_jax.plots import grids
 from gen_jax.runs import Run
 
 CODES = ('prior', 'mixture')
-FITTED = 10_000  # codes of training images that the mixture is fitted to
+FITTED, COMPONENTS = 10_000, 10  # codes of training images that the mixture is fitted to, and its Gaussians
 COLUMNS, ROWS = 12, 4  # images of each kind of codes, where both are compared
 SHOWN, SHOWN_PIXELS = 400, 2**22  # images in a picture, and their pixels together, at most
 
@@ -31,25 +31,29 @@ SHOWN, SHOWN_PIXELS = 400, 2**22  # images in a picture, and their pixels togeth
   flags={
     'number': Flag(64, 'how many samples', lower_bound=1),
     'label': Flag(None, 'the class of all samples; each in turn by default', type=int),
-    'seed': Flag(0, 'of the noise', lower_bound=0),
+    'seed': Flag(0, 'of the noise', lower_bound=0, upper_bound=2**32 - 1),
     'codes': Flag(
       'prior', 'where codes come from: prior, or mixture, fitted to those of training images', formerly=('sampler',)
     ),
-    'gmm_components': Flag(10, 'Gaussians of --codes=mixture', lower_bound=1, formerly=('components',)),
+    'gmm_components': Flag(
+      None, f'Gaussians of --codes=mixture; {COMPONENTS} by default', 1, formerly=('components',), type=int
+    ),
   },
 )
 def sample(
-  run: Run, number: int, label: int | None, seed: int, codes: str, gmm_components: int
+  run: Run, number: int, label: int | None, seed: int, codes: str, gmm_components: int | None
 ) -> Iterator[Output]:
   """Samples from the prior -> samples.npz, samples.png; or those of `sample_mixture`."""
   if codes not in CODES:
     raise UserError(f'--codes={codes} is unknown{nearest(codes, CODES)}')
+  if codes == 'prior' and gmm_components is not None:
+    raise UserError(f'--gmm_components={gmm_components}: is of --codes=mixture')
   if codes == 'prior':
     yield from sample_prior(run, number, label, seed)
   elif label is not None:
     raise UserError(f'--label={label}: --codes=mixture knows no classes')
   else:
-    yield from sample_mixture(run, number, seed, gmm_components)
+    yield from sample_mixture(run, number, seed, gmm_components or COMPONENTS)
 
 
 def sample_prior(run: Run, number: int, label: int | None, seed: int) -> Iterator[Output]:

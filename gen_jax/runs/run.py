@@ -11,19 +11,23 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
+from flax.errors import ScopeParamShapeError
 from ml_collections import ConfigDict
 
 from gen_jax import build
+from gen_jax.config import must_be_seed
 from gen_jax.data.batches import evaluation_batches
 from gen_jax.data.dataset import from_arrays
-from gen_jax.data.preprocess import to_uint8
-from gen_jax.errors import UserError
+from gen_jax.data.preprocess import shape_after, to_uint8
+from gen_jax.errors import UserError, must_be_positive
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.evaluate import current_metric
 from gen_jax.evaluation.likelihood import estimator
 from gen_jax.evaluation.samples import draw_samples, sampling_batch
 from gen_jax.evaluation.source import Source, collect
-from gen_jax.runs.workdir import load_config
+from gen_jax.files import expanded
+from gen_jax.runs.checked_model import CheckedModel
+from gen_jax.runs.workdir import open_config
 from gen_jax.training import loop
 from gen_jax.training.checkpoint import Checkpoints
 from gen_jax.training.state import TrainState, evaluated_variables
@@ -37,8 +41,10 @@ class Run:
   """What a run left behind. Images are uint8 [N,H,W,C] in and out, any number of them; codes float32 [N,D].
 
   `sample`, `encode`, `decode`, `reconstruct`, `log_prob` and `traverse` are those of the model, with the averaged
-  parameters where there are any; UserError where the model has no such method. `model` is for experts: the Flax module,
-  bound to its parameters, whose methods take preprocessed batches.
+  parameters where there are any; UserError where the model has no such method. Images are given in gray values of 0 to
+  255, and preprocessed as in evaluation: where the model sees binarized images, each pixel is drawn, the same at every
+  call; where the data are binary by themselves, from 128 on it counts as 1. `model` is for experts: the Flax module,
+  bound to its parameters, whose methods take preprocessed batches, such as `batches` gives; it refuses others.
   """
 
   config: ConfigDict
@@ -50,10 +56,16 @@ class Run:
   @functools.cached_property
   def model(self) -> BoundModel:
     """The model at this state; its noise is always the same."""
-    return self.bound()
+    data, config = self.source.data, self.config
+    images = {name: feature for name, feature in data.features.items() if feature.kind == 'image'}
+    shapes = {name: shape_after(feature, config.data.size, config.data.crop) for name, feature in images.items()}
+    binary = build.levels_of_images(config, data) == 2
+    return CheckedModel(self.module, self.variables, shapes, tuple(config.data.value_range), binary)
 
   def bound(self, seed: int = 0) -> BoundModel:
     """The model at this state, with noise from `seed`."""
+    if problem := must_be_seed(seed):
+      raise UserError(f'seed={seed}: {problem}')
     return BoundModel(self.module, self.variables, seed)
 
   @property
@@ -106,10 +118,15 @@ class Run:
     z = np.asarray(z, np.float32)
     if z.ndim != 2 or not len(z):
       raise UserError(f'codes must have the shape [N,D], of at least one; these have {list(z.shape)}')
+    if not np.isfinite(z).all():
+      raise UserError('codes must be finite; some of these are not')
     rows = np.arange(BATCH, dtype=np.int32)
     batch = sampling_batch(rows, self.model.classes, label or 0)
     padded = np.pad(z, ((0, -len(z) % BATCH), (0, 0)))
-    parts = [self.from_model_range(self.model.decode(part, batch)) for part in padded.reshape(-1, BATCH, z.shape[1])]
+    try:
+      parts = [self.from_model_range(self.model.decode(part, batch)) for part in padded.reshape(-1, BATCH, z.shape[1])]
+    except ScopeParamShapeError:
+      raise UserError(f'codes [N,D] of this model have another D than {z.shape[1]}: see run.encode(images)') from None
     return np.concatenate(parts)[: len(z)]
 
   def reconstruct(self, images: np.ndarray, labels: Sequence[int] | None = None) -> np.ndarray:
@@ -126,21 +143,29 @@ class Run:
     """
     if 'log_prob' not in self.model and 'log_weights' not in self.model:
       raise UserError(f'{type(self.module).__name__} has no likelihood: no method log_prob or log_weights')
-    if samples is not None and samples < 1:
-      raise UserError(f'samples={samples}: must be above 0')
+    if samples is not None and (problem := must_be_positive(samples)):
+      raise UserError(f'samples={samples}: {problem}')
     samples = 0 if 'log_prob' in self.model else samples or self.config.importance_samples
     return self.collect(images, labels, lambda batch: self.model.compute(estimator(samples), batch)[0])
 
   def traverse(
-    self, image: np.ndarray, latent: int, values: Sequence[float] = tuple(np.linspace(-3, 3, 13)), label: int = 0
+    self,
+    image: np.ndarray,
+    latent: int,
+    values: Sequence[float] = tuple(np.linspace(-3, 3, 13)),
+    label: int | None = None,
   ) -> np.ndarray:
-    """The image [H,W,C] decoded with one of its latents at each of the values, the others kept: uint8 [n,H,W,C]."""
-    code = self.encode(np.asarray(image)[None], [label] if self.model.classes else None)
+    """The image [H,W,C] decoded with one of its latents at each of the values, the others kept: uint8 [n,H,W,C].
+
+    The image is of class `label`, by default the first, for a conditional model.
+    """
+    self.check_label(label)
+    code = self.encode(np.asarray(image)[None], [label or 0] if self.model.classes else None)
     if not 0 <= latent < code.shape[1]:
       raise UserError(f'latent={latent}: the code has the latents 0 to {code.shape[1] - 1}')
     codes = np.repeat(code, len(values), axis=0)
     codes[:, latent] = values
-    return self.decode(codes, label if self.model.classes else None)
+    return self.decode(codes, label)
 
   def check_label(self, label: int | None) -> None:
     """Raises UserError where `label` is no class of the model."""
@@ -166,9 +191,10 @@ class Run:
     data, shape = self.source.data, self.source.data.image_shape
     images = np.asarray(images)
     if data.kind == 'points':
-      images = np.asarray(images, np.float32).reshape(-1, *shape)
+      images = points_as_images(images, shape)
     elif images.dtype != np.uint8 or not 3 <= images.ndim <= 4 or images.shape == shape or not len(images):
-      raise UserError(f'images must be uint8 [N,H,W,C] or [N,H,W], not {images.dtype} {list(images.shape)}')
+      given = f'{images.dtype} {list(images.shape)}'
+      raise UserError(f'images must be uint8 [N,H,W,C] or [N,H,W], of 0 to 255, not {given}')
     else:
       images = images.reshape(*images.shape[:3], -1)
       if images.shape[-1] != shape[-1] or (images.shape[1:] != shape and not self.config.data.size):
@@ -185,6 +211,14 @@ class Run:
     return evaluation_batches(given, build.preprocessor(self.config, given, train=False), min(256, len(images)))
 
 
+def points_as_images(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+  """Points [N,2] as features of the data, float32 [N,1,1,2]. UserError where they are none, or not finite."""
+  numbers = points.dtype.kind in 'fiu'
+  if not numbers or points.shape[1:] not in (shape, shape[-1:]) or not len(points) or not np.isfinite(points).all():
+    raise UserError(f'points must be finite numbers [N,{shape[-1]}], not {points.dtype} {list(points.shape)}')
+  return points.astype(np.float32).reshape(-1, *shape)
+
+
 def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
   """What evaluation.json holds, metrics by today's names; {} where there is none."""
   try:
@@ -194,14 +228,19 @@ def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
     raise UserError(f'{path} is damaged: remove it, and evaluate again') from None
 
 
-def load(workdir: str | pathlib.Path, checkpoint: str = 'best', config: ConfigDict | None = None) -> Run:
+def load(
+  workdir: str | pathlib.Path, checkpoint: str = 'best', config: ConfigDict | None = None, trust: bool = False
+) -> Run:
   """The run in `workdir` at its 'best' or 'last' checkpoint, or at a step; 'best' is 'last' without a metric.
+
+  Without `config`, that of the workdir, and `trust` says whether programs that it names may be run whatever they are:
+  see `gen_jax.runs.programs`.
 
   Raises:
     UserError: there is no run, no such checkpoint, or none that is whole.
   """
-  workdir = pathlib.Path(workdir)
-  config = config or load_config(workdir)
+  workdir = expanded(workdir)
+  config = config or open_config(workdir, trust)
   if not (workdir / 'checkpoints').is_dir():
     raise UserError(f'{workdir} has no checkpoint yet: train first')
   checkpoints = Checkpoints.of(config, workdir, read_only=True)

@@ -1,21 +1,28 @@
 """The folder of a run: its config.json and its lock."""
 
 import contextlib
-import fcntl
 import json
 import pathlib
+import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from gen_jax import build
-from gen_jax.config import KEYS, defaults, flatten, keys_that_may_differ, merge
-from gen_jax.errors import UserError
+from gen_jax.config import KEYS, Key, defaults, flatten, keys_that_may_differ, merge
+from gen_jax.errors import UserError, show
 from gen_jax.evaluation import evaluate
-from gen_jax.files import write_bytes
+from gen_jax.files import lock, nearest_folder, write_bytes
+from gen_jax.runs import programs
+from gen_jax.training.checkpoint import step_folders
 
 LOGS = ('.log', '.out', '.err')  # files of a cluster's, which may lie in a workdir before there is a run
+LOCK = 'lock'
+# what a run may leave before its first checkpoint
+BEFORE_CHECKPOINTS = {
+  'config.json', LOCK, 'metrics.jsonl', 'tensorboard', 'evaluations', 'checkpoints', 'profile'
+}
 
 
 def tuples_for_lists(value: Any) -> Any:
@@ -25,19 +32,38 @@ def tuples_for_lists(value: Any) -> Any:
   return tuple(tuples_for_lists(item) for item in value) if isinstance(value, list) else value
 
 
-def load_config(workdir: pathlib.Path) -> ConfigDict:
-  """The config that a run wrote to its workdir."""
+def read_record(workdir: pathlib.Path) -> dict[str, Any]:
+  """What config.json holds: the config, and the hashes of its programs (see `gen_jax.runs.programs`)."""
   path = workdir / 'config.json'
+  if not workdir.is_dir():
+    raise UserError(f'there is no folder {workdir}{nearest_folder(workdir)}')
   if not path.is_file():
     raise UserError(f'{workdir} holds no run (no config.json): train one with --config, or name another --workdir')
   try:
     content = json.loads(path.read_text())
-    if not isinstance(content, dict):
-      raise ValueError('not an object')
+    sections = ('model', *(name for name, key in KEYS.items() if not isinstance(key, Key)))
+    if not isinstance(content, dict) or not all(isinstance(content.get(name, {}), dict) for name in sections):
+      raise ValueError('no config')
   except ValueError as error:
     raise UserError(f'{path} is damaged ({error}): restore it, or name another --workdir') from None
+  return content
+
+
+def load_config(workdir: pathlib.Path) -> ConfigDict:
+  """The config that a run wrote to its workdir; classes of the user's own are known by name only."""
+  content = read_record(workdir)
+  content.pop('programs', None)
   # keys that have been added since take their defaults
   return with_current_names(merge(defaults(KEYS), tuples_for_lists(content)))
+
+
+def open_config(workdir: pathlib.Path, trust: bool = False) -> ConfigDict:
+  """The config of a run that is going to be used: the programs of its user's own classes are run, if they may be.
+
+  `trust`: whether they may be whatever they are; see `gen_jax.runs.programs`.
+  """
+  programs.open_programs(read_record(workdir), workdir, trust)
+  return load_config(workdir)
 
 
 def with_current_names(config: Mapping[str, Any]) -> ConfigDict:
@@ -50,32 +76,53 @@ def with_current_names(config: Mapping[str, Any]) -> ConfigDict:
   return ConfigDict(config).lock()
 
 
+def check_folder(workdir: pathlib.Path) -> None:
+  """Raises UserError where the folder holds something, and no run, so that nothing of others is written over."""
+  others = sorted(path.name for path in workdir.glob('[!.]*') if path.suffix not in LOGS and path.name != LOCK)
+  if others and 'config.json' not in others:
+    raise UserError(f'{workdir} holds {others[0]} but no config.json: name another --workdir')
+
+
+def is_trained(workdir: pathlib.Path) -> bool:
+  """Whether a run has left more than what comes before its first checkpoint."""
+  left = {path.name for path in workdir.glob('[!.]*') if path.suffix not in LOGS}
+  return bool(left - BEFORE_CHECKPOINTS or step_folders(workdir / 'checkpoints'))
+
+
 def claim_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
-  """Writes config.json to a new workdir, or checks that the run there is the same; nothing is written over."""
+  """Writes config.json to a new workdir, or checks that the run there is the same; nothing is written over.
+
+  A run that failed before its first checkpoint has left nothing that is worth keeping: another may begin in its place.
+  """
+  check_folder(workdir)
   new = json.loads(config.to_json())
-  if (workdir / 'config.json').exists():
+  if (workdir / 'config.json').exists() and is_trained(workdir):
     old = json.loads(load_config(workdir).to_json())
     check_same(workdir, old, new)
-  elif others := sorted(path.name for path in workdir.glob('[!.]*') if path.suffix not in LOGS):
-    raise UserError(f'{workdir} holds {others[0]} but no config.json: name another --workdir')
-  try:
-    write_bytes(workdir / 'config.json', (json.dumps(new, indent=2) + '\n').encode())
-  except OSError as error:
-    raise UserError(f'--workdir={workdir} cannot be written: {error.strerror}') from None
+  else:
+    shutil.rmtree(workdir / 'evaluations', ignore_errors=True)  # of a first one that was not saved
+  if own := programs.record(new['model']):
+    new['programs'] = own
+  write_bytes(workdir / 'config.json', (json.dumps(new, indent=2) + '\n').encode())
 
 
 @contextlib.contextmanager
 def workdir_lock(workdir: pathlib.Path) -> Iterator[None]:
   """Holds the workdir's lock, so that two runs never write to one; the system frees it whatever ends the process.
 
+  Makes the folder. Where files cannot be locked, that is shown.
+
   Raises:
     UserError: another process holds it.
   """
-  with (workdir / 'lock').open('w') as file:
+  workdir.mkdir(parents=True, exist_ok=True)
+  with (workdir / LOCK).open('w') as file:
     try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      lock(file)
     except BlockingIOError:
       raise UserError(f'{workdir} is being trained by another process: wait, or name another --workdir') from None
+    except OSError as error:  # some network drives cannot
+      show(f'{workdir} cannot be locked ({error.strerror}): let no other process train it meanwhile')
     yield
 
 

@@ -18,7 +18,7 @@ from orbax.checkpoint import checkpoint_managers as retention
 
 from gen_jax.errors import UserError, nearest, show
 from gen_jax.evaluation.evaluate import current_metric
-from gen_jax.training import parallel
+from gen_jax.training import parallel, storage
 from gen_jax.training.state import TrainState
 
 # what a reader raises for files that are cut short, changed or missing; not what a full or busy machine raises
@@ -126,6 +126,7 @@ class Checkpoints:
     self._validations = {int(folder.name): read_validation(folder) for folder in step_folders(self._directory)}
     self._manager = None
     if not read_only:
+      storage.quiet_writers()
       options = ocp.CheckpointManagerOptions(
         preservation_policy=LastAndBest(keep, self.best_step), cleanup_tmp_directories=True
       )
@@ -143,16 +144,19 @@ class Checkpoints:
     """Saves host arrays in the background, with the validation metrics of this step, if there are any.
 
     Raises:
-      UserError: the metric that `config.best` names is not among them; after saving, so that nothing is lost.
+      UserError: the metric that `config.best` names is not among them; after saving, so that nothing is lost. There is
+        no room on the disk, for this checkpoint or for the one before it, or it cannot be written.
     """
     self._finish()
+    self.check_space(state)
     self._validations[int(state.step)] = dict(validation)
-    self._manager.save(
-      int(state.step),
-      args=ocp.args.Composite(
-        state=ocp.args.StandardSave(state._asdict()), validation=ocp.args.JsonSave(dict(validation))
-      ),
-    )
+    with storage.writing(self._directory):
+      self._manager.save(
+        int(state.step),
+        args=ocp.args.Composite(
+          state=ocp.args.StandardSave(state._asdict()), validation=ocp.args.JsonSave(dict(validation))
+        ),
+      )
     if validation and self._best and self._best not in validation:
       self._finish()
       word, *names = (name.removeprefix('validation/') for name in (self._best, *validation))
@@ -223,11 +227,17 @@ class Checkpoints:
     parallel.barrier('set aside')
     self._manager.reload()
 
+  def check_space(self, state: TrainState) -> None:
+    """Raises UserError where the disk has no room for a checkpoint of this state."""
+    if parallel.is_main():
+      storage.check_space(self._directory, state)
+
   def _finish(self) -> None:
     """Waits for what is being written, and seals it."""
-    self._manager.wait_until_finished()
-    if parallel.is_main():
-      seal(self._directory)
+    with storage.writing(self._directory):
+      self._manager.wait_until_finished()
+      if parallel.is_main():
+        seal(self._directory)
 
   def close(self) -> None:
     """Finishes what a writer has begun, and frees its threads."""

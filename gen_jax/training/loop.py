@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import pathlib
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from gen_jax.evaluation import evaluate
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.source import VALIDATION_ROWS, Source
 from gen_jax.files import save_arrays
+from gen_jax.signals import stop_signals
 from gen_jax.training import dispatch, parallel, stages
 from gen_jax.training.checkpoint import Checkpoints
 from gen_jax.training.compiled import Compiled
@@ -33,6 +33,11 @@ def next_stop(step: int, config: ConfigDict, until: int) -> int:
   """The end of the window that starts at `step`: absolute multiples, so that a resumed run has the same windows."""
   periods = (config.steps_per_dispatch, config.log_every, config.eval_every, config.save_every)
   return min([until] + [(step // period + 1) * period for period in periods])
+
+
+def longest_window(task: Task) -> int:
+  """The most steps that a dispatch of the task can have."""
+  return next_stop(0, task.config, task.until)
 
 
 def windows_from(start: int, config: ConfigDict, until: int) -> Iterator[tuple[int, int]]:
@@ -60,7 +65,7 @@ def inputs_of_windows(task: Task, rows: np.ndarray, start: int) -> Iterator[Mapp
 
 def compiled_steps(task: Task) -> Callable:
   """`run_steps(state, inputs, seed, count, rows)` on all devices."""
-  run_steps = dispatch.repeat_step(one_step(task), batches_of(task), task.config.steps_per_dispatch)
+  run_steps = dispatch.repeat_step(one_step(task), batches_of(task), longest_window(task))
   return parallel.data_parallel(run_steps, task.data.arrays is None, task.config.data_parallel)
 
 
@@ -119,28 +124,6 @@ def traced_to(folder: pathlib.Path) -> Iterator[None]:
     show(f'profile of one dispatch in {folder}: tensorboard --logdir={folder}')
 
 
-@contextlib.contextmanager
-def stop_signals() -> Iterator[list[int]]:
-  """Collects SIGTERM and SIGINT instead of dying of them; a second one is obeyed at once."""
-  received, previous = [], {}
-
-  def restore():
-    for name, handler in previous.items():
-      signal.signal(name, handler)
-
-  def note(number, frame):
-    del frame
-    received.append(number)
-    restore()
-
-  for name in (signal.SIGTERM, signal.SIGINT):
-    previous[name] = signal.signal(name, note)
-  try:
-    yield received
-  finally:
-    restore()
-
-
 def validate(task: Task, state: TrainState, workdir: pathlib.Path) -> dict[str, float]:
   """{'validation/NAME': value} of the evaluators on the validation split; arrays go to WORKDIR/evaluations/STEP.npz."""
   config = task.config
@@ -162,7 +145,7 @@ def open_stage(task: Task, step: int, watch: Stopwatch) -> tuple[Compiled, Itera
 
 def run(
   task_of: Callable[[int], Task], workdir: pathlib.Path, watch: Stopwatch | None = None
-) -> tuple[TrainState, bool]:
+) -> tuple[TrainState, int]:
   """Trains from the newest checkpoint of `workdir`, or from the start, to `config.steps`.
 
   Args:
@@ -172,7 +155,8 @@ def run(
     watch: times the start-up.
 
   Returns:
-    The state on the host, and whether all steps were done: False after SIGTERM or SIGINT, which save first.
+    The state on the host; and 0 where all steps were done, else the number of the signal, SIGTERM or SIGINT, which
+    has stopped one of the processes: that saves first.
 
   Raises:
     UserError: a metric is not finite; no checkpoint is whole, or one is of another model.
@@ -186,16 +170,19 @@ def run(
     step = start
     if step > config.steps:
       raise UserError(f'{workdir} is at step {step} already, beyond config.steps={config.steps}')
+    if step < config.steps:
+      checkpoints.check_space(state)
     run_steps, inputs = open_stage(task, step, watch)
     stack.callback(lambda: inputs.close())
-    recorder = Recorder(workdir, step, config.steps, config.log_every, writes=parallel.is_main())
+    saved_at = step if checkpoints.steps() else None
+    recorder = Recorder(workdir, step, config.steps, config.log_every, parallel.is_main(), saved_at)
     stack.enter_context(contextlib.closing(recorder))
     signals = stack.enter_context(stop_signals())
     watch.lap('model and state')
 
     second = next_stop(start, config, task.until)
     profiled = second if second < config.steps else start  # the first window warms up
-    pending = None  # the window whose metrics are still on the device while the next one runs
+    stopped_by, pending = 0, None  # the window whose metrics are still on the device while the next one runs
     while step < config.steps:
       begin, step = step, next_stop(step, task.config, task.until)
       traced = config.profile and begin == profiled
@@ -207,9 +194,9 @@ def run(
         recorder.window(*pending)
       pending = (begin, step, history)
 
-      stopped = parallel.any_process(bool(signals))
+      stopped_by = parallel.highest(signals[0] if signals else 0)
       validates, grows = step == config.steps or step % config.eval_every == 0, step == task.until < config.steps
-      if stopped or validates or grows or step % config.save_every == 0:
+      if stopped_by or validates or grows or step % config.save_every == 0:
         recorder.window(*pending)  # nothing is saved before its metrics are known to be finite
         pending, validation = None, {}
         saved = parallel.to_host(state)
@@ -222,9 +209,10 @@ def run(
           state = saved = stages.carry_over(saved, initial_state(task))
           run_steps, inputs = open_stage(task, step, watch)
         checkpoints.save(saved, validation)
-      if stopped:
+        recorder.saved = step
+      if stopped_by:
         break
-    return parallel.to_host(state), step == config.steps
+    return parallel.to_host(state), stopped_by if step < config.steps else 0
 
 
 def restore_or_begin(task_of: Callable[[int], Task], checkpoints: Checkpoints) -> tuple[Task, TrainState]:

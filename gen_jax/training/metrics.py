@@ -1,7 +1,7 @@
 """What a run says while it trains: metrics.jsonl, TensorBoard events, a progress bar or plain lines."""
 
+import contextlib
 import json
-import os
 import pathlib
 import sys
 import time
@@ -9,10 +9,15 @@ from collections.abc import Mapping
 
 import jax
 import numpy as np
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.summary import scalar
 from tqdm import tqdm
 
 from gen_jax.errors import UserError
+from gen_jax.files import naming, write_bytes
+
+START = SessionLog.START
 
 
 def read_metrics(path: pathlib.Path) -> list[dict[str, float]]:
@@ -35,25 +40,51 @@ class MetricsLog:
   """Appends to metrics.jsonl and to TensorBoard events, from the restored `step` on."""
 
   def __init__(self, workdir: pathlib.Path, step: int):
-    path = workdir / 'metrics.jsonl'
-    kept = [json.dumps(record) + '\n' for record in read_metrics(path) if record['step'] <= step]
-    fresh = path.with_suffix('.tmp')
-    fresh.write_text(''.join(kept))
-    os.replace(fresh, path)
-    self._file = path.open('a')
-    self._events = SummaryWriter(str(workdir / 'tensorboard'), purge_step=step + 1)
+    self._path = workdir / 'metrics.jsonl'
+    kept = [json.dumps(record) + '\n' for record in read_metrics(self._path) if record['step'] <= step]
+    write_bytes(self._path, ''.join(kept).encode())
+    self._file = self._path.open('a')
+    self._events = Events(workdir / 'tensorboard', step + 1)
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
     """One line; handed to the operating system before it returns."""
-    self._file.write(json.dumps({'step': step, **scalars}) + '\n')
-    self._file.flush()
-    for name, value in scalars.items():
-      self._events.add_scalar(name, value, step)
+    with naming(self._path):
+      self._file.write(json.dumps({'step': step, **scalars}) + '\n')
+      self._file.flush()
+    self._events.write(step, scalars)
 
   def close(self) -> None:
-    """Flushes both."""
-    self._file.close()
+    """Closes both."""
+    with contextlib.suppress(OSError):  # of a line that could not be written, which has been said
+      self._file.close()
     self._events.close()
+
+
+class Events:
+  """TensorBoard's events, from `first_step` on, in a file of their own.
+
+  Written at once: the thread of tensorboardX's own writer would not survive a full disk, and hold up the training.
+  """
+
+  def __init__(self, folder: pathlib.Path, first_step: int):
+    self._folder = folder
+    with naming(folder):
+      folder.mkdir(exist_ok=True)
+      self._file = EventsWriter(str(folder / 'events'), '')
+      # TensorBoard then forgets what other files say of these steps
+      self._file.write_event(Event(wall_time=time.time(), step=first_step, session_log=SessionLog(status=START)))
+
+  def write(self, step: int, scalars: Mapping[str, float]) -> None:
+    """One event for each; handed to the operating system before it returns."""
+    with naming(self._folder):
+      for name, value in scalars.items():
+        self._file.write_event(Event(wall_time=time.time(), step=step, summary=scalar(name, value)))
+      self._file.flush()
+
+  def close(self) -> None:
+    """Closes the file."""
+    with contextlib.suppress(OSError):
+      self._file.close()
 
 
 class Progress:
@@ -84,28 +115,38 @@ class Progress:
       self._bar.close()
 
 
-def check_finite(history: Mapping[str, np.ndarray], start: int) -> None:
-  """Raises UserError that names the first step after `start`, and its metric, whose value [steps] is not finite."""
+def check_finite(history: Mapping[str, np.ndarray], start: int, saved: int | None = None) -> None:
+  """Raises UserError that names the first step after `start`, and its metric, whose value [steps] is not finite.
+
+  `saved`: the step of the last checkpoint, None where there is none.
+  """
   bad = [(int(np.argmin(np.isfinite(x))), name) for name, x in history.items() if not np.isfinite(x).all()]
   if bad:
     offset, name = min(bad)
+    kept = 'nothing has been saved yet' if saved is None else f'checkpoint {saved}, from before it, is kept'
+    where = '' if saved is None else ' in another workdir'
     raise UserError(
-      f'step {start + offset + 1}: {name} is {history[name][offset]}; the last checkpoint, from before it, is kept: '
-      'try a lower learning_rate or a clip_norm in another workdir'
+      f'step {start + offset + 1}: {name} is {history[name][offset]}; {kept}: '
+      f'try a lower learning_rate or a clip_norm{where}'
     )
 
 
 class Recorder:
-  """Checks every metric on every process; writes and shows them on the main one."""
+  """Checks every metric on every process; writes and shows them on the main one.
 
-  def __init__(self, workdir: pathlib.Path, start: int, stop: int, log_every: int, writes: bool):
-    self._log_every = log_every
+  saved: the step of the last checkpoint, None where there is none; whoever saves says it.
+  """
+
+  def __init__(
+    self, workdir: pathlib.Path, start: int, stop: int, log_every: int, writes: bool, saved: int | None = None
+  ):
+    self._log_every, self.saved = log_every, saved
     self._outputs = (MetricsLog(workdir, start), Progress(start, stop)) if writes else None
 
   def window(self, start: int, stop: int, history: Mapping[str, jax.Array]) -> None:
     """Metrics {name: [>= stop - start]} of one dispatch, the first ones filled; a line has their means over it."""
     history = {name: np.asarray(x)[: stop - start] for name, x in history.items()}
-    check_finite(history, start)
+    check_finite(history, start, self.saved)
     means = {name: float(x.mean(dtype=np.float64)) for name, x in history.items()}
     if self._outputs:
       log, progress = self._outputs
@@ -115,7 +156,7 @@ class Recorder:
 
   def validation(self, step: int, values: Mapping[str, float]) -> None:
     """Values of the evaluators at one step."""
-    check_finite({name: np.array([value]) for name, value in values.items()}, step - 1)
+    check_finite({name: np.array([value]) for name, value in values.items()}, step - 1, self.saved)
     if self._outputs:
       self._outputs[0].write(step, values)
 

@@ -12,6 +12,19 @@ from gen_jax.errors import UserError
 
 SAME, SPLIT = PartitionSpec(), PartitionSpec('batch')  # on all devices; over them in the first axis
 
+_meetings = 0  # see `meetings`
+
+
+def meetings() -> int:
+  """How often this process has come to a place where all processes wait for each other."""
+  return _meetings
+
+
+def count_meeting() -> None:
+  """Called at these places, so that others can tell that this process goes on."""
+  global _meetings
+  _meetings += 1
+
 
 def donated_arguments() -> tuple[int, ...]:
   """The state, whose memory a step may use again; over several processes what is equal on all cannot be donated."""
@@ -119,13 +132,15 @@ def wait_between_dispatches() -> bool:
   return jax.process_count() > 1 and jax.default_backend() == 'cpu'
 
 
-def any_process(flag: bool) -> bool:
-  """True on all processes if it is on one, so that all stop at the same step."""
-  return flag if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(flag)).any())
+def highest(number: int) -> int:
+  """The highest of all processes' numbers, so that all stop at the same step, for the same reason."""
+  count_meeting()
+  return number if jax.process_count() == 1 else int(multihost_utils.process_allgather(np.array(number)).max())
 
 
 def barrier(name: str) -> None:
   """Returns when every process is here."""
+  count_meeting()
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(name)
 

@@ -17,7 +17,7 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'choice': ('--config.optimizer.schedule=cosin', "schedule='cosin': choose one of constant, cosine"),
   'class': ('--config.model.encoder.name=MLPEncodr', "name='MLPEncodr' is unknown; did you mean MLPEncoder?"),
   'evaluator': ('--config.evals=active_unit', "'active_unit' is unknown; did you mean active_units?"),
-  'folder': ('--config=experiments', 'there is no file experiments; did you mean experiments/'),
+  'folder': ('--config=experiments', 'experiments is a folder: name a file in it; did you mean experiments/'),
   'a field that is not set': (f'{GAN} --config.model.critc_steps=1', 'did you mean model.critic_steps?'),
   'a field of one player': (
     f'{GAN} --config.player_optimizers.discriminator.clip_wights=.1',
@@ -99,7 +99,6 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'empty variant': ('--config=experiments/vae.py:smoke,,mnist', "has no variant ''"),
   'no steps to time': ('--benchmark_steps=0', '--benchmark_steps=0: '),
   'fewer steps to time': ('--benchmark_steps=-1', '--benchmark_steps=-1: '),
-  'distributed': ('--distributed=here', "write 'auto' or ADDRESS:PORT,PROCESSES,ID"),
 }
 
 
@@ -151,7 +150,11 @@ def test_a_damaged_file_of_points_is_named_with_its_line(capsys, tmp_path):
 
 def test_modes_need_a_run(capsys, tmp_path):
   assert 'name an experiment' in error_of(capsys, '--mode=evaluate')
-  assert 'holds no run (no config.json)' in error_of(capsys, '--mode=sample', f'--workdir={tmp_path / "none"}')
+  (tmp_path / 'runs' / 'beta_vae').mkdir(parents=True)
+  mistyped, empty = (f'--workdir={tmp_path}/runs/{name}' for name in ('beta_vea', 'beta_vae'))
+  expected = f'there is no folder {tmp_path}/runs/beta_vea; did you mean {tmp_path}/runs/beta_vae?'
+  assert expected in error_of(capsys, '--mode=sample', mistyped)
+  assert 'holds no run (no config.json)' in error_of(capsys, '--mode=sample', empty)
   (tmp_path / 'config.json').write_text('{"steps": ')
   assert 'config.json is damaged' in error_of(capsys, '--mode=sample', f'--workdir={tmp_path}')
 
@@ -164,9 +167,10 @@ def test_a_folder_of_something_else_is_not_written_to(capsys, tmp_path):
 
 def test_a_workdir_that_cannot_be_written(capsys, tmp_path):
   (tmp_path / 'file').write_text('')
-  assert 'cannot be written' in error_of(capsys, VAE, f'--workdir={tmp_path}/file/run')
+  line = error_of(capsys, VAE, f'--workdir={tmp_path}/file/run')
+  assert f'{tmp_path}/file/run: Not a directory: something else lies in the place of a folder' in line
 
 
 def test_a_benchmark_checks_its_config_first(capsys, tmp_path):
   assert 'must not be negative' in error_of(capsys, VAE, '--mode=benchmark', '--config.model.beta=-1')
-  assert 'holds no run' in error_of(capsys, '--mode=benchmark', f'--workdir={tmp_path / "none"}')
+  assert 'there is no folder' in error_of(capsys, '--mode=benchmark', f'--workdir={tmp_path / "none"}')

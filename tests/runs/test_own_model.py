@@ -4,10 +4,12 @@ import json
 import shutil
 import sys
 
+import numpy as np
 import pytest
 from command_line import error_of, run_command
 
 import gen_jax
+from gen_jax.errors import UserError
 
 MODEL = '''
 import flax.linen as nn
@@ -63,6 +65,12 @@ get_config = experiment(default={{
 '''
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+  """A home of these tests alone."""
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+
+
 def test_a_class_in_the_experiment_file_itself(tmp_path, capsys):
   file, workdir = tmp_path / 'denoiser.py', tmp_path / 'run'
   file.write_text(MODEL + CONFIG.format(name='Denoiser'))
@@ -81,15 +89,42 @@ def test_a_class_in_the_experiment_file_itself(tmp_path, capsys):
   assert 'another config' in error_of(capsys, f'--config={file}', f'--workdir={workdir}', '--config.model.codes=4')
 
 
-def test_a_program_in_a_file_is_run_only_where_it_is_named(tmp_path, capsys):
+def forget(file):
+  """As in another process."""
+  for name in [name for name in sys.modules if str(file) in name]:
+    del sys.modules[name]
+
+
+def test_a_run_of_a_class_in_a_file_is_opened_by_its_workdir_alone(tmp_path, capsys):
   file, workdir = tmp_path / 'denoiser.py', tmp_path / 'run'
   file.write_text(MODEL + CONFIG.format(name='Denoiser'))
-  run_command(f'--config={file}', f'--workdir={workdir}')
-  for name in [name for name in sys.modules if str(file) in name]:
-    del sys.modules[name]  # as in another process
-  message = error_of(capsys, f'--workdir={workdir}', '--mode=evaluate')
-  assert f'is a class of your own, whose program is run only where it is named: name --config={file} too' in message
-  run_command(f'--config={file}', f'--workdir={workdir}', '--mode=evaluate')
+  run_command(f'--config={file}', f'--workdir={workdir}', '--config.steps=2')
+  forget(file)
+  run_command(f'--workdir={workdir}', '--mode=reconstruct')
+  forget(file)
+  codes = gen_jax.load(workdir).encode(np.zeros((2, 8, 8, 1), np.uint8))
+  forget(file)
+  run_command('--config=experiments/autoencoder.py:smoke', f'--workdir={tmp_path}/other', '--config.steps=2')
+  run_command(f'--workdir={tmp_path}/other', '--mode=compare', f'--others={workdir}')
+  forget(file)
+  run_command(f'--workdir={workdir}', '--config.steps=4')  # goes on
+  assert 'resumed at step 2' in capsys.readouterr().err
+  forget(file)
+  file.write_text(file.read_text() + '# changed')
+  opened_by = (
+    (f'--workdir={workdir}', '--mode=reconstruct'),
+    (f'--workdir={workdir}',),
+    (f'--config={workdir}/config.json', f'--workdir={tmp_path}/new'),
+    (f'--workdir={tmp_path}/other', '--mode=compare', f'--others={workdir}'),
+  )
+  for words in opened_by:
+    assert '--trust_workdir' in error_of(capsys, *words)
+  with pytest.raises(UserError, match='trust=True'):
+    gen_jax.load(workdir)
+  for words in opened_by:
+    run_command(*words, '--trust_workdir')
+    forget(file)
+  np.testing.assert_array_equal(gen_jax.load(workdir, 2, trust=True).encode(np.zeros((2, 8, 8, 1), np.uint8)), codes)
 
 
 @pytest.mark.parametrize('given', ["'own_models:Denoiser'", 'Denoiser'])
@@ -118,8 +153,10 @@ def test_opening_a_run_calls_nothing_but_classes_of_modules_that_are_named(tmp_p
   for name in ('subprocess:getoutput', 'os:system', 'subprocess:Popen', 'antigravity:fly'):
     config['model']['encoder'] = {'name': name, 'cmd': f'touch {trace}', 'args': f'touch {trace}'}
     (workdir / 'config.json').write_text(json.dumps(config))
-    message = error_of(capsys, f'--workdir={workdir}', '--mode=sample')
-    assert 'is no flax.linen.Module' in message or 'is run only where it is named' in message
+    by_config = [f'--config={workdir}/config.json', f'--workdir={tmp_path}/new']
+    for words in ([f'--workdir={workdir}', '--mode=sample'], [f'--workdir={workdir}'], by_config):
+      message = error_of(capsys, *words)
+      assert 'is no flax.linen.Module' in message or 'which is not run unasked' in message
   assert not trace.exists() and 'antigravity' not in sys.modules
 
 

@@ -97,7 +97,7 @@ def test_binary_images_are_told_from_gray_ones(run_of):
 def test_what_is_no_image_of_this_model_is_refused(run_of):
   run = run_of('vae')
   for images, expected in (
-    (np.zeros((2, 8, 8, 1), np.float32), r'images must be uint8 \[N,H,W,C\] or \[N,H,W\], not float32'),
+    (np.zeros((2, 8, 8, 1), np.float32), r'images must be uint8 \[N,H,W,C\] or \[N,H,W\], of 0 to 255, not float32'),
     (np.zeros((8, 8), np.uint8), r'images must be uint8'),
     (np.zeros((2, 9, 8, 1), np.uint8), r'this model sees images of \[8, 8, 1\], not \[9, 8, 1\]'),
     (np.zeros((8, 8, 1), np.uint8), r'images must be uint8 \[N,H,W,C\]'),

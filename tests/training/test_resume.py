@@ -35,8 +35,8 @@ def straight(tmp_path_factory, folder):
   @functools.cache
   def run(kind):
     workdir = tmp_path_factory.mktemp('straight')
-    state, done = train(small_config(folder if kind == 'streamed' else kind), workdir)
-    assert done and state.step == 100
+    state, stopped_by = train(small_config(folder if kind == 'streamed' else kind), workdir)
+    assert not stopped_by and state.step == 100
     return state, (workdir / 'metrics.jsonl').read_text()
 
   return run
@@ -63,9 +63,9 @@ def test_a_killed_run_ends_as_if_it_had_not_been(kind, when, tmp_path, folder, s
   data = folder if kind == 'streamed' else kind
   killed(tmp_path, data, when)
   lines = [line['step'] for line in metrics.read_metrics(tmp_path / 'metrics.jsonl')]
-  state, done = train(small_config(data), tmp_path)
+  state, stopped_by = train(small_config(data), tmp_path)
   resumed = int(capsys.readouterr().err.split('resumed at step ')[1].split()[0])
-  assert done and 0 < resumed < 100 and max(lines) >= resumed
+  assert not stopped_by and 0 < resumed < 100 and max(lines) >= resumed
   expected, expected_lines = straight(kind)
   chex.assert_trees_all_equal(state, expected)
   assert (tmp_path / 'metrics.jsonl').read_text() == expected_lines
@@ -82,11 +82,12 @@ def test_a_signal_saves_and_the_run_goes_on(number, tmp_path, straight, monkeypa
 
   monkeypatch.setattr(loop, 'next_stop', next_stop)
   before = signal.getsignal(number)
-  state, done = train(small_config('resident'), tmp_path)
-  assert not done and state.step == 50
+  state, stopped_by = train(small_config('resident'), tmp_path)
+  assert stopped_by == number and state.step == 50
   assert signal.getsignal(number) is before
   monkeypatch.setattr(loop, 'next_stop', original)
-  state, done = train(small_config('resident'), tmp_path)
+  state, stopped_by = train(small_config('resident'), tmp_path)
+  assert not stopped_by
   expected, expected_lines = straight('resident')
   chex.assert_trees_all_equal(state, expected)
   assert (tmp_path / 'metrics.jsonl').read_text() == expected_lines

@@ -34,8 +34,8 @@ def train(workdir):
 
 
 def test_a_run_grows_and_is_resumed_in_either_stage(tmp_path, monkeypatch):
-  state, finished = train(tmp_path / 'straight')
-  assert finished and state.step == STEPS
+  state, stopped_by = train(tmp_path / 'straight')
+  assert not stopped_by and state.step == STEPS
   assert set(state.params['encoder']) == {'Dense_0', 'Dense_1', 'Dense_2'}
   assert state.opt_state['model'][0][0].count == STEPS - BOUNDARY  # optimizers start anew
 

@@ -3,6 +3,7 @@
 `python worker.py ROOT WORKDIR DATA DEVICES [ADDRESS:PORT,PROCESSES,ID [report | shard_map]]`
 """
 
+import contextlib
 import functools
 import os
 import pathlib
@@ -24,15 +25,14 @@ from gen_jax.training import loop, parallel  # noqa: E402
 
 how = 'shard_map' if 'shard_map' in SPEC else 'pmap'
 config, workdir = small_config(DATA, steps=20, data_parallel=how), pathlib.Path(WORKDIR)
-if SPEC:
-  cluster.join_processes(SPEC[0])
-if 'report' in SPEC:  # all that the command does: training, evaluation, figures, report
-  modes.train(config, workdir)
-  state = gen_jax.load(workdir, 'last').state
-else:
+with cluster.joined(SPEC[0], timeout=300) if SPEC else contextlib.nullcontext():
+  if 'report' in SPEC:  # all that the command does: training, evaluation, figures, report
+    modes.train(config, workdir)
+    state = gen_jax.load(workdir, 'last').state
+  else:
+    if parallel.is_main():
+      claim_workdir(workdir, config)
+    state, _ = loop.run(functools.partial(build.task, config), workdir)
   if parallel.is_main():
-    claim_workdir(workdir, config)
-  state, _ = loop.run(functools.partial(build.task, config), workdir)
-if parallel.is_main():
-  leaves, _ = jax.tree.flatten_with_path(state)
-  np.savez(workdir / 'state.npz', **{jax.tree_util.keystr(path): leaf for path, leaf in leaves})
+    leaves, _ = jax.tree.flatten_with_path(state)
+    np.savez(workdir / 'state.npz', **{jax.tree_util.keystr(path): leaf for path, leaf in leaves})
