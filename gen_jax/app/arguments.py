@@ -12,6 +12,7 @@ from ml_collections import ConfigDict, config_flags
 from gen_jax import build, files, models
 from gen_jax.app.modes import flags_of
 from gen_jax.config import KEYS, flatten, import_module_of, with_names
+from gen_jax.data import sources
 from gen_jax.errors import UserError, nearest
 from gen_jax.figures.figure import CHECKPOINT, Flag, by_all_names
 from gen_jax.runs.workdir import load_config, with_current_names
@@ -143,6 +144,27 @@ def make_room_for_averages(arguments: list[str], config: ConfigDict) -> None:
     if word.startswith('config.averages.') and word.count('.') == 2 and is_number(value):
       with config.averages.unlocked():
         config.averages[word.rpartition('.')[2]] = 0.0
+
+
+def forget_other_data(arguments: list[str], config: ConfigDict) -> None:
+  """Where the arguments name other data, sets keys to their defaults that the config gives for its own set alone."""
+  if name := option_value(arguments, 'config.data.name'):
+    with config.unlocked():
+      config.data.name = name
+      config.data.update(sources.without_keys_of_others(config.data))
+
+
+def with_words_as_tuples(arguments: list[str], config: ConfigDict) -> list[str]:
+  """The arguments with --config.KEY=('a', 'b') in place of --config.KEY=a,b where KEY is a tuple of words."""
+  flat, written = flatten(config), []
+  for argument in arguments:
+    word, equals, value = argument.partition('=')
+    now = flat.get(word.lstrip('-').removeprefix('config.'))
+    words = [part.strip() for part in value.split(',')]
+    if isinstance(now, tuple) and all(isinstance(item, str) for item in now) and all(map(str.isidentifier, words)):
+      argument = f'{word}{equals}{tuple(words)!r}'
+    written.append(argument)
+  return written
 
 
 def is_number(text: str) -> bool:
@@ -309,6 +331,8 @@ def parse(argv: list[str], function: Callable, every: Mapping[str, Callable]) ->
   make_room_for_players(arguments, config)
   make_room_for_averages(arguments, config)
   check_overrides(arguments, config)
+  forget_other_data(arguments, config)
+  arguments = with_words_as_tuples(arguments, config)
   try:
     config_flags.DEFINE_config_dict('config', config, flag_values=values, sys_argv=arguments)
     rest = values(arguments)

@@ -13,6 +13,7 @@ from gen_jax import build, figures, runs
 from gen_jax.app import check, cluster, compilation_cache, memory
 from gen_jax.app.benchmark import measure
 from gen_jax.config import with_names
+from gen_jax.data.record import Record, describe
 from gen_jax.errors import show
 from gen_jax.evaluation import evaluate as evaluate_lib
 from gen_jax.figures import write
@@ -21,7 +22,7 @@ from gen_jax.files import save_arrays, write_bytes
 from gen_jax.plots import canvas, curves
 from gen_jax.plots import report as report_lib
 from gen_jax.runs.run import Run, read_evaluation
-from gen_jax.runs.workdir import check_same, claim_workdir, load_config, with_current_names, workdir_lock
+from gen_jax.runs.workdir import as_begun, check_same, claim_workdir, load_config, with_current_names, workdir_lock
 from gen_jax.schedules import step_variables
 from gen_jax.training import loop, parallel
 from gen_jax.training.metrics import read_metrics
@@ -45,14 +46,20 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, watch: Stopwatch | No
     UserError: the config cannot work; the folder holds something else; a metric is not finite.
   """
   watch, workdir = watch or Stopwatch(), pathlib.Path(workdir)
-  config = with_current_names(with_names(config))  # as a script may have made it
+  config = as_begun(workdir, with_current_names(with_names(config)))  # as a script may have made it
   check.check(config)
   watch.lap('data')
   if not parallel.is_main():
     return train_and_show(config, workdir, watch)
-  claim_workdir(workdir, config)
+  show_data(config, claim_workdir(workdir, config))
   with workdir_lock(workdir):
     return train_and_show(config, workdir, watch)
+
+
+def show_data(config: ConfigDict, record: Record) -> None:
+  """Says what was read, and what the model sees of it."""
+  for line in (*describe(record), *build.describe_changes(config, build.dataset(config, 'train'))):
+    show(line)
 
 
 def train_and_show(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch) -> Run | None:
@@ -90,7 +97,7 @@ def benchmark(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch, bench
 def evaluate(run: Run) -> None:
   """The evaluators on the test split -> evaluation.json, and a table; arrays -> evaluation.npz, and their figures."""
   config = run.config
-  check.check_evaluators(config, run.module)
+  check.check_evaluators(config, run.module, run.source)
   names = evaluate_lib.as_tuple(config.evals) + evaluate_lib.as_tuple(config.final_evals)
   results = evaluate_lib.run(names, run.model, run.source)
   arrays = {name: results.pop(name) for name in list(results) if isinstance(results[name], np.ndarray)}
@@ -169,6 +176,7 @@ def run_mode(function: Callable, arguments: flags.FlagValues, config: ConfigDict
   if not function.of_run:
     function(config, workdir, watch, **options)
     return
+  config = as_begun(workdir, config)
   check_same(workdir, load_config(workdir), config)
   check.check_keys(config)
   run_on(function, runs.load(workdir, arguments.checkpoint, config), options)

@@ -100,9 +100,12 @@ def extractors_of_data(model: nn.Module, source: Source) -> str | None:
   del model
   for kind in extractors.NETWORKS:
     try:
-      extractor = extractors.load(kind, source.name, source.settings.extractors)
+      extractor = extractors.of_source(kind, source)
     except UserError as error:
-      return str(error)
+      if source.data.num_classes or source.settings.extractors:
+        return str(error)
+      remedy = extractors.without_labels(source.data.image_shape[-1])
+      return f'needs an extractor, which learns to name classes, and {source.name} has no labels: {remedy}'
     channels, seen = source.data.image_shape[-1], extractor.image_shape[-1]
     if channels != seen:
       return (

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 
+import flax.linen as nn
 import numpy as np
 
 from gen_jax.evaluation.bound import BoundModel
@@ -14,7 +15,16 @@ NEIGHBORS = 5
 ITERATIONS = 100  # of L-BFGS
 
 
-@needs(labels, methods('encode'), unconditional)
+def two_training_classes(model: nn.Module, source: Source) -> str | None:
+  """There are training examples of at least two classes, as far as that is known before they are read."""
+  del model
+  counts = source.split('train').class_counts
+  if counts is None or sum(count > 0 for count in counts) > 1:
+    return None
+  return f'needs training examples of two classes or more; those of {source.name} are of one'
+
+
+@needs(labels, methods('encode'), unconditional, two_training_classes)
 def probe(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:
   """Accuracies on the split of a linear probe and of nearest neighbors, learned from labels of the training split.
 

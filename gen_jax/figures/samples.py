@@ -1,7 +1,7 @@
 """Samples of a model, and codes from a mixture of Gaussians fitted to those of training images, decoded."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from gen_jax.runs import Run
 
 CODES = ('prior', 'mixture')
 FITTED = 10_000  # codes of training images that the mixture is fitted to
+MOST_COLUMNS, LONGEST = 20, 14  # classes that have columns of their own, and letters of their names
 COLUMNS, ROWS = 12, 4  # images of each kind of codes, where both are compared
 
 
@@ -29,7 +30,7 @@ COLUMNS, ROWS = 12, 4  # images of each kind of codes, where both are compared
   automatic=lambda run: 'sample' in run.model,
   flags={
     'number': Flag(64, 'how many samples', lower_bound=1),
-    'label': Flag(None, 'the class of all samples; each in turn by default', type=int),
+    'label': Flag(None, 'the class of all samples, its name or number; each in turn by default', type=str),
     'seed': Flag(0, 'of the noise', lower_bound=0),
     'codes': Flag(
       'prior', 'where codes come from: prior, or mixture, fitted to those of training images', formerly=('sampler',)
@@ -38,7 +39,7 @@ COLUMNS, ROWS = 12, 4  # images of each kind of codes, where both are compared
   },
 )
 def sample(
-  run: Run, number: int, label: int | None, seed: int, codes: str, gmm_components: int
+  run: Run, number: int, label: str | None, seed: int, codes: str, gmm_components: int
 ) -> Iterator[Output]:
   """Samples from the prior -> samples.npz, samples.png; or those of `sample_mixture`."""
   if codes not in CODES:
@@ -51,32 +52,39 @@ def sample(
     yield from sample_mixture(run, number, seed, gmm_components)
 
 
-def sample_prior(run: Run, number: int, label: int | None, seed: int) -> Iterator[Output]:
-  """Samples: images with their codes and labels, where there are any; or points."""
+def sample_prior(run: Run, number: int, label: int | str | None, seed: int) -> Iterator[Output]:
+  """Samples: images with their codes and labels, where there are any; or points, in the units of their user."""
   require(run, 'sample', methods('sample'))
-  model = run.bound(seed)
-  classes = model.classes
-  run.check_label(label)
+  model, names = run.bound(seed), run.source.data.names_of_classes
+  classes, label = model.classes, run.class_number(label)
   parts = {'samples': model.sample} | ({'latents': model.latents} if 'latents' in model else {})
   parts |= {'labels': 'label'} if classes else {}
   arrays = collect(rows_to_sample(number, classes, label), **parts)
   samples = arrays.pop('samples')
   if is_planar(run):
-    yield Arrays('samples', {'points': samples.reshape(number, -1)})
+    yield Arrays('samples', {'points': run.source.data.in_units(samples.reshape(number, -1))})
     return
   in_turn = classes or getattr(run.module, 'clusters', 0)
-  columns = in_turn if 0 < in_turn <= 20 else None
+  columns = in_turn if 0 < in_turn <= MOST_COLUMNS else None
   arrays = {'images': to_pixels(run, samples), **arrays}
-  yield from arrays_and_grid('samples', arrays, 'Samples from the prior', columns)
+  caption = 'Samples from the prior' if label is None else f'Samples of class {names[label]}'
+  named = columns and classes and label is None and run.source.data.has_named_classes
+  yield from arrays_and_grid('samples', arrays, caption, columns, names if named else ())
 
 
 def arrays_and_grid(
-  name: str, arrays: Mapping[str, np.ndarray], caption: str, columns: int | None = None
+  name: str, arrays: Mapping[str, np.ndarray], caption: str, columns: int | None = None, names: Sequence[str] = ()
 ) -> Iterator[Output]:
-  """The arrays, and a grid of 'images' uint8 [N,H,W,C], a square by default."""
-  columns = columns or math.ceil(math.sqrt(len(arrays['images'])))
+  """The arrays, and a grid of 'images' uint8 [N,H,W,C], a square by default; over the columns `names`, if there are."""
+  images = arrays['images']
+  columns = columns or math.ceil(math.sqrt(len(images)))
   yield Arrays(name, arrays)
-  yield Picture(name, grids.grid(arrays['images'], columns), caption)
+  if not names:
+    yield Picture(name, grids.grid(images, columns), caption)
+    return
+  rows = [images[start : start + columns] for start in range(0, len(images), columns)]
+  labels = [each if len(each) <= LONGEST else f'{each[: LONGEST - 1]}…' for each in names]
+  yield Picture(name, grids.labeled_grid(rows, [''] * len(rows), caption, column_labels=labels), caption)
 
 
 def sample_mixture(run: Run, number: int, seed: int, components: int) -> Iterator[Output]:

@@ -11,9 +11,12 @@ from ml_collections import ConfigDict
 
 from gen_jax import build
 from gen_jax.config import KEYS, defaults, flatten, keys_that_may_differ, merge
+from gen_jax.data import sources
+from gen_jax.data.record import Record
 from gen_jax.errors import UserError
 from gen_jax.evaluation import evaluate
 from gen_jax.files import write_bytes
+from gen_jax.runs.data import check_data, read_record, write_record
 
 LOGS = ('.log', '.out', '.err')  # files of a cluster's, which may lie in a workdir before there is a run
 
@@ -36,13 +39,28 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
       raise ValueError('not an object')
   except ValueError as error:
     raise UserError(f'{path} is damaged ({error}): restore it, or name another --workdir') from None
-  # keys that have been added since take their defaults
-  return with_current_names(merge(defaults(KEYS), tuples_for_lists(content)))
+  config = merge(defaults(KEYS), tuples_for_lists(content))  # keys that have been added since take their defaults
+  if 'class_order' not in content.get('data', {}) and sources.is_own(ConfigDict(config['data'])):
+    config['data']['class_order'] = 'text'  # as it was before there was the key, or labels would be of other classes
+  return with_current_names(config)
+
+
+def as_begun(workdir: pathlib.Path, config: ConfigDict) -> ConfigDict:
+  """The config with classes in the order with which the run in `workdir` began, if there is one."""
+  if not (workdir / 'config.json').exists():
+    return config
+  config = ConfigDict(config.to_dict())
+  config.data.class_order = load_config(workdir).data.class_order
+  return config.lock()
 
 
 def with_current_names(config: Mapping[str, Any]) -> ConfigDict:
-  """A config, locked, in which former names of classes, fields, evaluators and metrics are those of today."""
+  """A config, locked, in which former names of classes, fields, evaluators and metrics are those of today.
+
+  Paths are absolute, so that the run finds its data from any folder.
+  """
   config = ConfigDict(config).to_dict()
+  config['data'] = sources.normalized(ConfigDict(config['data'])).to_dict()
   config['model'] = build.upgrade_section(config['model'])
   for key in ('evals', 'final_evals'):
     config[key] = evaluate.as_tuple(config[key])
@@ -50,18 +68,24 @@ def with_current_names(config: Mapping[str, Any]) -> ConfigDict:
   return ConfigDict(config).lock()
 
 
-def claim_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
-  """Writes config.json to a new workdir, or checks that the run there is the same; nothing is written over."""
+def claim_workdir(workdir: pathlib.Path, config: ConfigDict) -> Record:
+  """Writes config.json and data.json to a new workdir, or checks that the run there is the same; the data's record.
+
+  Nothing is written over. UserError where the folder holds something else, or the data are others.
+  """
   new = json.loads(config.to_json())
   if (workdir / 'config.json').exists():
     old = json.loads(load_config(workdir).to_json())
     check_same(workdir, old, new)
   elif others := sorted(path.name for path in workdir.glob('[!.]*') if path.suffix not in LOGS):
     raise UserError(f'{workdir} holds {others[0]} but no config.json: name another --workdir')
+  record = check_data(workdir, config)
   try:
     write_bytes(workdir / 'config.json', (json.dumps(new, indent=2) + '\n').encode())
+    write_record(workdir, config, record)
   except OSError as error:
     raise UserError(f'--workdir={workdir} cannot be written: {error.strerror}') from None
+  return record
 
 
 @contextlib.contextmanager
@@ -89,9 +113,14 @@ def with_classes_of_files(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_same(workdir: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-  """Raises UserError where the configs differ in more than a resumed run may change."""
+  """Raises UserError where the configs differ in more than a resumed run may change.
+
+  Data in files may have another name where the run has a record by which they are known again.
+  """
   before, after = flatten(with_classes_of_files(old)), flatten(with_classes_of_files(new))
   may_differ = keys_that_may_differ() | build.fields_that_may_differ(new['model'])
+  record = read_record(workdir)
+  may_differ |= {'data.name'} if record and record.in_files else set()
   differing = [
     f'{key}: {before.get(key, "absent")} there, {after.get(key, "absent")} here'
     for key in sorted(before.keys() | after.keys())

@@ -22,7 +22,7 @@ class Model(types.SimpleNamespace):
 PLAIN, CONDITIONAL = Model(conditional=False), Model(conditional=True)
 DIGITS = KnownSource(data=from_arrays({'image': IMAGE}, num_classes=10), name='digits')
 SPRITES = KnownSource(data=from_arrays({'image': IMAGE}, factor_sizes=(3, 4)), name='sprites')
-PLANE = types.SimpleNamespace(levels=0, kind='points', num_classes=0, factor_sizes=(), target=planar.target('ring'))
+PLANE = types.SimpleNamespace(levels=0, kind='points', num_classes=0, factor_sizes=(), target=planar.TARGETS['ring'])
 RING = KnownSource(data=PLANE, name='ring')
 CASES = {  # condition: (what it holds for, what not, the answer)
   'labels': ((PLAIN, DIGITS), (PLAIN, SPRITES), 'needs a data set with labels, such as digits'),
@@ -59,7 +59,7 @@ def test_the_frozen_networks_are_there_and_see_such_images(monkeypatch, tmp_path
   message = needs.extractors_of_data(PLAIN, DIGITS)
   assert 'digits-cnn.npz cannot be read' in message and not message.startswith('needs')  # a line of its own
   assert needs.extractors_of_data(PLAIN, KnownSource(data=DIGITS.data, name='digits', extractors='mnist')) is None
-  monkeypatch.setattr(extractors, 'load', lambda *_: types.SimpleNamespace(name='x-cnn', image_shape=(8, 8, 3)))
+  monkeypatch.setattr(extractors, 'load', lambda *_, **__: types.SimpleNamespace(name='x-cnn', image_shape=(8, 8, 3)))
   assert needs.extractors_of_data(PLAIN, DIGITS) == (
     'needs an extractor of images of 1 channels, and x-cnn sees 3; name another in config.extractors'
   )

@@ -174,7 +174,7 @@ def test_tensorflow_is_not_needed(root, monkeypatch):
     ({'split': 'train[x]'}, r"'train\[x\]' is no split of people"),
     ({'split': 'train[2:2]'}, r"the split 'train\[2:2\]' of people is empty"),
     ({'label': 'gendre'}, "people has no label 'gendre'; did you mean gender"),
-    ({'label': 'age'}, "people has no label 'age'; there are gender, label"),
+    ({'label': 'age'}, "people has no label 'age', as this feature is Tensor and no class; there are gender, label"),
   ],
 )
 def test_mistakes_name_the_nearest(root, options, message):
