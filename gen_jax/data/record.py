@@ -110,7 +110,7 @@ def record_split(data: Dataset, in_files: bool = True) -> RecordedSplit:
 
 def differences(then: Record, now: Record) -> Iterator[str]:
   """What of data differs, in words: shape, classes, numbers of examples, their names, or else their content."""
-  for name in then.features.keys() | now.features.keys():
+  for name in {**then.features, **now.features}:
     was, is_now = (describe_feature(each.features[name]) if name in each.features else 'none' for each in (then, now))
     if was != is_now:
       yield f'{name}: {was} then, {is_now} now'
@@ -131,7 +131,7 @@ def differences_of_split(name: str, then: RecordedSplit, now: RecordedSplit) -> 
 
 
 def describe_feature(feature: Feature) -> str:
-  """'images 64x64, RGB, 256 levels'; 'points'."""
+  """'images 64x64, RGB'; 'points'."""
   if feature.kind != 'image':
     return feature.kind
   height, width, channels = feature.shape

@@ -89,7 +89,7 @@ def problems(data: ConfigDict) -> Iterator[str]:
   taken = takes(owner, data)
   for key in special_keys():
     if key not in taken and data[key] not in (DATA[key].default, ''):
-      own = f'; of such keys, {" and ".join(taken)} have one' if taken else ''
+      own = f'; of such keys, it takes {" and ".join(taken)}' if taken else ''
       yield f'config.data.{key}={data[key]!r}: has no effect on {data.name}{own}'
 
 

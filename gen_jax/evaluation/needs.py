@@ -89,6 +89,21 @@ def images(model: nn.Module, source: Source) -> str | None:
   return None if kind == 'image' else f'needs images; {source.name} holds {kind}'
 
 
+def examples(least: int, *splits: str) -> Condition:
+  """Each of the splits, by default of all, has so many examples at least; and as many samples are asked for."""
+
+  def condition(model: nn.Module, source: Source) -> str | None:
+    del model
+    if source.settings.sample_count < least:
+      return f'needs config.sample_count of at least {least}, and it is {source.settings.sample_count}'
+    for split, count in source.counts().items():
+      if count < least and split in (splits or (split,)):
+        return f'needs at least {least} {split} examples, and {source.name} has {count}'
+    return None
+
+  return condition
+
+
 def points_target(model: nn.Module, source: Source) -> str | None:
   """The data are points of a distribution that can be drawn from."""
   del model

@@ -10,7 +10,7 @@ import numpy as np
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.distances import frechet_from_moments, kernel_distance, moments, precision_recall
 from gen_jax.evaluation.extractors import NETWORKS, Extractor, of_source
-from gen_jax.evaluation.needs import extractors_of_data, images, methods, needs, renamed
+from gen_jax.evaluation.needs import examples, extractors_of_data, images, methods, needs, renamed
 from gen_jax.evaluation.reference import Reference, extractor_outputs, references_of, shares_of_classes
 from gen_jax.evaluation.samples import draw_images, is_binary, like_samples, random_subset, unit_images
 from gen_jax.evaluation.source import Source
@@ -26,7 +26,7 @@ Values = Iterator[tuple[str, float | str]]
     **{f'{name}_{kind}_floor': f'{name}_{kind}_unseen' for name in DISTANCES for kind in NETWORKS},
   }
 )
-@needs(images, methods('sample'), extractors_of_data)
+@needs(images, methods('sample'), extractors_of_data, examples(NEIGHBORS + 1))
 def sample_distances(model: BoundModel, source: Source) -> Values:
   """Distances of `settings.sample_count` samples from the training split, by the features of two frozen networks.
 
@@ -67,7 +67,7 @@ def sample_distances(model: BoundModel, source: Source) -> Values:
   yield 'sample_protocol', protocol(samples, source.first_row, unseen, reference, extractor)
 
 
-@needs(images, methods('sample'), extractors_of_data)
+@needs(images, methods('sample'), extractors_of_data, examples(2, 'train'))
 def frechet(model: BoundModel, source: Source) -> Values:
   """`frechet_over_trace_cnn` and `_lenet` of `sample_distances` alone, by which checkpoints are told apart."""
   extractors = {kind: of_source(kind, source) for kind in NETWORKS}

@@ -60,6 +60,12 @@ class Source:
     """The training split, or `examples` of it."""
     return self._batches_of(self.split('train'), examples)
 
+  def counts(self) -> dict[str, int]:
+    """{split: how many of its examples evaluations are of}."""
+    most = {'train': 0, 'validation': self.settings.validation_examples, 'test': self.settings.test_examples}
+    sizes = {name: self.split(name).size for name in most}
+    return {name: min(most[name] or size, size) for name, size in sizes.items()}
+
   def everything(self) -> Iterator[Batch]:
     """The whole training, validation and test splits."""
     splits = ('train', 'validation', 'test')
@@ -74,6 +80,10 @@ class Source:
   def split(self, name: str) -> Dataset:
     """The 'train', 'validation' or 'test' split of this data set, raw."""
     return self._splits.split(name)
+
+  def open(self, name: str) -> Dataset:
+    """The same with its examples read, resident where it fits. UserError where they are not there."""
+    return self._splits.open(name)
 
   def unbinarized(self) -> 'Source':
     """The same data as gray values, where the model sees them binarized."""

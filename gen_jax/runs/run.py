@@ -232,5 +232,5 @@ def load(workdir: str | pathlib.Path, checkpoint: str = 'best', config: ConfigDi
   finally:
     checkpoints.close()
   task = build.task(config, int(state.step), train)
-  source = Source.of(config, splits.split('test'), config.test_examples, splits)
+  source = Source.of(config, splits.split('test'), config.test_examples, splits=splits)
   return Run(config, task.model, state, workdir, source)

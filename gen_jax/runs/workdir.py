@@ -46,11 +46,14 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
 
 
 def as_begun(workdir: pathlib.Path, config: ConfigDict) -> ConfigDict:
-  """The config with classes in the order with which the run in `workdir` began, if there is one."""
-  if not (workdir / 'config.json').exists():
+  """The config with classes in the order of their texts where the run in `workdir` began so, if there is one.
+
+  The command that began it says no order, and today's is another.
+  """
+  if not (workdir / 'config.json').exists() or load_config(workdir).data.class_order != 'text':
     return config
   config = ConfigDict(config.to_dict())
-  config.data.class_order = load_config(workdir).data.class_order
+  config.data.class_order = 'text'
   return config.lock()
 
 
@@ -64,6 +67,9 @@ def with_current_names(config: Mapping[str, Any]) -> ConfigDict:
   config['model'] = build.upgrade_section(config['model'])
   for key in ('evals', 'final_evals'):
     config[key] = evaluate.as_tuple(config[key])
+  config['inception_weights'] = sources.absolute(config['inception_weights'])
+  folder, slash, name = config['extractors'].rpartition('/')
+  config['extractors'] = f'{sources.absolute(folder or slash)}{slash}{name}'
   config['best'] = evaluate.current_metric(config['best'])
   return ConfigDict(config).lock()
 
@@ -112,12 +118,18 @@ def with_classes_of_files(config: Mapping[str, Any]) -> dict[str, Any]:
   }  # fmt: skip
 
 
+def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
+  """The config such that those of one run are equal, however its files are named and data keys without effect set."""
+  data = sources.normalized(ConfigDict(config['data'])).to_dict()
+  return with_classes_of_files({**config, 'data': data})
+
+
 def check_same(workdir: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
   """Raises UserError where the configs differ in more than a resumed run may change.
 
   Data in files may have another name where the run has a record by which they are known again.
   """
-  before, after = flatten(with_classes_of_files(old)), flatten(with_classes_of_files(new))
+  before, after = flatten(comparable(old)), flatten(comparable(new))
   may_differ = keys_that_may_differ() | build.fields_that_may_differ(new['model'])
   record = read_record(workdir)
   may_differ |= {'data.name'} if record and record.in_files else set()

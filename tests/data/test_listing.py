@@ -92,7 +92,7 @@ def test_classes_are_in_the_order_of_their_numbers(tmp_path):
 
 @pytest.mark.parametrize(
   'expected',
-  [['-2', '-1.5', '0', '3', '10'], ['a1', 'a2', 'a10', 'b'], ['1', '01', '2'][:1] + ['2'], ['B', 'a'], ['x', 'x1y', 'x2']],
+  [['-2', '-1.5', '0', '3', '10'], ['a1', 'a2', 'a10', 'b'], ['01', '1', '2'], ['B', 'a'], ['x', 'x1y', 'x2']],
 )
 def test_natural_order(expected):
   assert natural_order(sorted(expected)) == natural_order(expected[::-1]) == expected

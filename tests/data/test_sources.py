@@ -66,7 +66,7 @@ def test_points_carry_their_distribution():
 def test_mistakes_are_those_of_the_owner(images):
   with pytest.raises(UserError, match=r'config.data.name is empty: name a data set'):
     sources.open_split(section(''), 'train')
-  with pytest.raises(UserError, match='there is no folder .*nowhere'):
+  with pytest.raises(UserError, match=r'there is no folder .*nowhere'):
     sources.open_split(section(images / 'nowhere'), 'validation')
   with pytest.raises(UserError, match=r'did you mean mnist'):
     sources.open_split(section('mnst'), 'train')

@@ -187,7 +187,9 @@ def test_what_the_command_cannot_do_is_one_line(cache, capsys, tmp_path, monkeyp
   rows = {'image': np.zeros((4, 8, 8, 1), np.uint8)}
   monkeypatch.setattr(build, 'dataset', lambda *_: from_arrays(rows))
   assert command.main(['extractors', 'faces']) == 2
-  assert capsys.readouterr().err == 'error: faces has no labels: an extractor learns to name classes\n'
+  message = capsys.readouterr().err
+  assert message.startswith('error: faces has no labels, and an extractor learns to name classes: ')
+  assert '--config.extractors=NAME (mnist or fashion_mnist)' in message and message.count('\n') == 1
   monkeypatch.setattr(build, 'dataset', lambda *_: from_arrays(rows, num_classes=2)._replace(arrays=None))
   assert command.main(['extractors', 'faces']) == 2
   assert 'does not fit in 8192 MiB' in capsys.readouterr().err

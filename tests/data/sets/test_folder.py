@@ -1,4 +1,4 @@
-"""A folder of images: its pixels, labels and shapes. What lies in it is told by tests of `listing`, of `image_files`."""
+"""A folder of images: its pixels, labels and shapes; see the tests of `listing` and `image_files` for the rest."""
 
 import numpy as np
 import pytest
@@ -131,7 +131,7 @@ def test_its_content_is_known_again_wherever_it_lies(root):
   assert train(moved).hash_content() != content and train(moved).about.names == names
   (moved / 'train/a.png').rename(moved / 'train/b.png')
   assert train(moved).about.names != names
-  with pytest.raises(UserError, match='a.png cannot be read: No such file'):
+  with pytest.raises(UserError, match=r'a.png cannot be read: No such file'):
     first.hash_content()
 
 

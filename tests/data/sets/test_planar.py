@@ -188,7 +188,8 @@ def test_a_picture_has_three_splits(tmp_path):
 
 
 def test_mistakes_in_a_picture_are_named(tmp_path):
-  with pytest.raises(UserError, match=r'black.png is all black, or transparent: bright pixels are dense: set config.data.invert=True'):
+  message = r'black.png is all black, or transparent: bright pixels are dense: set config.data.invert=True'
+  with pytest.raises(UserError, match=message):
     planar.load(write_picture(tmp_path / 'black.png', np.zeros((4, 4))), 'train')
   (tmp_path / 'text.png').write_text('no image')
   with pytest.raises(UserError, match=r'text.png cannot be read as an image'):
