@@ -65,10 +65,10 @@ def test_keys_of_an_experiments_own_data_are_not_those_of_others(tmp_path, monke
   monkeypatch.chdir(tmp_path)
   (tmp_path / 'photos').mkdir()
   vae = f'--config={ROOT}/experiments/vae.py:mnist'
-  assert parse(vae).data.train_split == 'train[:58000]'
+  assert parse(vae).data.train_split == 'train[:55000]'
   data = parse(vae, '--config.data.name=photos').data
   assert (data.name, data.train_split, data.test_split) == (str(tmp_path / 'photos'), '', '')
-  assert parse(vae, '--config.data.name=fashion_mnist').data.train_split == 'train[:58000]'
+  assert parse(vae, '--config.data.name=fashion_mnist').data.train_split == 'train[:55000]'
   assert parse(vae, '--config.data.name=digits').data.validation_split == ''
 
 

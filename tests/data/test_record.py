@@ -122,6 +122,24 @@ def test_splits_are_opened_where_a_row_is_asked_for(tmp_path, monkeypatch):
   assert splits.own_key == f'folder-{record.fingerprint}' == Splits(data).own_key
 
 
+def test_points_of_a_file_by_their_record(tmp_path):
+  points = np.random.default_rng(0).normal((500.0, -3.0), (40.0, 0.1), (60, 2))
+  path = tmp_path / 'points.csv'
+  path.write_text('height,weight\n' + ''.join(f'{x},{y}\n' for x, y in points))
+  data = section(path)
+  record = record_of(data)
+  assert Record.from_json(record.to_json()) == record and record.units.names == ('height', 'weight')
+  split, opened = Splits(data, record).split('test'), sources.open_split(data, 'test')
+  assert (split.kind, split.size, split.units) == ('points', 6, record.units)
+  draw = lambda target: target.sample(np.random.default_rng(0), 9)
+  np.testing.assert_array_equal(draw(split.target), draw(opened.target))
+  missing = Splits(section(tmp_path / 'gone.csv'), record).split('test')
+  assert missing.units == record.units
+  for ask in (lambda: missing.fetch(np.arange(2)), lambda: draw(missing.target)):
+    with pytest.raises(UserError, match=r'this needs the data of the run, the table .*points.csv.*: there is no file'):
+      ask()
+
+
 def test_a_missing_folder_is_called_one():
   for name in ('/nowhere/photos', './nowhere', '~/nowhere', 'nowhere/'):
     with pytest.raises(UserError, match=r'there is no folder .*(nowhere)'):

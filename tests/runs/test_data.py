@@ -1,19 +1,25 @@
 """A run knows its data again wherever they lie, works without them where no example is needed, and refuses others."""
 
+import dataclasses
 import json
 import shutil
 
 import numpy as np
 import pytest
 from command_line import error_of, run_command
+from pictures import outputs
 from PIL import Image
 from small import MODEL, small_config
 from tiny_runs import STEPS, train_run
 
 import gen_jax
 from gen_jax import build
+from gen_jax.data.dataset import Units
+from gen_jax.data.listing import path_hash
 from gen_jax.errors import UserError
 from gen_jax.evaluation.source import collect
+from gen_jax.figures import planar
+from gen_jax.figures.samples import sample
 from gen_jax.runs.workdir import as_begun, check_same, claim_workdir, load_config
 
 CLASSES = (*map(str, range(10)), '10')  # as text, '10' stands before '2'
@@ -123,8 +129,9 @@ def add_class(folder):
   write_classes(folder, ['11'])
 
 
-def add_image(folder):
-  Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / '3' / 'new.png')
+def add_images(folder):
+  for i in range(6, 9):  # not all of them validate or test
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / '3' / f'{i}.png')
 
 
 def enlarge(folder):
@@ -133,8 +140,10 @@ def enlarge(folder):
 
 
 def rename(folder):
-  path = next(iter(sorted((folder / '0').glob('*.png'))))
-  path.rename(path.with_name('another.png'))
+  """One file, such that it stays in its split."""
+  names = (f'0/other{i}.png' for i in range(100))
+  name = next(name for name in names if path_hash(name) % 10 == path_hash('0/0.png') % 10)
+  (folder / '0/0.png').rename(folder / name)
 
 
 def change_a_pixel(folder):
@@ -148,7 +157,7 @@ def change_a_pixel(folder):
   ('change', 'expected'),
   [
     (add_class, 'classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 then, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 now'),
-    (add_image, 'examples then'),
+    (add_images, 'train: 56 examples then'),
     (enlarge, 'image: images 8x8, gray then, images 9x9, gray now'),
     (rename, 'other names of files'),
     (change_a_pixel, 'train: other content'),
@@ -231,21 +240,19 @@ def test_built_in_data_are_always_there(run_of):
   assert run.source.data.arrays is not None and not (run.workdir / 'examples.npz').exists()
 
 
-def test_points_without_their_file_are_sampled_in_the_units_of_their_user(tmp_path):
-  from tiny_runs import PLANE
-
-  points = np.random.default_rng(0).normal((500.0, -3.0), (40.0, 0.1), (60, 2))
-  path = tmp_path / 'points.csv'
-  path.write_text('height,weight\n' + ''.join(f'{x},{y}\n' for x, y in points))
-  config = small_config('ring', data={'name': str(path)}, model=PLANE, evals=('fixed_noise',), **STEPS)
-  run = train_run(config, tmp_path / 'run')
-  path.unlink()
-  run = gen_jax.load(run.workdir)
-  samples = run.sample(50)
-  seen = np.asarray(run.model.sample({'row': np.arange(50, dtype=np.int32)})).reshape(-1, 2)
-  units = run.source.data.units
-  np.testing.assert_allclose(samples, units.offset + np.array(units.scale) * seen, rtol=1e-5)
-  assert abs(samples[:, 0].mean() - 500) < 120 and units.names == ('height', 'weight')
-  run_command(f'--workdir={run.workdir}', '--mode=points')
-  with np.load(run.workdir / 'examples.npz') as kept:
-    assert kept['image'].shape == (6, 1, 1, 2)
+def test_points_are_sampled_and_drawn_in_the_units_of_their_user(run_of, monkeypatch):
+  run = run_of('plane')
+  plain = run.sample(50)
+  units = Units((500.0, -3.0), (40.0, 0.1), ('height', 'weight'))
+  source = dataclasses.replace(run.source, data=run.source.data._replace(units=units))
+  run = dataclasses.replace(run, source=source)
+  np.testing.assert_allclose(run.sample(50), units.offset + np.array(units.scale) * plain, rtol=1e-5)
+  np.testing.assert_array_equal(outputs(sample, run, number=50)['samples', 'npz']['points'], run.sample(50))
+  monkeypatch.setattr(planar, 'POINTS', 50)
+  made = outputs(planar.points, run)
+  for name, place in (('points', 0), ('surface', 0), ('transform', 1)):
+    axes = made[name].content.axes[place]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ('height', 'weight')
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert 300 < left < 500 < right < 700 and -4 < bottom < -3 < top < -2
+  np.testing.assert_allclose(made['points'].content.axes[0].collections[1].get_offsets(), run.sample(50), rtol=1e-4)
