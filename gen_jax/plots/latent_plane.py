@@ -35,8 +35,9 @@ def prior_quantiles(n: int) -> np.ndarray:
 
 
 def code_range(codes: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-  """Equal steps x [n], y [n] over the middle 98 % of codes [N,2], for a model without a prior."""
+  """Equal steps x [n], y [n] over the middle 98 % of codes [N,2], for a model without a prior; around a single code."""
   low, high = np.percentile(codes, (1, 99), axis=0)
+  low, high = np.where(high > low, low, low - 1), np.where(high > low, high, high + 1)
   return np.linspace(low[0], high[0], n), np.linspace(low[1], high[1], n)
 
 

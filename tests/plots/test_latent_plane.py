@@ -20,6 +20,8 @@ def test_code_range_leaves_out_the_stray():
   x, y = latent_plane.code_range(codes, 3)
   np.testing.assert_allclose(x, [1, 50, 99])
   np.testing.assert_allclose(y, [1002, 1100, 1198])
+  x, y = latent_plane.code_range(np.array([[3.0, 7.0]]), 3)
+  np.testing.assert_allclose([x, y], [[2, 3, 4], [6, 7, 8]])
 
 
 def test_decoded_plane_grows_right_and_up():
