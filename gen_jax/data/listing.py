@@ -52,7 +52,7 @@ def list_images(root: Path, class_order: str = 'natural') -> Listing:
   splits, rule, outside = divide(root, images, folders)
   if outside:
     example = printable(outside[0])
-    notes.append(f'left out: {len(outside)} images beside the folders of the splits, such as {example}')
+    notes.append(f'left out: {count_of(len(outside), "image")} beside the folders of the splits, such as {example}')
   inside = {path: path.split('/')[1:] if folders else path.split('/') for paths in splits.values() for path in paths}
   classes, class_of, lines = find_classes(inside, class_order)
   notes += lines
@@ -76,7 +76,7 @@ def find_files(root: Path) -> tuple[list[str], list[str]]:
       elif os.path.islink(os.path.join(folder, name)):
         linked.append(below + name)
     files += [below + name for name in names if not name.startswith('.')]
-  notes = [f'left out: {n} images in hidden folders {name}' for name, n in hidden.items() if n]
+  notes = [f'left out: {count_of(n, "image")} in hidden folders {name}' for name, n in hidden.items() if n]
   if linked:
     notes.append(f'left out: linked folders {some(sorted(map(printable, linked)))}: name their places, or copy them')
   return sorted(files, key=lambda path: path.split('/')), notes
@@ -102,6 +102,11 @@ def left_out_by_suffix(files: Iterable[str]) -> list[str]:
   others = collections.Counter(suffix_of(path) or 'without suffix' for path in files if suffix_of(path) not in SUFFIXES)
   kinds = [f'{n} {printable(suffix)}' for suffix, n in sorted(others.items(), key=lambda item: (-item[1], item[0]))]
   return [f'left out: {some(kinds)}'] if kinds else []
+
+
+def count_of(number: int, thing: str) -> str:
+  """'1 image', '2 images'."""
+  return f'{number:,} {thing}{"" if number == 1 else "s"}'
 
 
 def some(words: Sequence[str]) -> str:
@@ -143,7 +148,7 @@ def divide(
   for split in drawn:
     if not splits[split]:
       raise UserError(
-        f'{root} has {len(images)} images, too few for the splits train, validation and test: it needs at least 3'
+        f'{root} has {count_of(len(images), "image")}, too few for the splits train, validation and test: it needs at least 3'
       )
   places = ', '.join(sorted(f'{folder}/' for folder in folders))
   of = 'of the training images' if folders else 'of the images'

@@ -136,7 +136,7 @@ def describe_feature(feature: Feature) -> str:
     return feature.kind
   height, width, channels = feature.shape
   color = {1: 'gray', 3: 'RGB'}.get(channels, f'{channels} channels')
-  return f'images {height}x{width}, {color}{", black and white" if feature.levels == 2 else ""}'
+  return f'images {height}x{width}, {"black and white" if feature.levels == 2 else color}'
 
 
 def name_classes(names: tuple[str, ...]) -> str:

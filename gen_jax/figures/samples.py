@@ -65,11 +65,12 @@ def sample_prior(run: Run, number: int, label: int | str | None, seed: int) -> I
     yield Arrays('samples', {'points': run.source.data.in_units(samples.reshape(number, -1))})
     return
   in_turn = classes or getattr(run.module, 'clusters', 0)
-  columns = in_turn if 0 < in_turn <= MOST_COLUMNS else None
+  repeats = max(1, round(math.sqrt(number) / max(in_turn, 1)))  # of the few classes or clusters, next to each other
+  columns = in_turn * repeats if 0 < in_turn <= MOST_COLUMNS else None
   arrays = {'images': to_pixels(run, samples), **arrays}
   caption = 'Samples from the prior' if label is None else f'Samples of class {names[label]}'
   named = columns and classes and label is None and run.source.data.has_named_classes
-  yield from arrays_and_grid('samples', arrays, caption, columns, names if named else ())
+  yield from arrays_and_grid('samples', arrays, caption, columns, names * repeats if named else ())
 
 
 def arrays_and_grid(

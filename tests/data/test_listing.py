@@ -74,7 +74,7 @@ def test_each_split_of_a_tiny_folder_has_an_image(tmp_path):
 @pytest.mark.parametrize('names', [('a.png',), ('a.png', 'b.png'), ('train/a.png',), ('train/a.png', 'test/a.png')])
 def test_too_few_images_are_said(tmp_path, names):
   touch(tmp_path, *names)
-  with pytest.raises(UserError, match=f'has {len(names)} images, too few for the splits'):
+  with pytest.raises(UserError, match=f'has {len(names)} images?, too few for the splits'):
     list_images(tmp_path)
 
 
@@ -128,7 +128,7 @@ def test_what_is_left_out_is_said(tmp_path):
   assert notes['left out: 1 .heic, 1 .txt, 1 without suffix'] == 1, notes
   assert notes['of a .gif or .tiff of several images, the first is read'] == 1, notes
   for folder in ('.ipynb_checkpoints', '.thumbs', '__MACOSX'):
-    assert notes[f'left out: 1 images in hidden folders {folder}'] == 1, notes
+    assert notes[f'left out: 1 image in hidden folders {folder}'] == 1, notes
   assert notes['left out: linked folders linked: name their places, or copy them'] == 1, notes
 
 

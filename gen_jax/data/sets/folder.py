@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from gen_jax.data.dataset import About, Dataset, Feature, count_classes, from_fetch
 from gen_jax.data.image_files import Header, decode, read_header
-from gen_jax.data.listing import Listing, list_images, printable
+from gen_jax.data.listing import Listing, count_of, list_images, printable
 from gen_jax.errors import UserError
 from gen_jax.progress import with_progress
 
@@ -111,7 +111,7 @@ def common_format(listing: Listing, size: int, background: str) -> tuple[tuple[i
   headers = headers_of(tuple(stamps))
   mode = 'L' if all(header.gray for header in headers) else 'RGB'
   transparent = sum(header.transparent for header in headers)
-  notes = [f'{transparent} images have transparent pixels: {background} shows through'] if transparent else []
+  notes = [f'transparent pixels show {background}, in {count_of(transparent, "image")}'] if transparent else []
   shape = headers[0].shape
   for file, header in zip(files, headers, strict=True):
     if header.shape != shape:

@@ -97,7 +97,7 @@ def test_transparent_pixels_show_the_background_and_not_what_is_hidden_below(roo
     split = train(root, background=background)
     np.testing.assert_array_equal(split.arrays['image'][0, :3], np.broadcast_to([200, 0, 0], (3, 8, 3)))
     np.testing.assert_array_equal(split.arrays['image'][0, 3:], np.full((3, 8, 3), level))
-    assert f'1 images have transparent pixels: {background} shows through' in split.about.notes
+    assert f'transparent pixels show {background}, in 1 image' in split.about.notes
 
 
 def test_an_image_that_becomes_another_after_its_header_was_read_is_named(root):
