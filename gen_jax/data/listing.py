@@ -147,9 +147,8 @@ def divide(
   draw_from_train(splits, drawn, within_split=bool(folders))
   for split in drawn:
     if not splits[split]:
-      raise UserError(
-        f'{root} has {count_of(len(images), "image")}, too few for the splits train, validation and test: it needs at least 3'
-      )
+      there = f'{root} has {count_of(len(images), "image")}'
+      raise UserError(f'{there}, too few for the splits train, validation and test: it needs at least 3')
   places = ', '.join(sorted(f'{folder}/' for folder in folders))
   of = 'of the training images' if folders else 'of the images'
   by_hash = f'{" and ".join(drawn)}: {"each " if len(drawn) > 1 else ""}a tenth {of}, by the hash of their paths'

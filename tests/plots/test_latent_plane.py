@@ -53,6 +53,17 @@ def test_planes_show_codes_of_every_model(classes):
   png(figure)
 
 
+def test_codes_carry_the_names_of_their_classes():
+  x, labels = np.linspace(-3, 3, 4), np.arange(60) % 3
+  codes = np.random.default_rng(0).normal(size=(60, 2))
+  decoded = latent_plane.decode_plane(decode, x, x)
+  names = ('cat', 'dog', 'emu')
+  figure = latent_plane.planes([latent_plane.Plane('VAE', codes, labels, x, x, decoded, names=names)])
+  places = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
+  for c, name in enumerate(names):
+    np.testing.assert_allclose(places[name], np.median(codes[labels == c], axis=0))
+
+
 def test_ticks_of_the_decoded_plane_stand_where_the_values_are():
   x, y = np.linspace(-2, 2, 9), latent_plane.prior_quantiles(15)
   decoded = latent_plane.decode_plane(decode, x, y)
