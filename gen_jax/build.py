@@ -40,10 +40,10 @@ class Task(NamedTuple):
   until: int  # the step at which this stage ends
 
 
-def task(config: ConfigDict, step: int = 0) -> Task:
-  """The task that the run of `config` has at `step`; there is one stage."""
+def task(config: ConfigDict, step: int = 0, data: Dataset | None = None) -> Task:
+  """The task that the run of `config` has at `step`; there is one stage. `data`: its training split, if it is open."""
   del step
-  data = dataset(config, 'train')
+  data = data or dataset(config, 'train')
   made = model(config, data)
   return Task(
     config, data, made, optimizers(config, made), averages(config), preprocessor(config, data, train=True), config.steps
@@ -76,6 +76,15 @@ def example_batch(data: Dataset, process: Preprocess, rows: int) -> Batch:
   index = np.arange(rows, dtype=np.int32) % data.size
   raw = data.finish({**data.fetch(index), 'index': index}) | {'row': np.arange(rows, dtype=np.int32)}
   return process(raw, randomness.key(0))
+
+
+def describe_changes(config: ConfigDict, data: Dataset) -> Iterator[str]:
+  """A line where images are not seen as they are stored."""
+  shape, seen = data.image_shape, shape_of_images(config, data)
+  if data.kind == 'image' and shape != seen:
+    keys = ', '.join(f'config.data.{key}={config.data[key]}' for key in ('size', 'crop') if config.data[key])
+    (height, width), (new_height, new_width) = shape[:2], seen[:2]
+    yield f'images of {height}x{width} become {new_height}x{new_width}, by {keys}'
 
 
 # Facts, which the data and the config fix

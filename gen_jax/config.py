@@ -61,10 +61,17 @@ DATA = {
   # density; else a TFDS name, or a folder
   'name': Key('sprites'),
   'dir': Key('', may_differ=True),  # where prepared TFDS sets lie; '': TFDS's own default
-  'train_split': Key('train[:90%]'),  # splits of TFDS sets; folders and embedded sets have their own
+  'train_split': Key('train[:90%]'),  # splits of TFDS sets; '' for all others, which have their own
   'validation_split': Key('train[90%:]'),
   'test_split': Key('test'),
   'label': Key(''),  # the class feature of a TFDS set that is the label; '': the one called label
+  # of a folder of images: what transparent pixels show, and whether folders of classes are in the order of their
+  # numbers (2 before 10) or of their texts, as runs had it before this key
+  'background': Key('white', must_be_one_of('white', 'black')),
+  'class_order': Key('natural', must_be_one_of('natural', 'text')),
+  # of a .csv: whether the model sees each column less its mean, by its deviation; samples and figures keep the units
+  'standardize': Key(True),
+  'invert': Key(False),  # of a picture as a density: dark pixels are dense, not bright ones
   # a larger set is streamed instead of kept on the device
   'resident_mib': Key(4096, must_not_be_negative, may_differ=True),
   'workers': Key(8, must_be_threads, may_differ=True),  # threads that read a streamed set

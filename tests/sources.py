@@ -50,6 +50,8 @@ class KnownSource:
     self.settings = FrozenConfigDict(SETTINGS | settings)
     self._unbinarized = unbinarized
 
+  own_key = ''  # it is none of a user's folder
+
   def unbinarized(self):
     """The source given as such."""
     return self._unbinarized or refuse()

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from gen_jax import build, randomness
 from gen_jax import config as config_lib
+from gen_jax.data import sources
 from gen_jax.errors import UserError, nearest
 from gen_jax.evaluation import evaluate
 from gen_jax.evaluation.source import Source
@@ -33,7 +34,7 @@ def check(config: ConfigDict) -> None:
   check_players(model)
   raise_first(problems_of_players(config, model))
   raise_first(build.problems(config, data, model))
-  check_evaluators(config, model)
+  check_evaluators(config, model, Source.of(config, data))
   preprocess = build.preprocessor(config, data, train=True)
   batch = jax.eval_shape(lambda: build.example_batch(data, preprocess, rows=1))
   try:
@@ -49,13 +50,13 @@ def check_keys(config: ConfigDict) -> None:
   """Raises UserError where a key has a value that it does not allow."""
   raise_first(config_lib.problems_of_numbers(config))
   raise_first(config_lib.problems(config))
+  raise_first(sources.problems(config.data))
   raise_first(problems_of_warmup(config))
   build.averages(config)
 
 
-def check_evaluators(config: ConfigDict, model: Model) -> None:
+def check_evaluators(config: ConfigDict, model: Model, source: Source) -> None:
   """Raises UserError where `config.evals` or `config.final_evals` name what the data or the model are not made for."""
-  source = Source.of(config, build.dataset(config, 'train'), 0)
   names = evaluate.as_tuple(config.evals) + evaluate.as_tuple(config.final_evals)
   raise_first(evaluate.problems(names, model, source))
 

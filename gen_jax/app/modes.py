@@ -16,7 +16,8 @@ from gen_jax import build, figures, runs
 from gen_jax.app import check, cluster, compilation_cache, memory
 from gen_jax.app.benchmark import measure
 from gen_jax.app.results import PROTOCOL, describe_evaluation, explanations, table_of
-from gen_jax.errors import Interrupted, UserError
+from gen_jax.data.record import Record, describe
+from gen_jax.errors import Interrupted, UserError, show
 from gen_jax.evaluation import evaluate as evaluate_lib
 from gen_jax.figures import write
 from gen_jax.figures.figure import CHECKPOINT, TRUST, Flag, mode
@@ -24,7 +25,7 @@ from gen_jax.files import check_writable, expanded, save_arrays, write_bytes
 from gen_jax.plots import canvas, curves
 from gen_jax.plots import report as report_lib
 from gen_jax.runs.run import Run, read_evaluation
-from gen_jax.runs.workdir import check_folder, check_same, claim_workdir, load_config, workdir_lock
+from gen_jax.runs.workdir import as_begun, check_folder, check_same, claim_workdir, load_config, workdir_lock
 from gen_jax.schedules import step_variables
 from gen_jax.training import loop, parallel
 from gen_jax.training.metrics import read_metrics
@@ -57,14 +58,21 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, watch: Stopwatch | No
     Interrupted: a signal has stopped the run, which has been saved.
   """
   watch, workdir = watch or Stopwatch(), expanded(workdir)
+  config = as_begun(workdir, config)
   check.check(config)
   watch.lap('data')
   if not parallel.is_main():
     return train_and_show(config, workdir, watch)
   check_folder(workdir)
   with workdir_lock(workdir):
-    claim_workdir(workdir, config)
+    show_data(config, claim_workdir(workdir, config))
     return train_and_show(config, workdir, watch)
+
+
+def show_data(config: ConfigDict, record: Record) -> None:
+  """Says what was read, and what the model sees of it."""
+  for line in (*describe(record), *build.describe_changes(config, build.dataset(config, 'train'))):
+    show(line)
 
 
 def train_and_show(config: ConfigDict, workdir: pathlib.Path, watch: Stopwatch) -> Run:
@@ -104,7 +112,7 @@ def evaluate(run: Run) -> list[pathlib.Path]:
   Returns the files that it wrote.
   """
   config = run.config
-  check.check_evaluators(config, run.module)
+  check.check_evaluators(config, run.module, run.source)
   names = evaluate_lib.as_tuple(config.evals) + evaluate_lib.as_tuple(config.final_evals)
   results = evaluate_lib.run(names, run.model, run.source)
   arrays = {name: results.pop(name) for name in list(results) if isinstance(results[name], np.ndarray)}
@@ -197,6 +205,7 @@ def run_mode(function: Callable, arguments: flags.FlagValues, config: ConfigDict
       find_devices()
       function(config, workdir, watch, **options)
     return
+  config = as_begun(workdir, config)
   check_same(workdir, load_config(workdir), config)
   check.check_keys(config)
   check_writable(workdir)

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from gen_jax import build, models
 from gen_jax.config import flatten, import_module_of
+from gen_jax.data import sources
 from gen_jax.errors import UserError, nearest
 
 
@@ -23,7 +24,8 @@ def make_ready(arguments: list[str], config: ConfigDict) -> list[str]:
   make_room_for_players(arguments, config)
   make_room_for_averages(arguments, config)
   check_overrides(arguments, config)
-  return arguments
+  forget_other_data(arguments, config)
+  return with_words_as_tuples(arguments, config)
 
 
 def join_overrides(arguments: list[str]) -> list[str]:
@@ -110,6 +112,28 @@ def make_room_for_averages(arguments: list[str], config: ConfigDict) -> None:
     if word.startswith('config.averages.') and word.count('.') == 2 and is_number(value):
       with config.averages.unlocked():
         config.averages[word.rpartition('.')[2]] = 0.0
+
+
+def forget_other_data(arguments: list[str], config: ConfigDict) -> None:
+  """Where the arguments name other data, sets keys to their defaults that the config gives for its own set alone."""
+  names = [argument.partition('=')[2] for argument in arguments if argument.startswith('--config.data.name=')]
+  if names:
+    with config.unlocked():
+      config.data.name = names[-1]
+      config.data.update(sources.without_keys_of_others(config.data))
+
+
+def with_words_as_tuples(arguments: list[str], config: ConfigDict) -> list[str]:
+  """The arguments with --config.KEY=('a', 'b') in place of --config.KEY=a,b where KEY is a tuple of words."""
+  flat, written = flatten(config), []
+  for argument in arguments:
+    word, equals, value = argument.partition('=')
+    now = flat.get(word.lstrip('-').removeprefix('config.'))
+    words = [part.strip() for part in value.split(',')]
+    if isinstance(now, tuple) and all(isinstance(item, str) for item in now) and all(map(str.isidentifier, words)):
+      argument = f'{word}{equals}{tuple(words)!r}'
+    written.append(argument)
+  return written
 
 
 def is_number(text: str) -> bool:

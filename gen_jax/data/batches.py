@@ -17,6 +17,13 @@ def prepare(finish: Callable, process: Callable, rows, key: jax.Array) -> Batch:
   return process(finish(rows), key)
 
 
+def chosen_rows(size: int, examples: int = 0) -> np.ndarray:
+  """All rows of a split of `size`, int [N]; or `examples` of them in a fixed random order, the first of more."""
+  if 0 < examples < size:
+    return np.random.default_rng(0).permutation(size)[:examples]
+  return np.arange(size)
+
+
 def evaluation_batches(
   dataset: Dataset, process: Callable[[Batch, jax.Array], Batch], batch_size: int, examples: int = 0
 ) -> Iterator[Batch]:
@@ -24,9 +31,7 @@ def evaluation_batches(
 
   Noise is keyed by the row of the data set, so it does not depend on the size of the batches.
   """
-  chosen = np.arange(dataset.size)
-  if 0 < examples < dataset.size:
-    chosen = np.random.default_rng(0).permutation(dataset.size)[:examples]
+  chosen = chosen_rows(dataset.size, examples)
   for start in range(0, len(chosen), batch_size):
     place = start + np.arange(batch_size)
     mask = (place < len(chosen)).astype(np.float32)

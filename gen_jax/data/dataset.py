@@ -1,5 +1,6 @@
 """One split of a data set: what an example consists of, how it is read, and the order in which training sees it."""
 
+import hashlib
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -10,9 +11,11 @@ import jax
 import numpy as np
 
 from gen_jax.data import order
+from gen_jax.progress import with_progress
 from gen_jax.types import Batch
 
 CHUNK = 512  # examples a thread decodes at a time
+HASHED_BYTES, HASHED_ROWS = 2**26, 64  # all rows are hashed up to so many bytes, else so many rows
 CONDITIONS = ('label', 'factors')  # arrays that say something about an example, and are none of its features
 
 
@@ -32,6 +35,40 @@ class Feature(NamedTuple):
   kind: str = 'image'
 
 
+class Units(NamedTuple):
+  """The units in which a user measured points of the plane: a point x of the data is offset + scale * x there."""
+
+  offset: tuple[float, float]
+  scale: tuple[float, float]
+  names: tuple[str, str]  # of the axes
+
+  def restore(self, points: np.ndarray) -> np.ndarray:
+    """Points of the data [...,2] in the user's units, float32."""
+    return (np.asarray(self.offset) + np.asarray(self.scale) * np.asarray(points, np.float64)).astype(np.float32)
+
+  def standardize(self, points: np.ndarray) -> np.ndarray:
+    """The inverse: points in the user's units [...,2] as they are in the data, float32."""
+    return ((np.asarray(points, np.float64) - self.offset) / self.scale).astype(np.float32)
+
+
+class About(NamedTuple):
+  """What is said of a split to its user, and by what it is known again.
+
+  Attributes:
+    what: 'the folder /home/me/photos'.
+    split_rule: how examples are divided into splits.
+    notes: a line for whatever was left out, or done to the examples.
+    names: a hash of the names of its examples, such as files; '' where they have none.
+    content: a hash of what the examples are, where that is told otherwise than by the rows; None: `hash_rows`.
+  """
+
+  what: str = ''
+  split_rule: str = ''
+  notes: tuple[str, ...] = ()
+  names: str = ''
+  content: Callable[[], str] | None = None
+
+
 class Dataset(NamedTuple):
   """One split of a data set, such as its training examples.
 
@@ -49,6 +86,10 @@ class Dataset(NamedTuple):
     fetch: reads rows on the host: indices int [n] -> {name: [n, ...]}. Threads call it side by side.
     finish: makes a batch of rows inside the compiled step: pure; leaves the further columns as they are.
     factor_names: the names of the factors, where they are known.
+    class_names: those of the classes, in the order of the labels; () where there are none but their numbers.
+    class_counts: the number of examples of each class, where they are known without reading these; else None.
+    units: of points that are not in the units of their user; else None.
+    about: what is said of it to its user.
     target: the distribution that the examples were drawn from, where it is known (`planar.Target`).
     initial_state: what `TrainState.data` begins with: whatever `rows` needs to know about the course of training.
     rows: the order: which examples stand in a batch of training. (seed, state, batch, row [B], batch_size, size) ->
@@ -65,6 +106,10 @@ class Dataset(NamedTuple):
   fetch: Callable[[np.ndarray], Mapping[str, np.ndarray]]
   finish: Callable[[Mapping[str, jax.Array]], Batch]
   factor_names: tuple[str, ...] = ()
+  class_names: tuple[str, ...] = ()
+  class_counts: tuple[int, ...] | None = None
+  units: Units | None = None
+  about: About = About()
   target: Any = None
   initial_state: Any = ()
   rows: Callable[..., jax.Array] = order.shuffled_rows
@@ -88,6 +133,28 @@ class Dataset(NamedTuple):
   def kind(self) -> str:
     """The kind of the main feature: 'image' or 'points'."""
     return self.main_feature.kind
+
+  @property
+  def names_of_classes(self) -> tuple[str, ...]:
+    """The name of each class: '0', '1', ... where they have no others."""
+    return self.class_names or tuple(map(str, range(self.num_classes)))
+
+  @property
+  def has_named_classes(self) -> bool:
+    """Whether the classes have other names than their numbers."""
+    return self.names_of_classes != tuple(map(str, range(self.num_classes)))
+
+  def hash_content(self) -> str:
+    """What tells these examples from others."""
+    return self.about.content() if self.about.content else hash_rows(self)
+
+  def in_units(self, points: np.ndarray) -> np.ndarray:
+    """Points of the data [...,2] in the units of their user."""
+    return self.units.restore(points) if self.units else points
+
+  def from_units(self, points: np.ndarray) -> np.ndarray:
+    """Points [...,2] in the units of their user as they are in the data."""
+    return self.units.standardize(points) if self.units else points
 
 
 def identity(rows: Mapping[str, jax.Array]) -> Batch:
@@ -118,7 +185,26 @@ def from_arrays(
     return {name: values[indices] for name, values in arrays.items()}
 
   size = len(arrays[next(iter(features))])
-  return Dataset(size, features, num_classes, factor_sizes, arrays, fetch, identity)
+  data = Dataset(size, features, num_classes, factor_sizes, arrays, fetch, identity)
+  return data._replace(class_counts=count_classes(arrays['label'], num_classes)) if 'label' in arrays else data
+
+
+def count_classes(labels: np.ndarray, num_classes: int) -> tuple[int, ...]:
+  """The number of examples of each class."""
+  return tuple(np.bincount(labels, minlength=num_classes).tolist())
+
+
+def hash_rows(data: Dataset) -> str:
+  """The SHA-256 of the rows of a split, of all where they are small, else of some of equal distance."""
+  chosen = np.arange(data.size)
+  first = data.fetch(chosen[:1])
+  if data.size * sum(rows.nbytes for rows in first.values()) > HASHED_BYTES:
+    chosen = np.linspace(0, data.size - 1, min(data.size, HASHED_ROWS)).astype(int)
+  digest = hashlib.sha256()
+  for start in range(0, len(chosen), CHUNK):
+    for name, rows in sorted(data.fetch(chosen[start : start + CHUNK]).items()):
+      digest.update(name.encode() + np.ascontiguousarray(rows).tobytes())
+  return digest.hexdigest()
 
 
 def from_fetch(
@@ -129,10 +215,12 @@ def from_fetch(
   *,
   num_classes: int = 0,
   factor_sizes: tuple[int, ...] = (),
+  what: str = 'a data set',
 ) -> Dataset:
   """A split whose rows `fetch` decodes: resident where its features take at most `budget_bytes`, else streamed.
 
-  A resident split is decoded here, by threads, so `fetch` must be safe to call from several.
+  A resident split is decoded here, by threads, so `fetch` must be safe to call from several. Where that takes long, a
+  line says how far it is with `what`.
   """
   bytes_each = sum(math.prod(feature.shape) * (1 if feature.levels else 4) for feature in features.values())
   if size * bytes_each > budget_bytes:
@@ -145,6 +233,6 @@ def from_fetch(
       arrays[name][indices] = rows
 
   with ThreadPoolExecutor(os.cpu_count()) as pool:
-    for _ in pool.map(fill, range(0, size, CHUNK)):
+    for _ in with_progress(pool.map(fill, range(0, size, CHUNK)), size, f'{what}: examples read', CHUNK):
       pass  # raises what a thread raised
   return from_arrays(arrays, features=features, num_classes=num_classes, factor_sizes=factor_sizes)

@@ -8,7 +8,7 @@ import numpy as np
 from gen_jax.errors import UserError
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.distances import precision_recall
-from gen_jax.evaluation.extractors import load
+from gen_jax.evaluation.extractors import of_source
 from gen_jax.evaluation.needs import conditional, extractors_of_data, labels, needs, renamed
 from gen_jax.evaluation.reference import extractor_outputs
 from gen_jax.evaluation.sample_distances import NEIGHBORS
@@ -22,7 +22,7 @@ PER_CLASS = 1000
 def extractor_of_the_classes(model: nn.Module, source: Source) -> str | None:
   """The frozen CNN tells as many classes apart as the data have."""
   del model
-  extractor, classes = load('cnn', source.name, source.settings.extractors), source.data.num_classes
+  extractor, classes = of_source('cnn', source), source.data.num_classes
   if extractor.classes == classes:
     return None
   return (
@@ -58,6 +58,7 @@ def class_agreement(
 
   It is that of the data set, or where `settings.extractors` says (`extractors.find`).
 
+  `class_accuracy_class_c` is that of the class that the CNN calls c, by its number where it has no name.
   `within_class_variance_ratio` is `within_class_variance` of the samples by that of the split. Precision and recall are
   by the classifier's features, of `per_class` samples of a class and the split's images of it, k = 3, averaged over the
   classes that have at least four of both; none without such. They depend on the counts: compare at the same ones.
@@ -66,7 +67,7 @@ def class_agreement(
   hide what the means lack. Binary samples stand beside the images as the model sees them. All are resized where the
   classifier knows another size. Raises UserError for a model that is not conditional on the classifier's classes.
   """
-  extractor = load('cnn', source.name, source.settings.extractors)
+  extractor = of_source('cnn', source)
   if model.classes != extractor.classes:
     kind = f'has {model.classes} classes' if model.classes else 'is not conditional'
     raise UserError(
@@ -78,13 +79,15 @@ def class_agreement(
   split = collect(like_samples(samples, source).batches(), images='image', labels='label')
   images, labels = to_unit_range(split['images'], source.value_range), split['labels']
   (logits, fake), (logits_of_images, real) = (extractor_outputs(extractor, x) for x in (samples, images))
-  right = logits.argmax(-1) == wanted
+  order = extractor.in_order_of(source.data.names_of_classes)
+  right = logits[:, order].argmax(-1) == wanted
   yield 'class_accuracy', float(right.mean())
   yield 'class_accuracy_count', float(len(wanted))
-  for c in range(extractor.classes):
-    yield f'class_accuracy_class_{c}', float(right[wanted == c].mean())
-  yield 'class_accuracy_data', float((logits_of_images.argmax(-1) == labels).mean())
-  yield 'within_class_variance_ratio', within_class_variance(samples, wanted) / within_class_variance(images, labels)
+  for c, place in enumerate(order):
+    yield f'class_accuracy_class_{extractor.class_words[place]}', float(right[wanted == c].mean())
+  yield 'class_accuracy_data', float((logits_of_images[:, order].argmax(-1) == labels).mean())
+  if (variance := within_class_variance(images, labels)) > 0:  # none of one image a class
+    yield 'within_class_variance_ratio', within_class_variance(samples, wanted) / variance
   for name, value in within_class_precision_recall(fake, wanted, real, labels).items():
     yield f'within_class_{name}', value
   yield 'classifier_hash', extractor.hash

@@ -14,7 +14,7 @@ from gen_jax.evaluation.needs import first_problem
 from gen_jax.evaluation.source import Source
 
 Evaluator = Callable[[BoundModel, Source], Iterator[tuple[str, Any]]]
-Names = str | Iterable[str]  # one name on a command line is a string
+Names = str | Iterable[str]  # on a command line, names are one string
 
 
 def all_evaluators() -> dict[str, Evaluator]:
@@ -39,8 +39,9 @@ def current_metric(name: str) -> str:
 
 
 def as_tuple(names: Names) -> tuple[str, ...]:
-  """Names, old ones as they are now."""
-  return tuple(current_evaluator(str(name)) for name in ([names] if isinstance(names, str) else names))
+  """Names, old ones as they are now; 'a,b' are two."""
+  words = [word.strip() for name in ([names] if isinstance(names, str) else names) for word in str(name).split(',')]
+  return tuple(current_evaluator(word) for word in words if word)
 
 
 def unknown_names(names: Names) -> Iterator[str]:

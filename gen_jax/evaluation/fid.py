@@ -11,7 +11,7 @@ from gen_jax.errors import UserError
 from gen_jax.evaluation import inception
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.distances import kernel_distance, moments
-from gen_jax.evaluation.needs import images, methods, needs, renamed
+from gen_jax.evaluation.needs import examples, images, methods, needs, renamed
 from gen_jax.evaluation.reference import KEPT, Reference, read, reference_path, write
 from gen_jax.evaluation.sample_distances import frechet_to
 from gen_jax.evaluation.samples import draw_images, random_subset, unit_images
@@ -58,7 +58,7 @@ def weights(model: nn.Module, source: Source) -> str | None:
   'kid_stderr_inception': Metric('standard error', beside='kid_inception'),
   'inception_protocol': Metric('how many images were measured, which, and by which weights'),
 })  # fmt: skip
-@needs(images, weights, methods('sample'))
+@needs(images, weights, methods('sample'), examples(4, 'train'))
 def inception_distances(model: BoundModel, source: Source) -> Iterator[tuple[str, float | str]]:
   """The FID and the KID of `settings.sample_count` samples and as many training images, by the features of pool_3.
 

@@ -81,7 +81,8 @@ def likelihood(model: BoundModel, source: Source) -> Values:
   log_p, bits_per_dim = rows['estimates']
   nll = -log_p.astype(np.float64)
   yield 'nll', float(nll.mean())
-  yield 'nll_stderr', float(nll.std(ddof=1) / math.sqrt(len(nll)))
+  if len(nll) > 1:
+    yield 'nll_stderr', float(nll.std(ddof=1) / math.sqrt(len(nll)))
   if bits_per_dim is not None:
     yield 'nll_bits_per_dim', float(bits_per_dim.astype(np.float64).mean())
   yield 'nll_each', nll

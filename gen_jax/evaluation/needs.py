@@ -89,6 +89,21 @@ def images(model: nn.Module, source: Source) -> str | None:
   return None if kind == 'image' else f'needs images; {source.name} holds {kind}'
 
 
+def examples(least: int, *splits: str) -> Condition:
+  """Each of the splits, by default of all, has so many examples at least; and as many samples are asked for."""
+
+  def condition(model: nn.Module, source: Source) -> str | None:
+    del model
+    if source.settings.sample_count < least:
+      return f'needs config.sample_count of at least {least}, and it is {source.settings.sample_count}'
+    for split, count in source.counts().items():
+      if count < least and split in (splits or (split,)):
+        return f'needs at least {least} {split} examples, and {source.name} has {count}'
+    return None
+
+  return condition
+
+
 def points_target(model: nn.Module, source: Source) -> str | None:
   """The data are points of a distribution that can be drawn from."""
   del model
@@ -100,9 +115,12 @@ def extractors_of_data(model: nn.Module, source: Source) -> str | None:
   del model
   for kind in extractors.NETWORKS:
     try:
-      extractor = extractors.load(kind, source.name, source.settings.extractors)
+      extractor = extractors.of_source(kind, source)
     except UserError as error:
-      return str(error)
+      if source.data.num_classes or source.settings.extractors:
+        return str(error)
+      remedy = extractors.without_labels(source.data.image_shape[-1])
+      return f'needs an extractor, which learns to name classes, and {source.name} has no labels: {remedy}'
     channels, seen = source.data.image_shape[-1], extractor.image_shape[-1]
     if channels != seen:
       return (

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 
+import flax.linen as nn
 import numpy as np
 
 from gen_jax.evaluation.bound import BoundModel
@@ -15,6 +16,15 @@ NEIGHBORS = 5
 ITERATIONS = 100  # of L-BFGS
 
 
+def two_training_classes(model: nn.Module, source: Source) -> str | None:
+  """There are training examples of at least two classes, as far as that is known before they are read."""
+  del model
+  counts = source.split('train').class_counts
+  if counts is None or sum(count > 0 for count in counts) > 1:
+    return None
+  return f'needs training examples of two classes or more; those of {source.name} are of one'
+
+
 @measures(
   {
     f'probe_{space}{kind}_{{labels}}': Metric(f'the accuracy of {what} from {of}, after so many labels', '', 'higher')
@@ -23,7 +33,7 @@ ITERATIONS = 100  # of L-BFGS
   },
   {'{metric}_sd': Metric('standard deviation over five draws of the labels')},
 )
-@needs(labels, methods('encode'), unconditional)
+@needs(labels, methods('encode'), unconditional, two_training_classes)
 def probe(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:
   """Accuracies on the split of a linear probe and of nearest neighbors, learned from labels of the training split.
 

@@ -3,14 +3,14 @@
 The networks are `extractors` of the data set, not Inception, whose distances are in fid.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.distances import frechet_from_moments, kernel_distance, moments, precision_recall
-from gen_jax.evaluation.extractors import NETWORKS, Extractor, load
-from gen_jax.evaluation.needs import extractors_of_data, images, methods, needs, renamed
+from gen_jax.evaluation.extractors import NETWORKS, Extractor, of_source
+from gen_jax.evaluation.needs import examples, extractors_of_data, images, methods, needs, renamed
 from gen_jax.evaluation.reference import Reference, extractor_outputs, references_of, shares_of_classes
 from gen_jax.evaluation.samples import draw_images, is_binary, like_samples, random_subset, unit_images
 from gen_jax.evaluation.source import Source
@@ -51,7 +51,7 @@ Values = Iterator[tuple[str, float | str]]
   'reference_count': Metric('how many training images were measured'),
   'sample_protocol': Metric('how many images were measured, and which'),
 })  # fmt: skip
-@needs(images, methods('sample'), extractors_of_data)
+@needs(images, methods('sample'), extractors_of_data, examples(NEIGHBORS + 1))
 def sample_distances(model: BoundModel, source: Source) -> Values:
   """Distances of `settings.sample_count` samples from the training split, by the features of two frozen networks.
 
@@ -64,7 +64,7 @@ def sample_distances(model: BoundModel, source: Source) -> Values:
   as the model sees them, others beside gray images. All are brought to [0, 1], and resized where the networks know
   another size. Distances compare at the same counts and hashes alone.
   """
-  extractors = {kind: load(kind, source.name, source.settings.extractors) for kind in NETWORKS}
+  extractors = {kind: of_source(kind, source) for kind in NETWORKS}
   samples = draw_images(model, source, source.settings.sample_count)
   source = like_samples(samples, source)
   references = references_of(extractors, source.train, source.value_range)
@@ -76,7 +76,7 @@ def sample_distances(model: BoundModel, source: Source) -> Values:
     of_unseen = all_distances(extractor_outputs(extractor, unseen)[1], reference)
     yield from ((f'{name}_{kind}_unseen', value) for name, value in of_unseen)
     if kind == 'cnn':
-      yield from class_shares(logits, reference)
+      yield from class_shares(logits, reference, extractor.class_words)
     yield f'extractor_{kind}', f'{extractor.name} {extractor.hash}'
   counts = len(samples), len(unseen), int(reference.count)
   yield from zip(('sample_count', 'unseen_count', 'reference_count'), map(float, counts), strict=True)
@@ -84,10 +84,10 @@ def sample_distances(model: BoundModel, source: Source) -> Values:
 
 
 @measures({name: metric for name, metric in sample_distances.metrics.items() if name.startswith('frechet_over_trace')})
-@needs(images, methods('sample'), extractors_of_data)
+@needs(images, methods('sample'), extractors_of_data, examples(2, 'train'))
 def frechet(model: BoundModel, source: Source) -> Values:
   """`frechet_over_trace_cnn` and `_lenet` of `sample_distances` alone, by which checkpoints are told apart."""
-  extractors = {kind: load(kind, source.name, source.settings.extractors) for kind in NETWORKS}
+  extractors = {kind: of_source(kind, source) for kind in NETWORKS}
   samples = draw_images(model, source, source.settings.sample_count)
   references = references_of(extractors, like_samples(samples, source).train, source.value_range)
   for kind, reference in references.items():
@@ -125,10 +125,10 @@ def frechet_to(features: np.ndarray, reference: Reference) -> Values:
   yield 'frechet_over_trace', distance / float(np.trace(reference.covariance))
 
 
-def class_shares(logits: np.ndarray, reference: Reference) -> Values:
+def class_shares(logits: np.ndarray, reference: Reference, words: Sequence[str]) -> Values:
   """The share of each class by logits [N,classes], and the extremes of their ratios to those of the reference."""
   shares = shares_of_classes(logits)
-  yield from ((f'share_class_{c}', float(share)) for c, share in enumerate(shares))
+  yield from ((f'share_class_{word}', float(share)) for word, share in zip(words, shares, strict=True))
   mask = reference.shares > 0
   ratios = shares[mask] / reference.shares[mask]
   yield 'least_share_ratio', float(ratios.min())

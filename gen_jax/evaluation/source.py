@@ -13,6 +13,7 @@ from gen_jax import build
 from gen_jax.config import keys_that_may_differ
 from gen_jax.data.batches import evaluation_batches
 from gen_jax.data.dataset import Dataset
+from gen_jax.data.splits import Splits
 from gen_jax.types import Batch
 
 EVALUATION_BATCH = 256
@@ -34,13 +35,22 @@ class Source:
   examples: int  # of the split, in a fixed random order; 0: all
   first_row: int  # of the samples beside it: a number that chooses a checkpoint is of other samples than one reported
   _config: ConfigDict = dataclasses.field(repr=False)
+  _splits: Splits = dataclasses.field(repr=False)
   _binarized: bool = True  # False: gray values, whatever the config says
 
   @classmethod
-  def of(cls, config: ConfigDict, data: Dataset, examples: int = 0, first_row: int = 0) -> 'Source':
-    """The Source of a run's config: `data`, a split of its data set, or `examples` of it."""
+  def of(
+    cls, config: ConfigDict, data: Dataset, examples: int = 0, first_row: int = 0, splits: Splits | None = None
+  ) -> 'Source':
+    """The Source of a run's config: `data`, a split of its data set, or `examples` of it; beside it its `splits`."""
     settings = FrozenConfigDict({key: config[key] for key in sorted(keys_that_may_differ()) if key in config})
-    return cls(data, config.data.name, tuple(config.data.value_range), settings, examples, first_row, config)
+    splits, value_range = splits or Splits(config.data), tuple(config.data.value_range)
+    return cls(data, config.data.name, value_range, settings, examples, first_row, config, splits)
+
+  @property
+  def own_key(self) -> str:
+    """By what the extractors of a user's own images are known, wherever these lie; '' of sets that have a name."""
+    return self._splits.own_key
 
   def batches(self, examples: int | None = None) -> Iterator[Batch]:
     """The split, or as many examples of it as the source is of, or as are given here; 0: all."""
@@ -50,18 +60,30 @@ class Source:
     """The training split, or `examples` of it."""
     return self._batches_of(self.split('train'), examples)
 
+  def counts(self) -> dict[str, int]:
+    """{split: how many of its examples evaluations are of}."""
+    most = {'train': 0, 'validation': self.settings.validation_examples, 'test': self.settings.test_examples}
+    sizes = {name: self.split(name).size for name in most}
+    return {name: min(most[name] or size, size) for name, size in sizes.items()}
+
   def everything(self) -> Iterator[Batch]:
     """The whole training, validation and test splits."""
     splits = ('train', 'validation', 'test')
     return itertools.chain.from_iterable(self._batches_of(self.split(name)) for name in splits)
 
   def class_counts(self) -> np.ndarray:
-    """The number of training examples of each class, [classes]."""
+    """The number of training examples of each class, [classes]; they are read where it is not known without."""
+    if counts := self.split('train').class_counts:
+      return np.array(counts)
     return np.bincount(collect(self.train(), labels='label')['labels'], minlength=self.data.num_classes)
 
   def split(self, name: str) -> Dataset:
     """The 'train', 'validation' or 'test' split of this data set, raw."""
-    return build.dataset(self._config, name)
+    return self._splits.split(name)
+
+  def open(self, name: str) -> Dataset:
+    """The same with its examples read, resident where it fits. UserError where they are not there."""
+    return self._splits.open(name)
 
   def unbinarized(self) -> 'Source':
     """The same data as gray values, where the model sees them binarized."""
@@ -71,7 +93,8 @@ class Source:
     """A split of another data set, preprocessed alike, as many examples of it."""
     config = ConfigDict(self._config.to_dict())
     config.data.name = name
-    return dataclasses.replace(self, data=build.dataset(config, split), name=name, _config=config)
+    splits = Splits(config.data)
+    return dataclasses.replace(self, data=splits.open(split), name=name, _config=config, _splits=splits)
 
   def _batches_of(self, data: Dataset, examples: int = 0) -> Iterator[Batch]:
     changes = {} if self._binarized else {'binarize': 'none'}

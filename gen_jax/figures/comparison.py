@@ -68,7 +68,7 @@ def compare(
 
 def compare_reconstructions(runs: Sequence[Run]) -> Iterator[Output]:
   """Images, errors, planes and traversals of runs that reconstruct images."""
-  same_data = [run for run in runs if run.config.data == runs[0].config.data]
+  same_data = [run for run in runs if data_of(run) == data_of(runs[0])]
   rows = [to_pixels(runs[0], test_batch(runs[0])['image'])]
   rows += [to_pixels(run, run.model.reconstruct(test_batch(run))) for run in same_data]
   names = ['original', *map(run_name, same_data)]  # not unique: folders may be called alike
@@ -89,6 +89,13 @@ def compare_reconstructions(runs: Sequence[Run]) -> Iterator[Output]:
     canvas = latent_plane.planes([plane_of(run) for run in runs])
     yield Picture('comparison_plane', canvas, 'The latent plane beside those of other runs')
   yield from compare_traversals(same_data)
+
+
+def data_of(run: Run) -> tuple[str, dict[str, object]]:
+  """What tells whether runs are on the same data, seen alike: a user's own images are known wherever they lie."""
+  ignored = {'data.name', *keys_that_may_differ()}
+  seen = {key: value for key, value in flatten(run.config.data, 'data.').items() if key not in ignored}
+  return run.source.own_key or run.source.name, seen
 
 
 def compare_traversals(runs: Sequence[Run]) -> Iterator[Output]:
@@ -171,7 +178,9 @@ def likelihood_gain(run: Run, other: Run) -> LikelihoodGain | None:
   Both runs must be on the same data, and their checkpoints evaluated with `likelihood` on as many test examples.
   """
   own, theirs = run.arrays().get('nll_each'), other.arrays().get('nll_each')
-  if own is None or theirs is None or own.shape != theirs.shape or run.config.data != other.config.data:
+  if own is None or theirs is None or own.shape != theirs.shape or data_of(run) != data_of(other):
+    return None
+  if len(own) < 2:  # which have no standard error
     return None
   gain = theirs - own
   return LikelihoodGain(float(gain.mean()), float(gain.std(ddof=1) / math.sqrt(len(gain))))

@@ -9,7 +9,7 @@ import numpy as np
 from gen_jax.evaluation.needs import images, methods
 from gen_jax.evaluation.source import Source, collect
 from gen_jax.figures.factors import factor_names
-from gen_jax.figures.figure import Output, Picture, figure
+from gen_jax.figures.figure import Output, Picture, Text, figure
 from gen_jax.figures.inputs import decode_pixels, test_batch, test_batches
 from gen_jax.networks import StandardNormal
 from gen_jax.plots import latent_plane, response_maps, traversals
@@ -68,7 +68,8 @@ def traverse(run: Run) -> Iterator[Output]:
     scale = {'kl': kl}
   else:  # no N(0, I) to measure by: the moments of the codes themselves
     codes = collect([batch], codes=run.model.encode)['codes']
-    scale = {'mean': codes.mean(0), 'std': codes.std(0)}
+    deviations = codes.std(0)
+    scale = {'mean': codes.mean(0), 'std': np.where(deviations > 0, deviations, 1)}  # 0 of one image
   information = run.arrays().get('factor_information')
   if information is not None:
     scale['follows'] = response_maps.followed_factors(information, codes.std(0), factor_names(run.source.data))
@@ -90,13 +91,18 @@ def traverse(run: Run) -> Iterator[Output]:
   automatic=True,
 )
 def interpolate(run: Run) -> Iterator[Output]:
-  """Walks between the codes of pairs of test images, straight and along the sphere."""
+  """Walks between the codes of pairs of test images, straight and, where there is a way, along the sphere."""
   codes = collect([test_batch(run)], codes=run.model.encode)['codes']
   pairs = min(PAIRS, len(codes) // 2)
-  decode = functools.partial(decode_pixels, run)
-  canvas = traversals.interpolation_figure(decode, codes[:pairs], codes[pairs : 2 * pairs])
-  caption = 'Walks between the codes of two test images, straight and along the sphere'
-  yield Picture('interpolations', canvas, caption)
+  if not pairs:
+    yield Text('no walks between codes: there is one test image, and they need two')
+    return
+  starts, ends = codes[:pairs], codes[pairs : 2 * pairs]
+  spherical = all(map(traversals.has_arc, starts, ends))
+  paths = (traversals.lerp, traversals.slerp) if spherical else (traversals.lerp,)
+  canvas = traversals.interpolation_figure(functools.partial(decode_pixels, run), starts, ends, paths=paths)
+  ways = 'straight and along the sphere' if spherical else 'straight, as there is no way along a sphere'
+  yield Picture('interpolations', canvas, f'Walks between the codes of two test images, {ways}')
 
 
 def plane_of(run: Run) -> latent_plane.Plane:
@@ -109,7 +115,8 @@ def plane_of(run: Run) -> latent_plane.Plane:
   quantiles = latent_plane.prior_quantiles(PLANE_SIDE)
   x, y = (quantiles, quantiles) if normal_prior else latent_plane.code_range(codes, PLANE_SIDE)
   decoded = latent_plane.decode_plane(functools.partial(decode_pixels, run), x, y)
-  return latent_plane.Plane(type(run.module).__name__, codes, values.get('labels'), x, y, decoded, normal_prior)
+  names = run.source.data.names_of_classes
+  return latent_plane.Plane(type(run.module).__name__, codes, values.get('labels'), x, y, decoded, normal_prior, names)
 
 
 @figure(

@@ -26,7 +26,8 @@ def neighbors(run: Run) -> Iterator[Output]:
   samples = to_pixels(run, draw_samples(run.model, SAMPLES, SAMPLES))
   source = like_samples(samples / 255, run.source)  # binary images beside binary ones alone
   training = to_pixels(run, collect(source.train(), images='image')['images'])
-  nearest, _ = nearest_neighbors(samples, training, NEAREST)
-  rows = {'sample': samples} | {f'neighbor {i + 1}': training[nearest[:, i]] for i in range(NEAREST)}
+  number = min(NEAREST, len(training))
+  nearest, _ = nearest_neighbors(samples, training, number)
+  rows = {'sample': samples} | {f'neighbor {i + 1}': training[nearest[:, i]] for i in range(number)}
   canvas = grids.labeled_rows(rows, 'Samples, and the training images nearest to each')
   yield Picture('neighbors', canvas, 'Samples, and the training images nearest to each')

@@ -27,8 +27,21 @@ def planar_data(model: Any, source: Source) -> str | None:
 
 
 def real_points(run: Run) -> np.ndarray:
-  """Points of the test split, [N,2]."""
+  """Points of the test split as the model sees them, [N,2]."""
   return collect(test_batches(run, POINTS), points='image')['points'].reshape(-1, 2)
+
+
+def axis_names(run: Run) -> tuple[str, ...]:
+  """The names of the axes, where the points have units of their user; () where they have none."""
+  units = run.source.data.units
+  return units.names if units else ()
+
+
+def extent_in_units(run: Run, extent: planar.Extent) -> planar.Extent:
+  """A frame of the model's plane, in the units of the user."""
+  left, right, bottom, top = extent
+  (left, bottom), (right, top) = run.source.data.in_units(np.array([[left, bottom], [right, top]])).tolist()
+  return left, right, bottom, top
 
 
 @figure(
@@ -38,16 +51,22 @@ def real_points(run: Run) -> np.ndarray:
   automatic=True,
 )
 def points(run: Run) -> Iterator[Output]:
-  """Samples over their target; what a discriminator says of every place; where the plane of the noise is sent."""
-  model, real = run.model, real_points(run)
-  extent = planar.extent_of(real)
-  fake = draw_samples(model, POINTS, BATCH).reshape(-1, 2)
-  yield Picture('points', planar.samples_over_target(real, fake, extent=extent), 'Samples over their target')
+  """Samples over their target; what a discriminator says of every place; where the plane of the noise is sent.
+
+  All in the units of the user, where the points have such.
+  """
+  model, real, in_units = run.model, real_points(run), run.source.data.in_units
+  seen = planar.extent_of(real)  # by the model
+  extent, names = extent_in_units(run, seen), axis_names(run)
+  real, fake = in_units(real), in_units(draw_samples(model, POINTS, BATCH).reshape(-1, 2))
+  canvas = planar.samples_over_target(real, fake, extent=extent, names=names)
+  yield Picture('points', canvas, 'Samples over their target')
   if 'logits' in model:
-    places = planar.lattice(extent, SIDE).reshape(-1, 1, 1, 2)
+    places = planar.lattice(seen, SIDE).reshape(-1, 1, 1, 2)
     logits = np.asarray(model.logits({'image': places})).reshape(SIDE, SIDE)
     title, critic = 'What the discriminator takes for real', run.module.loss not in LOG_ODDS
-    canvas = planar.surface(logits, extent, real[:SURFACE_REAL], fake[:SURFACE_REAL], critic=critic, title=title)
+    shown = real[:SURFACE_REAL], fake[:SURFACE_REAL]
+    canvas = planar.surface(logits, extent, *shown, critic=critic, title=title, names=names)
     caption = 'What the discriminator says of every place, under real and generated points'
     yield Picture('surface', canvas, caption)
   if 'decode' in model and 'latents' in model:
@@ -57,5 +76,5 @@ def points(run: Run) -> Iterator[Output]:
       lines = planar.noise_lines()
       mapped = np.asarray(model.decode(lines.reshape(-1, 2), rows)).reshape(lines.shape)
       samples = np.asarray(model.decode(z, rows)).reshape(-1, 2)
-      canvas = planar.transform(lines, mapped, z, samples, extent=extent)
+      canvas = planar.transform(lines, in_units(mapped), z, in_units(samples), extent=extent, names=names)
       yield Picture('transform', canvas, 'The plane of the noise, and where the generator sends it')

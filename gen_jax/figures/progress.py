@@ -10,7 +10,7 @@ import numpy as np
 from gen_jax.errors import UserError
 from gen_jax.figures.figure import Output, Picture, figure
 from gen_jax.figures.inputs import is_planar
-from gen_jax.figures.planar import real_points
+from gen_jax.figures.planar import axis_names, extent_in_units, real_points
 from gen_jax.plots import canvas, grids, planar
 from gen_jax.runs import Run
 
@@ -76,10 +76,11 @@ def progress(run: Run) -> Iterator[Output]:
     raise UserError(f'{run.workdir} has no samples of fixed noise: train with fixed_noise among config.evals')
   title = 'What the same noise becomes over training'
   if is_planar(run):
-    real = real_points(run)
-    extent = planar.extent_of(real)
+    real, in_units, names = real_points(run), run.source.data.in_units, axis_names(run)
+    extent = extent_in_units(run, planar.extent_of(real))
     frames = [
-      canvas.png(planar.samples_over_target(real, fake, f'Step {step:,}', extent)) for step, fake in by_step.items()
+      canvas.png(planar.samples_over_target(in_units(real), in_units(fake), f'Step {step:,}', extent, names))
+      for step, fake in by_step.items()
     ]
     strip = planar.strip(real, {step: by_step[step] for step in evenly_spaced(list(by_step), PANELS)}, extent, title)
   else:

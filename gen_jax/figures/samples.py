@@ -1,7 +1,7 @@
 """Samples of a model, and codes from a mixture of Gaussians fitted to those of training images, decoded."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from gen_jax.runs import Run
 
 CODES = ('prior', 'mixture')
 FITTED, COMPONENTS = 10_000, 10  # codes of training images that the mixture is fitted to, and its Gaussians
+MOST_COLUMNS, LONGEST = 20, 14  # classes that have columns of their own, and letters of their names
 COLUMNS, ROWS = 12, 4  # images of each kind of codes, where both are compared
 SHOWN, SHOWN_PIXELS = 400, 2**22  # images in a picture, and their pixels together, at most
 
@@ -30,7 +31,7 @@ SHOWN, SHOWN_PIXELS = 400, 2**22  # images in a picture, and their pixels togeth
   automatic=lambda run: 'sample' in run.model,
   flags={
     'number': Flag(64, 'how many samples', lower_bound=1),
-    'label': Flag(None, 'the class of all samples; each in turn by default', type=int),
+    'label': Flag(None, 'the class of all samples, its name or number; each in turn by default', type=str),
     'seed': Flag(0, 'of the noise', lower_bound=0, upper_bound=2**32 - 1),
     'codes': Flag(
       'prior', 'where codes come from: prior, or mixture, fitted to those of training images', formerly=('sampler',)
@@ -41,7 +42,7 @@ SHOWN, SHOWN_PIXELS = 400, 2**22  # images in a picture, and their pixels togeth
   },
 )
 def sample(
-  run: Run, number: int, label: int | None, seed: int, codes: str, gmm_components: int | None
+  run: Run, number: int, label: str | None, seed: int, codes: str, gmm_components: int | None
 ) -> Iterator[Output]:
   """Samples from the prior -> samples.npz, samples.png; or those of `sample_mixture`."""
   if codes not in CODES:
@@ -56,43 +57,53 @@ def sample(
     yield from sample_mixture(run, number, seed, gmm_components or COMPONENTS)
 
 
-def sample_prior(run: Run, number: int, label: int | None, seed: int) -> Iterator[Output]:
-  """Samples: images with their codes and labels, where there are any; or points."""
+def sample_prior(run: Run, number: int, label: int | str | None, seed: int) -> Iterator[Output]:
+  """Samples: images with their codes and labels, where there are any; or points, in the units of their user."""
   require(run, 'sample', methods('sample'))
-  model = run.bound(seed)
-  classes = model.classes
-  run.check_label(label)
+  model, names = run.bound(seed), run.source.data.names_of_classes
+  classes, label = model.classes, run.class_number(label)
   draw = model.sample if is_planar(run) else lambda batch: to_pixels(run, model.sample(batch))
   parts = {'samples': draw} | ({'latents': model.latents} if 'latents' in model else {})
   parts |= {'labels': 'label'} if classes else {}
   arrays = collect(rows_to_sample(number, classes, label), **parts)
   samples = arrays.pop('samples')
   if is_planar(run):
-    yield Arrays('samples', {'points': samples.reshape(number, -1)})
+    yield Arrays('samples', {'points': run.source.data.in_units(samples.reshape(number, -1))})
     return
   in_turn = (classes if label is None else 0) or getattr(run.module, 'clusters', 0)
-  yield from arrays_and_grid('samples', {'images': samples, **arrays}, 'Samples from the prior', in_turn)
+  named = classes and label is None and run.source.data.has_named_classes
+  caption = 'Samples from the prior' if label is None else f'Samples of class {names[label]}'
+  arrays = {'images': samples, **arrays}
+  yield from arrays_and_grid('samples', arrays, caption, in_turn, names if named else ())
 
 
-def arrays_and_grid(name: str, arrays: Mapping[str, np.ndarray], caption: str, in_turn: int = 0) -> Iterator[Output]:
+def arrays_and_grid(
+  name: str, arrays: Mapping[str, np.ndarray], caption: str, in_turn: int = 0, names: Sequence[str] = ()
+) -> Iterator[Output]:
   """All arrays, and a grid of as many of 'images' uint8 [N,H,W,C] as a picture holds, about a square.
 
-  Where classes come `in_turn`, so many of them, a column is of one class.
+  Where classes come `in_turn`, so many of them, a column is of one class, below its name where they have `names`.
   """
   images = arrays['images']
   number, height, width, _ = images.shape
   shown = min(number, SHOWN, max(1, SHOWN_PIXELS // (height * width)))
+  columns = columns_of(shown, in_turn)
   yield Arrays(name, arrays)
   if shown < number:
     caption = f'{caption}: the first {shown} of {number:,}; all are in {name}.npz'
     yield Text(caption)
-  yield Picture(name, grids.grid(images[:shown], columns_of(shown, in_turn)), caption)
+  if not names or columns % in_turn:
+    yield Picture(name, grids.grid(images[:shown], columns), caption)
+    return
+  rows = [images[start : start + columns] for start in range(0, shown, columns)]
+  labels = [each if len(each) <= LONGEST else f'{each[: LONGEST - 1]}…' for each in names * (columns // in_turn)]
+  yield Picture(name, grids.labeled_grid(rows, [''] * len(rows), caption, column_labels=labels), caption)
 
 
 def columns_of(number: int, in_turn: int) -> int:
-  """The columns of a grid of so many images, about a square: a multiple of the classes that come in turn, up to 20."""
+  """The columns of a grid of so many images, about a square: a multiple of the classes that come in turn, if few."""
   side = math.ceil(math.sqrt(number))
-  return in_turn * max(1, round(side / in_turn)) if 0 < in_turn <= 20 else side
+  return in_turn * max(1, round(side / in_turn)) if 0 < in_turn <= MOST_COLUMNS else side
 
 
 def sample_mixture(run: Run, number: int, seed: int, components: int) -> Iterator[Output]:

@@ -15,6 +15,7 @@ import optax
 from ml_collections import ConfigDict
 
 from gen_jax import build, randomness
+from gen_jax.data.dataset import Dataset
 from gen_jax.errors import UserError
 from gen_jax.evaluation.source import Source
 from gen_jax.figures.figure import Output, Picture, Text, figure
@@ -43,20 +44,22 @@ def two_logistic_players(model: Any, source: Source) -> str | None:
 )
 def vanish(run: Run) -> Iterator[Output]:
   """The gradient under both losses, from the start of the run's config: the generator stays as it is initialized."""
-  norms = generator_gradients(run.config, DISCRIMINATOR_STEPS)
+  norms = generator_gradients(run.config, DISCRIMINATOR_STEPS, run.source.open('train'))
   for loss, values in norms.items():
     yield Text(f'{loss}: ' + ', '.join(f'{n}: {x:.3g}' for n, x in zip(DISCRIMINATOR_STEPS, values, strict=True)))
   canvas = gradient_norms.gradient_curves(DISCRIMINATOR_STEPS, norms)
   yield Picture('vanishing', canvas, "The generator's gradient while only the discriminator learns")
 
 
-def generator_gradients(config: ConfigDict, counts: Sequence[int]) -> dict[str, np.ndarray]:
+def generator_gradients(
+  config: ConfigDict, counts: Sequence[int], data: Dataset | None = None
+) -> dict[str, np.ndarray]:
   """{loss: norms [len(counts)]} of the generator's gradient after so many steps of the discriminator alone.
 
   From the start of the run that `config` describes, the generator as it is initialized; `counts` rise. A norm is the
-  mean over 8 batches, the same for both losses and all counts.
+  mean over 8 batches, the same for both losses and all counts. `data`: the training split, if it is open.
   """
-  task = build.task(config)
+  task = build.task(config, data=data)
   data, model, optimizer = task.data, task.model, task.optimizers['discriminator']
   if data.arrays is None:
     raise UserError(f'{config.data.name} is streamed, and this mode needs it on the device: raise data.resident_mib')

@@ -23,8 +23,11 @@ Penalty = tuple[jax.Array, dict[str, jax.Array]]
 
 
 def few_examples(penalty: nn.Module, facts: Facts, most: float = math.inf) -> Iterator[str]:
-  """The problem of a batch of one example, or of more than `most`."""
-  if not 2 <= facts.batch_size <= most:
+  """The problem of a batch of one example, or of more than `most`, the number of training examples."""
+  if most < 2:
+    few = f'{type(penalty).__name__} needs at least 2 training examples, and there are {most}'
+    yield f'config.data.name={facts.data_name!r}: {few}'
+  elif not 2 <= facts.batch_size <= most:
     allowed = 'at least 2' if most == math.inf else f'2 to {most}'
     yield f'config.batch_size={facts.batch_size}: {type(penalty).__name__} needs {allowed}'
 

@@ -26,6 +26,7 @@ class Plane(NamedTuple):
   y: np.ndarray  # [m] ascending, values of z1
   decoded: np.ndarray  # uint8 [m,n,H,W,C] of `decode_plane`
   prior: bool = True  # whether p(z) = N(0, I); an autoencoder has none
+  names: Sequence[str] = ()  # of the classes; their numbers where there are none
 
 
 def prior_quantiles(n: int) -> np.ndarray:
@@ -34,8 +35,9 @@ def prior_quantiles(n: int) -> np.ndarray:
 
 
 def code_range(codes: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-  """Equal steps x [n], y [n] over the middle 98 % of codes [N,2], for a model without a prior."""
+  """Equal steps x [n], y [n] over the middle 98 % of codes [N,2], for a model without a prior; around a single code."""
   low, high = np.percentile(codes, (1, 99), axis=0)
+  low, high = np.where(high > low, low, low - 1), np.where(high > low, high, high + 1)
   return np.linspace(low[0], high[0], n), np.linspace(low[1], high[1], n)
 
 
@@ -59,8 +61,10 @@ def draw_codes(axes: Axes, plane: Plane) -> None:
   if len(classes) > 1 and not many:
     for label, color in zip(classes, CLASS_COLORS, strict=False):
       x, y = np.median(plane.codes[labels == label], axis=0)
-      box = {'boxstyle': 'circle,pad=0.2', 'facecolor': 'white', 'edgecolor': color, 'linewidth': 1.5}
-      axes.text(x, y, str(label), size=8, weight='bold', color=INK, ha='center', va='center', bbox=box)
+      name = plane.names[label] if plane.names else str(label)
+      outline = 'circle' if len(name) <= 2 else 'round'
+      box = {'boxstyle': f'{outline},pad=0.2', 'facecolor': 'white', 'edgecolor': color, 'linewidth': 1.5}
+      axes.text(x, y, name, size=8, weight='bold', color=INK, ha='center', va='center', bbox=box)
   angle = np.linspace(0, 2 * np.pi, 200)
   for radius in (1, 2) if plane.prior else ():
     axes.plot(radius * np.cos(angle), radius * np.sin(angle), color=INK, linewidth=1)

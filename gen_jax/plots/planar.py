@@ -15,6 +15,7 @@ if TYPE_CHECKING:
   from matplotlib.figure import Figure
 
 Extent = tuple[float, float, float, float]  # low x, high x, low y, high y
+Names = Sequence[str]  # of the axes x and y; () where they have none
 REAL, FAKE = '#b6d4e8', COLORS[1]
 
 
@@ -56,14 +57,19 @@ def place_colors(z: np.ndarray) -> np.ndarray:
   return hsv_to_rgb(np.stack([hue, 0.15 + 0.85 * outside, 0.95 - 0.25 * outside], axis=-1))
 
 
-def plane_axes(axes: Axes, extent: Extent, title: str, samples: np.ndarray | None = None) -> None:
-  """A square with equal units, and a note of the share of `samples` [N,2] that it does not show."""
+def plane_axes(
+  axes: Axes, extent: Extent, title: str, samples: np.ndarray | None = None, names: Names = ()
+) -> None:
+  """A square that shows the extent, and a note of the share of `samples` [N,2] that it does not show."""
   left, right, bottom, top = extent
   axes.set_xlim(left, right)
   axes.set_ylim(bottom, top)
   axes.set_box_aspect(1)
   plain_axes(axes)
   axes.set_title(title, size=10.5, weight='bold', color=INK, loc='left')
+  if names:
+    axes.set_xlabel(names[0], size=9, color=INK)
+    axes.set_ylabel(names[1], size=9, color=INK)
   if samples is None:
     return
   inside = ((samples >= (left, bottom)) & (samples <= (right, top))).all(axis=1)
@@ -81,7 +87,11 @@ def add_legend(figure: Figure, axes: Axes) -> None:
 
 
 def samples_over_target(
-  real: np.ndarray, fake: np.ndarray, title: str = 'Samples over their target', extent: Extent | None = None
+  real: np.ndarray,
+  fake: np.ndarray,
+  title: str = 'Samples over their target',
+  extent: Extent | None = None,
+  names: Names = (),
 ) -> Figure:
   """Points [N,2] of the target, broad and gray, under samples [M,2]; by default the frame is that of `real`."""
   extent = extent or extent_of(real)
@@ -90,7 +100,7 @@ def samples_over_target(
   axes = figure.subplots()
   axes.scatter(*real.T, s=26, color=REAL, linewidths=0, label='real')
   axes.scatter(*fake.T, s=2.5, color=FAKE, alpha=0.7, linewidths=0, label='generated')
-  plane_axes(axes, extent, title, fake)
+  plane_axes(axes, extent, title, fake, names)
   add_legend(figure, axes)
   return figure
 
@@ -103,6 +113,7 @@ def surface(
   *,
   critic: bool = False,
   title: str = '',
+  names: Names = (),
 ) -> Figure:
   """What the discriminator says of every place in the frame, under real and generated points.
 
@@ -113,6 +124,7 @@ def surface(
     fake: [M,2].
     critic: the score is no logit but has any scale, as that of a Wasserstein critic: what is drawn is itself.
     title: says what is seen.
+    names: of the axes.
   """
   import matplotlib
   from matplotlib.ticker import MaxNLocator
@@ -132,7 +144,7 @@ def surface(
     axes.contour(x, y, values, [0.5], colors=[INK], linewidths=1)
   axes.scatter(*fake.T, s=9, color=FAKE, linewidths=0, label='generated')
   axes.scatter(*real.T, s=1.5, color=INK, linewidths=0, label='real')
-  plane_axes(axes, extent, title or ("The critic's score" if critic else 'The probability of being real'), fake)
+  plane_axes(axes, extent, title or ("The critic's score" if critic else 'The probability of being real'), fake, names)
   axes.grid(False)
   bar = figure.colorbar(filled, ax=axes, shrink=0.9, pad=0.02, ticks=MaxNLocator(6))
   bar.ax.tick_params(colors=FAINT, labelcolor=INK, labelsize=8)
@@ -149,6 +161,7 @@ def transform(
   *,
   extent: Extent | None = None,
   title: str = 'The noise plane, and where the generator sends it',
+  names: Names = (),
 ) -> Figure:
   """Left, the plane of z ~ N(0, I), colored by place; right, where its lines and points go, in the same colors.
 
@@ -159,6 +172,7 @@ def transform(
     samples: [N,2], G(z).
     extent: the frame on the right; by default that of `samples`.
     title: says what is seen.
+    names: of the axes on the right.
   """
   from matplotlib.collections import LineCollection
 
@@ -173,7 +187,8 @@ def transform(
     segments = np.stack([ends[:, :-1], ends[:, 1:]], axis=2).reshape(-1, 2, 2)
     axes.scatter(*places.T, s=3, color=colors, linewidths=0)
     axes.add_collection(LineCollection(segments, colors=line_colors, linewidths=0.6, alpha=0.7), autolim=False)
-    plane_axes(axes, frame, name, None if places is z else samples)
+    noise = places is z
+    plane_axes(axes, frame, name, None if noise else samples, () if noise else names)
     axes.grid(False)
   return figure
 

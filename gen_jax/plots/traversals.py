@@ -154,6 +154,13 @@ def lerp(z0: np.ndarray, z1: np.ndarray, t: np.ndarray) -> np.ndarray:
   return (1 - t) * z0[None] + t * z1[None]
 
 
+def has_arc(z0: np.ndarray, z1: np.ndarray) -> bool:
+  """Whether `slerp` is defined between codes [D]: not with one latent, whose sphere is two points, nor between
+  opposite codes, nor at the origin."""
+  norms = np.linalg.norm(z0) * np.linalg.norm(z1)
+  return len(z0) > 1 and norms > 0 and bool(np.dot(z0, z1) / norms >= -1 + 1e-7)
+
+
 def slerp(z0: np.ndarray, z1: np.ndarray, t: np.ndarray) -> np.ndarray:
   """sin((1 - t) w) / sin w z0 + sin(t w) / sin w z1 for t [n] -> [n,D], w the angle between z0 and z1.
 

@@ -27,6 +27,8 @@ from gen_jax.evaluation.samples import draw_samples, sampling_batch
 from gen_jax.evaluation.source import Source, collect
 from gen_jax.files import expanded
 from gen_jax.runs.checked_model import CheckedModel
+from gen_jax.runs.data import splits_of_run
+from gen_jax.runs.labels import find_class
 from gen_jax.runs.workdir import open_config
 from gen_jax.training import loop
 from gen_jax.training.checkpoint import Checkpoints
@@ -97,24 +99,23 @@ class Run:
 
   # The model, in NumPy
 
-  def sample(self, number: int = 64, label: int | None = None, seed: int = 0) -> np.ndarray:
-    """`number` samples: images uint8 [N,H,W,C], or points float32 [N,2].
+  def sample(self, number: int = 64, label: int | str | None = None, seed: int = 0) -> np.ndarray:
+    """`number` samples: images uint8 [N,H,W,C], or points float32 [N,2] in the units of their user.
 
-    Those of row i depend on the seed and i alone. Of a conditional model they are of class `label`, or by default of
-    each class in turn.
+    Those of row i depend on the seed and i alone. Of a conditional model they are of the class of number or name
+    `label`, or by default of each class in turn.
     """
     if number < 1:
       raise UserError(f'{number} samples: ask for at least 1')
-    self.check_label(label)
-    return self.from_model_range(draw_samples(self.bound(seed), number, BATCH, label))
+    return self.from_model_range(draw_samples(self.bound(seed), number, BATCH, self.class_number(label)))
 
-  def encode(self, images: np.ndarray, labels: Sequence[int] | None = None) -> np.ndarray:
+  def encode(self, images: np.ndarray, labels: Sequence[int | str] | None = None) -> np.ndarray:
     """The code [N,D] of each image, for a VAE the mean of q(z|x); `labels` [N] for a conditional model."""
     return self.collect(images, labels, lambda batch: self.model.encode(batch))
 
-  def decode(self, z: np.ndarray, label: int | None = None) -> np.ndarray:
+  def decode(self, z: np.ndarray, label: int | str | None = None) -> np.ndarray:
     """The image uint8 [N,H,W,C] of each code [N,D]; of class `label`, by default the first, for a conditional model."""
-    self.check_label(label)
+    label = self.class_number(label)
     z = np.asarray(z, np.float32)
     if z.ndim != 2 or not len(z):
       raise UserError(f'codes must have the shape [N,D], of at least one; these have {list(z.shape)}')
@@ -129,12 +130,12 @@ class Run:
       raise UserError(f'codes [N,D] of this model have another D than {z.shape[1]}: see run.encode(images)') from None
     return np.concatenate(parts)[: len(z)]
 
-  def reconstruct(self, images: np.ndarray, labels: Sequence[int] | None = None) -> np.ndarray:
+  def reconstruct(self, images: np.ndarray, labels: Sequence[int | str] | None = None) -> np.ndarray:
     """What the model makes of each image, uint8 [N,H,W,C]."""
     return self.from_model_range(self.collect(images, labels, lambda batch: self.model.reconstruct(batch)))
 
   def log_prob(
-    self, images: np.ndarray, labels: Sequence[int] | None = None, samples: int | None = None
+    self, images: np.ndarray, labels: Sequence[int | str] | None = None, samples: int | None = None
   ) -> np.ndarray:
     """log p(x) of each image in nats, float32 [N]: exact where the model can, else a lower bound of it.
 
@@ -153,13 +154,13 @@ class Run:
     image: np.ndarray,
     latent: int,
     values: Sequence[float] = tuple(np.linspace(-3, 3, 13)),
-    label: int | None = None,
+    label: int | str | None = None,
   ) -> np.ndarray:
     """The image [H,W,C] decoded with one of its latents at each of the values, the others kept: uint8 [n,H,W,C].
 
     The image is of class `label`, by default the first, for a conditional model.
     """
-    self.check_label(label)
+    label = self.class_number(label)
     code = self.encode(np.asarray(image)[None], [label or 0] if self.model.classes else None)
     if not 0 <= latent < code.shape[1]:
       raise UserError(f'latent={latent}: the code has the latents 0 to {code.shape[1] - 1}')
@@ -167,31 +168,39 @@ class Run:
     codes[:, latent] = values
     return self.decode(codes, label)
 
-  def check_label(self, label: int | None) -> None:
-    """Raises UserError where `label` is no class of the model."""
-    classes = self.model.classes
-    if label is not None and not 0 <= label < classes:
-      kind = f'has classes 0 to {classes - 1}' if classes else 'is not conditional'
-      raise UserError(f'--label={label}: {type(self.module).__name__} {kind}')
+  def class_number(self, label: int | str | None) -> int | None:
+    """The number of the class that `label` names, None for None. UserError where it is no class of the model."""
+    if label is None:
+      return None
+    if not self.model.classes:
+      raise UserError(f'--label={label}: {type(self.module).__name__} is not conditional')
+    try:
+      return find_class(label, self.source.data.names_of_classes)
+    except UserError as error:
+      raise UserError(f'--label={label}: {type(self.module).__name__} {error}') from None
+
+  def class_numbers(self, labels: Sequence[int | str]) -> Sequence[int]:
+    """The labels as numbers."""
+    return [self.class_number(label) if isinstance(label, str) else label for label in labels]
 
   def from_model_range(self, examples: np.ndarray) -> np.ndarray:
-    """Images in the model's range as uint8 [N,H,W,C]; points [N,1,1,2] as float32 [N,2]."""
+    """Images in the model's range as uint8 [N,H,W,C]; points [N,1,1,2] as float32 [N,2] in the units of their user."""
     if self.source.data.kind == 'points':
-      return np.asarray(examples, np.float32).reshape(-1, 2)
+      return self.source.data.in_units(np.asarray(examples, np.float32).reshape(-1, 2))
     return np.asarray(to_uint8(examples, self.config.data.value_range))
 
   def collect(
-    self, images: np.ndarray, labels: Sequence[int] | None, function: Callable[[Batch], jax.Array]
+    self, images: np.ndarray, labels: Sequence[int | str] | None, function: Callable[[Batch], jax.Array]
   ) -> np.ndarray:
     """`function` of the images, in preprocessed batches of one size: [N, ...]."""
     return collect(self.batches(images, labels), values=function)['values']
 
-  def batches(self, images: np.ndarray, labels: Sequence[int] | None = None) -> Iterator[Batch]:
+  def batches(self, images: np.ndarray, labels: Sequence[int | str] | None = None) -> Iterator[Batch]:
     """Images uint8 [N,H,W,C] or [N,H,W] as the model sees them in evaluation, in batches of one size."""
     data, shape = self.source.data, self.source.data.image_shape
     images = np.asarray(images)
     if data.kind == 'points':
-      images = points_as_images(images, shape)
+      images = data.from_units(points_as_images(images, shape))
     elif images.dtype != np.uint8 or not 3 <= images.ndim <= 4 or images.shape == shape or not len(images):
       given = f'{images.dtype} {list(images.shape)}'
       raise UserError(f'images must be uint8 [N,H,W,C] or [N,H,W], of 0 to 255, not {given}')
@@ -204,6 +213,7 @@ class Run:
     if (labels is not None) != bool(self.model.classes):
       kind = 'is conditional: give labels [N] too' if self.model.classes else 'is not conditional: give no labels'
       raise UserError(f'{type(self.module).__name__} {kind}')
+    labels = labels if labels is None else self.class_numbers(labels)
     if labels is not None and (np.shape(labels) != (len(images),) or not set(labels) <= set(range(self.model.classes))):
       raise UserError(f'labels must be {len(images)} of the classes 0 to {self.model.classes - 1}')
     arrays = {'image': images} | ({} if labels is None else {'label': np.asarray(labels, np.int32)})
@@ -243,6 +253,7 @@ def load(
   config = config or open_config(workdir, trust)
   if not (workdir / 'checkpoints').is_dir():
     raise UserError(f'{workdir} has no checkpoint yet: train first')
+  splits = splits_of_run(config, workdir)
   checkpoints = Checkpoints.of(config, workdir, read_only=True)
   try:
     steps = checkpoints.steps()
@@ -255,9 +266,10 @@ def load(
     else:
       choices = ', '.join(map(str, steps))
       raise UserError(f'--checkpoint={checkpoint}: choose best, last, or one of the steps {choices}')
-    state = checkpoints.restore_latest(lambda step: loop.shapes_of_state(build.task(config, step)), first)
+    train = splits.blank('train')
+    state = checkpoints.restore_latest(lambda step: loop.shapes_of_state(build.task(config, step, train)), first)
   finally:
     checkpoints.close()
-  task = build.task(config, int(state.step))
-  source = Source.of(config, build.dataset(config, 'test'), config.test_examples)
+  task = build.task(config, int(state.step), train)
+  source = Source.of(config, splits.split('test'), config.test_examples, splits=splits)
   return Run(config, task.model, state, workdir, source)

@@ -1,13 +1,16 @@
 """From the command line to a config: overrides, former names, the flags of each mode, help."""
 
+import pathlib
 import subprocess
 import sys
 
 import pytest
 from command_line import error_of
 
-from gen_jax.app import arguments, modes
+from gen_jax.app import arguments, check, modes
+from gen_jax.errors import UserError
 
+ROOT = pathlib.Path(__file__).parents[2]
 EVERY = modes.all_modes()
 VAE = '--config=experiments/vae.py'
 
@@ -43,6 +46,49 @@ def test_former_names_of_classes_fields_evaluators_and_metrics_are_read():
   config = parse(VAE, "--config.evals=('terms','memorisation')", '--config.best=named_right')
   assert (config.evals, config.best) == (('means', 'memorization'), 'class_accuracy')
   assert parse(VAE, '--config.evals=terms').evals == ('means',)
+
+
+def test_words_after_commas_are_a_tuple():
+  for given in ('means,probe', 'terms,probe', ' means , probe ', "('means','probe')", "means,probe,"):
+    assert parse(VAE, f'--config.evals={given}').evals == ('means', 'probe')
+  assert parse(VAE, '--config.final_evals=likelihood,elbo_decomposition').final_evals == (
+    'likelihood', 'elbo_decomposition',
+  )  # fmt: skip
+  assert parse(VAE, '--config.evals=').evals == ()
+  gan = parse('--config=experiments/gan.py', '--config.model.augment=color,translation')
+  assert gan.model.augment == ('color', 'translation')
+  assert parse(VAE, '--config.model.encoder.hidden=64,32').model.encoder.hidden == (64, 32)
+  assert parse(VAE, '--config.data.value_range=-1.0,1.0').data.value_range == (-1.0, 1.0)
+
+
+def test_keys_of_an_experiments_own_data_are_not_those_of_others(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'photos').mkdir()
+  vae = f'--config={ROOT}/experiments/vae.py:mnist'
+  assert parse(vae).data.train_split == 'train[:55000]'
+  data = parse(vae, '--config.data.name=photos').data
+  assert (data.name, data.train_split, data.test_split) == (str(tmp_path / 'photos'), '', '')
+  assert parse(vae, '--config.data.name=fashion_mnist').data.train_split == 'train[:55000]'
+  assert parse(vae, '--config.data.name=digits').data.validation_split == ''
+
+
+@pytest.mark.parametrize(
+  ('words', 'message'),
+  [
+    ('--config.data.train_split=train[:50%]', "config.data.train_split='train[:50%]': has no effect on digits"),
+    ('--config.data.label=digit', "config.data.label='digit': has no effect on digits"),
+    ('--config.data.dir=somewhere', 'has no effect on digits'),
+    ('--config.data.background=black', "config.data.background='black': has no effect on digits"),
+    ('--config.data.name=ring --config.data.invert=True', 'config.data.invert=True: has no effect on ring'),
+    ('--config.data.name=/x --config.data.test_split=test[:9]', 'of such keys, it takes background and class_order'),
+    ('--config.data.name=x.csv --config.data.invert=True', 'of such keys, it takes standardize'),
+    ('--config.data.name=x.png --config.data.standardize=False', 'of such keys, it takes invert'),
+  ],
+)
+def test_a_key_without_effect_on_the_data_is_refused(words, message):
+  with pytest.raises(UserError) as error:
+    check.check_keys(parse(VAE, *words.split()))
+  assert message in str(error.value) and '\n' not in str(error.value)
 
 
 def test_a_mode_takes_its_own_flags_and_refuses_others(capsys):

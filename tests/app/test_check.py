@@ -7,7 +7,7 @@ from small import pixelcnn, small_config
 
 from gen_jax.app import check
 from gen_jax.errors import UserError
-from gen_jax.evaluation import agreement, extractors, inception
+from gen_jax.evaluation import extractors, inception
 
 REFUSED = {  # what a PixelCNN cannot be trained on: (arguments, the answer)
   'no labels': (
@@ -94,8 +94,7 @@ def test_final_evaluators_are_checked_before_training(names, message):
 def test_networks_that_judge_are_of_such_images_and_classes(monkeypatch, tmp_path):
   message = 'class_agreement needs an extractor of the 10 classes of digits, and x-cnn knows 3'
   judges = types.SimpleNamespace(name='x-cnn', image_shape=(8, 8, 1), classes=3)
-  for module in (extractors, agreement):
-    monkeypatch.setattr(module, 'load', lambda *_, **__: judges)
+  monkeypatch.setattr(extractors, 'load', lambda *_, **__: judges)
   conditional = {'model': VAE | {'conditional': True}, 'data': {'binarize': 'dynamic'}}
   with pytest.raises(UserError, match=message):
     check.check(small_config('digits', final_evals=('class_agreement',), **conditional))

@@ -122,11 +122,11 @@ def test_an_experiment_that_is_not_right_itself(capsys, tmp_path):
     assert 'mine.py gives no config' in message and expected in message
 
 
-def test_a_missing_test_split_is_found_before_training(capsys, tmp_path):
-  for part in ('train', 'val'):
-    write_images(tmp_path / 'images' / part)
+def test_a_missing_split_is_found_before_training(capsys, tmp_path):
+  write_images(tmp_path / 'images' / 'train', number=1)
+  write_images(tmp_path / 'images' / 'val')
   message = error_of(capsys, VAE, f'--config.data.name={tmp_path}/images', f'--workdir={tmp_path}/run')
-  assert 'no images for the test split' in message and not (tmp_path / 'run').exists()
+  assert 'too few for the splits' in message and not (tmp_path / 'run').exists()
 
 
 def test_image_folders(capsys, tmp_path):

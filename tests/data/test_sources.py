@@ -17,7 +17,7 @@ def section(name, **changes):
 
 @pytest.fixture
 def images(tmp_path):
-  for split in ('train', 'test'):
+  for split in ('train', 'validation', 'test'):
     (tmp_path / split).mkdir()
     for i in range(3):
       Image.fromarray(np.full((4, 6), i, np.uint8)).save(tmp_path / split / f'{i}.png')
@@ -43,7 +43,7 @@ def test_the_first_that_owns_a_name_opens_it(name, owner):
 
 
 def test_a_folder_is_one_of_images_unless_tfds_has_prepared_it(images):
-  assert folder.owns(section(images)) and not folder.owns(section(images / 'nowhere'))
+  assert folder.owns(section(images)) and not folder.owns(section('nowhere')) and not planar.owns(section(images))
   (images / 'dataset_info.json').write_text('{}')
   assert not folder.owns(section(images)) and tfds.owns(section(images))
 
@@ -66,7 +66,7 @@ def test_points_carry_their_distribution():
 def test_mistakes_are_those_of_the_owner(images):
   with pytest.raises(UserError, match=r'config.data.name is empty: name a data set'):
     sources.open_split(section(''), 'train')
-  with pytest.raises(UserError, match=r'no images for the validation split'):
-    sources.open_split(section(images), 'validation')
+  with pytest.raises(UserError, match=r'there is no folder .*nowhere'):
+    sources.open_split(section(images / 'nowhere'), 'validation')
   with pytest.raises(UserError, match=r'did you mean mnist'):
     sources.open_split(section('mnst'), 'train')

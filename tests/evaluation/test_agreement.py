@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sources import KnownSource, digits_like_mnist, padded_batches
 
+from gen_jax.data.dataset import from_arrays
 from gen_jax.data.preprocess import resize
 from gen_jax.errors import UserError
 from gen_jax.evaluation import agreement, extractors
@@ -43,6 +44,23 @@ def test_the_data_themselves_agree_as_the_data_do_and_vary_as_they_do():
   classes = np.argmax(extractors.load().logits(images), -1)
   for c in range(10):
     assert results[f'class_accuracy_class_{c}'] == pytest.approx((classes[labels == c] == c).mean())
+
+
+def test_classes_that_the_classifier_has_in_another_order_are_told_by_their_names(monkeypatch):
+  images, labels = examples()
+  order = np.array([3, 1, 2, 0, 4, 5, 6, 7, 8, 9])  # the classifier's class 0 is the digit 3
+  names = [f'digit {c}' for c in range(10)]
+  known = extractors.load()
+  head = known.params['Dense_1']
+  head = {'kernel': head['kernel'][:, order], 'bias': head['bias'][order]}
+  other = known._replace(params={**known.params, 'Dense_1': head}, class_names=tuple(names[c] for c in order))
+  monkeypatch.setattr(extractors, 'load', lambda *_, **__: other)
+  data = from_arrays({'image': np.zeros((1, 1, 1, 1), np.uint8)}, num_classes=10)._replace(class_names=tuple(names))
+  results = class_agreement(Repeats(images, labels), images, labels, 20, data=data)
+  assert results['class_accuracy'] == results['class_accuracy_data'] > 0.85
+  assert {name for name in results if name.startswith('class_accuracy_class_')} == {
+    f'class_accuracy_class_digit-{c}' for c in range(10)
+  }
 
 
 def test_a_model_that_ignores_its_class_and_one_that_draws_one_image():

@@ -168,8 +168,7 @@ def test_a_grid_has_an_image_of_each_combination():
 
 def test_networks_are_of_such_images_and_classes(monkeypatch):
   networks = types.SimpleNamespace(name='x-cnn', image_shape=(8, 8, 1), classes=3)
-  monkeypatch.setattr(extractors, 'load', lambda *_: networks)
-  monkeypatch.setattr('gen_jax.evaluation.agreement.load', lambda *_: networks)
+  monkeypatch.setattr(extractors, 'load', lambda *_, **__: networks)
   conditional = {'model': VAE | {'conditional': True}, 'data': {'binarize': 'dynamic'}}
   assert problems('class_agreement', **conditional) == [
     'config.evals: class_agreement needs an extractor of the 10 classes of digits, and x-cnn knows 3; '

@@ -5,7 +5,8 @@ import chex
 import jax
 import numpy as np
 import pytest
-from small import random_variables
+from PIL import Image
+from small import random_variables, small_config
 from sources import digits_like_mnist
 
 from gen_jax import build, randomness
@@ -15,6 +16,7 @@ from gen_jax.data.sets import tfds
 from gen_jax.errors import UserError
 from gen_jax.evaluation import extractors
 from gen_jax.evaluation.extractors import __main__ as command
+from gen_jax.evaluation.source import Source
 
 
 @pytest.fixture(autouse=True)
@@ -187,7 +189,9 @@ def test_what_the_command_cannot_do_is_one_line(cache, capsys, tmp_path, monkeyp
   rows = {'image': np.zeros((4, 8, 8, 1), np.uint8)}
   monkeypatch.setattr(build, 'dataset', lambda *_: from_arrays(rows))
   assert command.main(['extractors', 'faces']) == 2
-  assert capsys.readouterr().err == 'error: faces has no labels: an extractor learns to name classes\n'
+  message = capsys.readouterr().err
+  assert message.startswith('error: faces has no labels, and an extractor learns to name classes: ')
+  assert '--config.extractors=NAME (mnist or fashion_mnist)' in message and message.count('\n') == 1
   monkeypatch.setattr(build, 'dataset', lambda *_: from_arrays(rows, num_classes=2)._replace(arrays=None))
   assert command.main(['extractors', 'faces']) == 2
   assert 'does not fit in 8192 MiB' in capsys.readouterr().err
@@ -207,6 +211,54 @@ def test_a_few_images_in_the_order_of_their_classes_are_all_learned(cache, monke
   monkeypatch.setattr(extractors, 'NETWORKS', {'lenet': extractors.LeNet})
   assert command.main(['extractors', 'lines']) == 0
   np.testing.assert_array_equal(extractors.load('lenet', 'lines').classify(images / 255), labels)
+
+
+def write_lines(folder, rows=(0, 3)):
+  """A folder of gray 8x8 images of two classes: a bright line at the top, or below."""
+  for name, row in (('top', rows[0]), ('below the top', rows[1])):
+    (folder / name).mkdir(parents=True)
+    for i in range(12):
+      pixels = np.zeros((8, 8), np.uint8)
+      pixels[row], pixels[7, 7] = 255, i
+      Image.fromarray(pixels).save(folder / name / f'{i}.png')
+  return folder
+
+
+def source_of(folder, **changes):
+  config = small_config(data={'name': str(folder), **changes})
+  return Source.of(config, build.dataset(config, 'test'))
+
+
+def test_extractors_of_own_images_are_found_by_what_these_are(cache, tmp_path, monkeypatch):
+  monkeypatch.setattr(command, 'EPOCHS', 1)
+  monkeypatch.setattr(extractors, 'NETWORKS', {'lenet': extractors.LeNet})
+  folder = write_lines(tmp_path / 'here' / 'lines')
+  monkeypatch.chdir(folder.parent)
+  assert command.main(['extractors', 'lines']) == 0
+  (path,) = cache.iterdir()
+  assert re.fullmatch(r'folder-[0-9a-f]{12}-lenet.npz', path.name)
+  moved = folder.rename(tmp_path / 'moved')
+  for source in (source_of(moved), source_of(moved, size=4), source_of(moved, class_order='text', resident_mib=0)):
+    extractor = extractors.of_source('lenet', source)
+    assert extractor.class_names == ('below the top', 'top') and extractor.class_words == ['below-the-top', 'top']
+  other = write_lines(tmp_path / 'there' / 'lines', (6, 3))
+  message = rf'folder-.*-lenet.npz cannot be read .*`python -m gen_jax.evaluation.extractors {other}`'
+  with pytest.raises(UserError, match=message):
+    extractors.of_source('lenet', source_of(other))
+  monkeypatch.chdir(other.parent)  # a folder of the same name
+  with pytest.raises(UserError, match='cannot be read'):
+    extractors.of_source('lenet', source_of('lines'))
+
+
+def test_classes_of_an_extractor_are_those_of_the_data_by_name():
+  data = extractors.pack(untrained('lenet'), (8, 8, 1), ('0', '1', '10'))
+  extractor = extractors.unpack('x', 'lenet', data)
+  assert extractor.in_order_of(('0', '10', '1')) == [0, 2, 1] and extractor.in_order_of(('a', 'b', 'c')) == [0, 1, 2]
+  assert extractors.unpack('x', 'lenet', extractors.pack(untrained('lenet'), (8, 8, 1))).class_words == ['0', '1', '2']
+  alike = extractors.unpack('x', 'lenet', extractors.pack(untrained('lenet'), (8, 8, 1), ('a b', 'a/b', '...')))
+  assert alike.class_words == ['a-b-0', 'a-b-1', '...']
+  with pytest.raises(AssertionError):
+    extractors.unpack('x', 'lenet', extractors.pack(untrained('lenet'), (8, 8, 1), ('a', 'b')))
 
 
 def test_only_good_weights_are_kept_and_the_shipped_ones_stay(cache, capsys, tmp_path, monkeypatch):

@@ -23,7 +23,7 @@ def normal(n, seed=0):
 
 @pytest.mark.parametrize('name', ['ring', 'grid'])
 def test_the_mixture_covers_its_modes_with_the_quality_of_three_sigma(name):
-  target = planar.target(name)
+  target = planar.TARGETS[name]
   results = modes_covered(target.sample(np.random.default_rng(0), 20_000), target.modes, target.sigma)
   assert results['modes_covered'] == results['modes'] == len(target.modes)
   inside = stats.chi2(2).cdf(9)
@@ -133,8 +133,8 @@ class Model(types.SimpleNamespace):
 def measure(name, drawn, n=1200):
   data = from_arrays({'image': planar.load(name, 'test').arrays['image'][:n]}, kind='points')
   batches = functools.partial(evaluation_batches, data, lambda batch, key: batch, 256)
-  source = KnownSource(batches, data=types.SimpleNamespace(target=planar.target(name)))
-  return dict(points(Model(target=planar.target(drawn)), source))
+  source = KnownSource(batches, data=types.SimpleNamespace(target=planar.TARGETS[name]))
+  return dict(points(Model(target=planar.TARGETS[drawn]), source))
 
 
 def test_a_perfect_generator_is_as_far_as_a_fresh_sample():

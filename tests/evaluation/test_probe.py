@@ -8,6 +8,7 @@ from small import small_config
 from sources import KnownSource
 
 from gen_jax import build
+from gen_jax.data.dataset import from_arrays
 from gen_jax.evaluation import probe as probe_lib
 from gen_jax.evaluation.probe import accuracies, draw_stratified, probe
 from gen_jax.evaluation.source import Source
@@ -110,6 +111,19 @@ def test_the_evaluator_learns_from_the_training_split_and_scores_the_other():
   assert {'probe_pixels_knn_10_sd', 'probe_pca_knn_all'} <= set(results) and 'probe_linear_100' not in results
   opposite = dict(probe(model, KnownSource(batches_of(np.arange(80, 120), sign=-1), batches_of(np.arange(80)))))
   assert opposite['probe_linear_all'] == 0.0
+
+
+def test_training_examples_of_one_class_teach_no_probe():
+  source = Source.of(small_config('digits'), build.dataset(small_config('digits'), 'test'))
+  assert probe_lib.two_training_classes(None, source) is None
+  for counts, answer in (
+    ((5, 0, 0), 'needs training examples of two classes or more; those of digits are of one'),
+    ((5, 1, 0), None),
+    (None, None),  # not known before they are read
+  ):
+    split = from_arrays({'image': np.zeros((1, 8, 8, 1), np.uint8)})._replace(class_counts=counts)
+    source = types.SimpleNamespace(name='digits', split=lambda name, split=split: split)
+    assert probe_lib.two_training_classes(None, source) == answer
 
 
 def test_the_probe_learns_from_the_whole_training_split_and_scores_the_examples_of_the_source(monkeypatch):

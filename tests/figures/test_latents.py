@@ -5,10 +5,39 @@ import pytest
 from pictures import axes_image, cell, outputs
 
 from gen_jax.errors import UserError
+from gen_jax.figures import latents
 from gen_jax.figures.inputs import decode_pixels
 from gen_jax.figures.inputs import test_batch as first_test_batch
 from gen_jax.figures.latents import codes_and_kl, has_kl_of_latents, interpolate, plane, plane_of, traverse
 from gen_jax.figures.write import check_needs
+
+
+@pytest.fixture
+def codes_as(monkeypatch):
+  """A function that makes every run's codes of its test images those that are given; what they decode to is gray."""
+
+  def give(codes):
+    monkeypatch.setattr(latents, 'collect', lambda batches, **quantities: {'codes': codes})
+    gray = lambda run, z, label=0: np.tile(np.uint8(np.clip(100 + 20 * z[:, :1, None, None], 0, 255)), (1, 8, 8, 1))
+    monkeypatch.setattr(latents, 'decode_pixels', gray)
+
+  return give
+
+
+@pytest.mark.parametrize('codes', [[[-1.0], [2.0], [3.0], [-2.0]], [[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, -1.0]]])
+def test_without_a_way_along_the_sphere_walks_are_straight(codes, codes_as, run_of):
+  codes_as(np.array(codes))
+  picture = outputs(interpolate, run_of('vae'))['interpolations']
+  assert {'linear', 'spherical'} & set(texts(picture)) == {'linear'}
+  assert picture.caption.endswith('straight, as there is no way along a sphere')
+
+
+def test_of_one_test_image_there_are_no_walks_and_a_latent_that_does_not_vary_is_moved(codes_as, run_of):
+  codes_as(np.array([[1.0, -1.0, 0.5]]))
+  made = outputs(interpolate, run_of('vae'))
+  assert made == {'text': ['no walks between codes: there is one test image, and they need two']}
+  grid = axes_image(outputs(traverse, run_of('autoencoder'))['traversals_1'])
+  assert cell(grid, 0, 1)[0, 0, 0] < cell(grid, 0, 0)[0, 0, 0] < cell(grid, 0, 9)[0, 0, 0]
 
 
 def texts(picture):

@@ -5,6 +5,7 @@ import pytest
 from pictures import axes_image, cell, outputs
 
 from gen_jax.errors import UserError
+from gen_jax.evaluation.source import collect
 from gen_jax.figures.inputs import to_pixels
 from gen_jax.figures.neighbors import neighbors
 from gen_jax.figures.write import check_needs
@@ -26,6 +27,14 @@ def test_below_each_sample_stand_the_nearest_training_images(name, run_of):
       assert ((shown - samples[column]) ** 2).sum() == np.sort(distances[column])[k]
   labels = [text.get_text() for text in picture.content.texts]
   assert labels[1:5] == ['sample', 'neighbor 1', 'neighbor 2', 'neighbor 3']
+
+
+def test_of_two_training_images_both_are_shown(run_of, monkeypatch):
+  run = run_of('gan')
+  training = collect(run.source.train(2), images='image')
+  monkeypatch.setitem(neighbors.__globals__, 'collect', lambda *_, **__: training)
+  labels = [text.get_text() for text in outputs(neighbors, run)['neighbors'].content.texts]
+  assert labels[1:4] == ['sample', 'neighbor 1', 'neighbor 2'] and 'neighbor 3' not in labels
 
 
 def test_gray_samples_of_a_model_of_binary_images_stand_beside_gray_images(run_of):

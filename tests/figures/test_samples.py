@@ -1,5 +1,7 @@
 """Samples from the prior, and from a mixture fitted to the codes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from pictures import axes_image, cell, outputs
@@ -77,6 +79,30 @@ def test_of_large_images_a_picture_shows_fewer():
 )
 def test_a_column_is_of_one_class_in_about_a_square(number, in_turn, columns):
   assert samples.columns_of(number, in_turn) == columns
+def with_class_names(run, names):
+  data = run.source.data._replace(class_names=tuple(names))
+  return dataclasses.replace(run, source=dataclasses.replace(run.source, data=data))
+
+
+def test_named_classes_stand_over_their_columns_and_are_asked_for_by_name(run_of):
+  names = ['cat', 'dog', 'a class of a long name', *'defghij']
+  run = with_class_names(run_of('conditional vae'), names)
+  made = outputs(sample, run, number=20)
+  shown = ['cat', 'dog', 'a class of a …', *'defghij']
+  assert [text.get_text() for text in made['samples'].content.texts if text.get_text() in shown] == shown
+  grid, images = axes_image(made['samples']), made['samples', 'npz']['images']
+  np.testing.assert_array_equal(cell(grid, 1, 1)[..., :1], images[11])  # the second of class 1
+  one = outputs(sample, run, number=5, label='dog')
+  assert one['samples'].caption == 'Samples of class dog' and (one['samples', 'npz']['labels'] == 1).all()
+  with pytest.raises(UserError, match='--label=dgo: VAE has no such class; did you mean dog'):
+    outputs(sample, run, label='dgo')
+
+
+def test_few_classes_have_several_columns_each(run_of):
+  made = outputs(sample, run_of('gm vae'), number=36)  # of three clusters
+  assert made['samples'].content.shape[:2] == (6 * 10, 6 * 10)
+  images = made['samples', 'npz']['images']
+  np.testing.assert_array_equal(cell(made['samples'].content, 1, 2), images[8])
 
 
 def test_samples_of_points_are_arrays_alone(run_of):

@@ -83,6 +83,10 @@ REFUSED = {  # (the model, changes of the facts, the line)
   'a large batch': (
     penalties.TotalCorrelation(60), {'batch_size': 61}, 'config.batch_size=61: TotalCorrelation needs 2 to 60'
   ),
+  'one example': (
+    penalties.TotalCorrelation(1), {},
+    "config.data.name='digits': TotalCorrelation needs at least 2 training examples, and there are 1",
+  ),
   'a batch of one': (penalties.DIPPenalty(), {'batch_size': 1}, 'config.batch_size=1: DIPPenalty needs at least 2'),
   'weight': (penalties.FactorVAEPenalty(weight=-1.0), {}, 'weight=-1.0: must not be negative'),
   'loss': (

@@ -20,6 +20,8 @@ def test_code_range_leaves_out_the_stray():
   x, y = latent_plane.code_range(codes, 3)
   np.testing.assert_allclose(x, [1, 50, 99])
   np.testing.assert_allclose(y, [1002, 1100, 1198])
+  x, y = latent_plane.code_range(np.array([[3.0, 7.0]]), 3)
+  np.testing.assert_allclose([x, y], [[2, 3, 4], [6, 7, 8]])
 
 
 def test_decoded_plane_grows_right_and_up():
@@ -49,6 +51,17 @@ def test_planes_show_codes_of_every_model(classes):
   named = {text.get_text() for text in figure.axes[1].texts} - {'1$\\sigma$', '2$\\sigma$'}
   assert named == ({'0', '1', '2'} if classes == 3 else set())
   png(figure)
+
+
+def test_codes_carry_the_names_of_their_classes():
+  x, labels = np.linspace(-3, 3, 4), np.arange(60) % 3
+  codes = np.random.default_rng(0).normal(size=(60, 2))
+  decoded = latent_plane.decode_plane(decode, x, x)
+  names = ('cat', 'dog', 'emu')
+  figure = latent_plane.planes([latent_plane.Plane('VAE', codes, labels, x, x, decoded, names=names)])
+  places = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
+  for c, name in enumerate(names):
+    np.testing.assert_allclose(places[name], np.median(codes[labels == c], axis=0))
 
 
 def test_ticks_of_the_decoded_plane_stand_where_the_values_are():

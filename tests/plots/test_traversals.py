@@ -36,6 +36,13 @@ def test_traversal_takes_values_for_each_dim():
   np.testing.assert_array_equal(spy.codes[0], [[1, 0, 0], [2, 0, 0], [0, 0, 30], [0, 0, 40]])
 
 
+def test_there_is_a_way_along_the_sphere_but_for_one_latent_opposite_codes_and_the_origin():
+  x, y = np.array([1.0, 0.0]), np.array([0.0, 2.0])
+  assert traversals.has_arc(x, y) and traversals.has_arc(x, x) and traversals.has_arc(x, np.array([-1.0, 1e-3]))
+  for start, end in ((x, -2 * x), (x, 0 * x), (x[:1], x[:1]), (x[:1], -x[:1])):
+    assert not traversals.has_arc(start, end)
+
+
 def test_figure_sorts_by_kl_and_marks_the_start():
   spy, code, kl = Spy(), np.array([1.0, 0.0, -1.5]), np.array([0.1, 4.2, 2.0])
   figure = traversals.traversal_figure(

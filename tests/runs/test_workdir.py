@@ -7,7 +7,20 @@ from small import small_config
 
 from gen_jax import files
 from gen_jax.errors import UserError
-from gen_jax.runs.workdir import check_same, claim_workdir, load_config, workdir_lock
+from gen_jax.runs.workdir import check_same, claim_workdir, load_config, with_current_names, workdir_lock
+
+
+def test_paths_are_recorded_from_the_root(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+  given = {'inception_weights': '~/inception.npz', 'extractors': 'networks/cifar'}
+  config = with_current_names(small_config('digits', **given))
+  assert config.inception_weights == f'{tmp_path}/home/inception.npz'
+  assert config.extractors == f'{tmp_path}/networks/cifar'
+  for extractors, expected in (('mnist', 'mnist'), ('~/x/', f'{tmp_path}/home/x/'), ('/mnist', '//mnist'), ('', '')):
+    assert with_current_names(small_config('digits', extractors=extractors)).extractors == expected
+  mnist = with_current_names(small_config('mnist', data={'dir': 'sets'})).data
+  assert (mnist.name, mnist.dir) == ('mnist', f'{tmp_path}/sets')
 
 
 def test_keys_that_were_added_since_take_their_defaults_and_may_be_set_where_they_may_differ(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 from ml_collections import ConfigDict
 
-from gen_jax.data.dataset import Dataset, from_arrays
+from gen_jax.data.dataset import About, Dataset, from_arrays
 
 PER_CLASS = 20  # examples of each class in validation, and again in test
 
@@ -37,4 +37,5 @@ def load(split: str) -> Dataset:
   chosen = part == split
   images = np.rint(images[chosen] * (255 / 16)).astype(np.uint8)  # 0..16 -> 0..255
   arrays = {'image': images.reshape(-1, 8, 8, 1), 'label': labels[chosen].astype(np.int32)}
-  return from_arrays(arrays, num_classes=10)
+  about = About('the built-in set digits', f'{PER_CLASS} of each class validate, and {PER_CLASS} test')
+  return from_arrays(arrays, num_classes=10)._replace(about=about)

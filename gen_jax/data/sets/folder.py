@@ -1,149 +1,145 @@
 """A folder of image files as a data set."""
 
-import contextlib
+import functools
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
-from PIL import ExifTags, Image, ImageOps
 
-from gen_jax.data.dataset import Dataset, Feature, from_fetch
+from gen_jax.data.dataset import About, Dataset, Feature, count_classes, from_fetch
+from gen_jax.data.image_files import Header, decode, read_header
+from gen_jax.data.listing import Listing, count_of, list_images, printable
 from gen_jax.errors import UserError
+from gen_jax.progress import with_progress
 
-SUFFIXES = {'.png', '.jpg', '.jpeg', '.webp', '.bmp'}
-SPLIT_FOLDERS = {'train': ('train',), 'validation': ('validation', 'val'), 'test': ('test',)}
-GRAY = {'L', '1'}  # modes of PIL; all others become RGB
+TAKES = ('background', 'class_order')  # the keys of config.data that are for folders alone
+HASHED_BYTES, HASHED_FILES = 2**26, 64  # of files: all are hashed up to so many bytes, else so many files
 
 
 def owns(data: ConfigDict) -> bool:
-  """Whether the section `config.data` names a folder, unless TFDS has prepared it."""
+  """Whether the section `config.data` names a folder, or a path where one could be, unless TFDS has prepared it."""
   path = Path(data.name).expanduser()
-  return path.is_dir() and not (path / 'dataset_info.json').exists()
+  named = path.is_dir() or data.name.startswith(('/', './', '../', '~')) or data.name.endswith('/')
+  return named and not (path / 'dataset_info.json').exists()
+
+
+def path_of(data: ConfigDict) -> str:
+  """The folder that the section names."""
+  return data.name
+
+
+def in_files(data: ConfigDict) -> bool:
+  """It may be moved, changed or lost."""
+  del data
+  return True
 
 
 def open_split(data: ConfigDict, split: str) -> Dataset:
   """The split of the images in the folder that the section names."""
-  return load(data.name, split, data.size, data.resident_mib * 2**20)
-
-
-def load(path: str | os.PathLike, split: str, size: int, budget_bytes: int) -> Dataset:
-  """One split of the images below `path` (png, jpg, jpeg, webp, bmp; at any depth; hidden files left out).
-
-  Splits are the subfolders train, validation (or val) and test; without any, the hash of each file's relative
-  path sends 80 % to train, 10 % to validation, 10 % to test. Where every image lies in one of at least two
-  subfolders (of its split), their sorted names are the classes. Images are gray if all are, otherwise RGB.
-  Equal shapes stay as they are; others are cropped to their central square and resized to `size`, then not 0.
-  Raises UserError: no such folder, no images, unequal shapes without `size`, a file that is no image.
-  """
-  root = Path(path).expanduser()
-  files = find_images(root)
-  classes = sorted({file.relative_to(base).parts[0] for base, file, _ in files if file.parent != base})
-  labeled = len(classes) > 1 and all(file.parent != base for base, file, _ in files)
-  shape, mode = common_shape([file for _, file, _ in files], size)
-  chosen = [(base, file) for base, file, part in files if part == split]
-  if not chosen:
-    place = root / SPLIT_FOLDERS[split][0]
-    raise UserError(f'{root} has no images for the {split} split: put some into {place}')
-
-  names = [file.relative_to(base).parts[0] for base, file in chosen]
-  labels = np.searchsorted(classes, names).astype(np.int32) if labeled else None
-
-  def fetch(indices: np.ndarray) -> dict[str, np.ndarray]:
-    images = np.stack([decode(chosen[i][1], mode, 0 if shape else size) for i in indices])
-    return {'image': images, 'label': labels[indices]} if labeled else {'image': images}
-
-  feature = Feature((*(shape or (size, size)), len(mode)))
-  num_classes = len(classes) if labeled else 0
-  return from_fetch(fetch, len(chosen), {'image': feature}, budget_bytes, num_classes=num_classes)
-
-
-def find_images(root: Path) -> list[tuple[Path, Path, str]]:
-  """All images of all splits as (folder of the split, file, split), sorted by path."""
-  if not root.is_dir():
-    raise UserError(f'there is no folder {root}')
-  bases = {split: root / name for split, names in SPLIT_FOLDERS.items() for name in names if (root / name).is_dir()}
-  if bases:
-    files = [(base, file, split) for split, base in bases.items() for file in images_below(base)]
-  else:
-    files = [(root, file, hashed_split(file.relative_to(root))) for file in images_below(root)]
-  if not files:
-    raise UserError(f'no images ({", ".join(sorted(SUFFIXES))}) in {root}')
-  return files
-
-
-def images_below(folder: Path) -> list[Path]:
-  """Sorted image files at any depth."""
-  return sorted(
-    file
-    for file in folder.rglob('*')
-    if file.suffix.lower() in SUFFIXES and not file.name.startswith('.') and file.is_file()
+  return load(
+    data.name, split, data.size, data.resident_mib * 2**20, background=data.background, class_order=data.class_order
   )
 
 
-def hashed_split(relative: Path) -> str:
-  """A file's split by the first four bytes of its path's SHA-256, modulo 10: 8 is validation, 9 is test."""
-  bucket = int.from_bytes(hashlib.sha256(relative.as_posix().encode()).digest()[:4]) % 10
-  return {8: 'validation', 9: 'test'}.get(bucket, 'train')
+def load(
+  path: str | os.PathLike,
+  split: str,
+  size: int,
+  budget_bytes: int,
+  *,
+  background: str = 'white',
+  class_order: str = 'natural',
+) -> Dataset:
+  """One split of the images below `path`, as `list_images` finds, divides and labels them.
 
-
-def common_shape(files: list[Path], size: int) -> tuple[tuple[int, int] | None, str]:
-  """(H, W) of all images, None where they differ, and 'L' or 'RGB'. Reads headers only."""
-  with ThreadPoolExecutor(os.cpu_count()) as pool:
-    headers = list(pool.map(header, files))
-  mode = 'L' if all(mode in GRAY for _, mode in headers) else 'RGB'
-  shape = headers[0][0]
-  for file, (other, _) in zip(files, headers, strict=True):
-    if other != shape:
-      if not size:
-        sizes = f'{files[0]} is {shape[0]}x{shape[1]} but {file} is {other[0]}x{other[1]}'
-        raise UserError(f'{sizes}: set data.size, to which all are cropped and resized')
-      return None, mode
-  return shape, mode
-
-
-@contextlib.contextmanager
-def open_image(source: Path | BinaryIO, name: str | Path) -> Iterator[Image.Image]:
-  """An image of 8 bits a channel; whatever goes wrong with it becomes a UserError that names it."""
-  try:
-    with Image.open(source) as image:
-      if image.mode[0] in 'IF':  # PIL would clip these to white when it converts them
-        raise ValueError(f'mode {image.mode} is not 8 bits a channel')
-      yield image
-  except Exception as error:  # damaged files raise OSError, SyntaxError, ValueError, struct.error and others
-    raise UserError(f'{name} cannot be read as an image: {error}') from error
-
-
-def orientation(image: Image.Image) -> int:
-  """How a camera was held, 1 (upright) to 8; from 5 on, width and height are exchanged."""
-  return image.getexif().get(ExifTags.Base.Orientation, 1) if image.format == 'JPEG' else 1
-
-
-def header(file: Path) -> tuple[tuple[int, int], str]:
-  """((H, W), mode) without decoding the pixels."""
-  with open_image(file, file) as image:
-    width, height = image.size
-    return ((width, height) if orientation(image) >= 5 else (height, width)), image.mode
-
-
-def decode(source: Path | BinaryIO, mode: str, size: int, name: str | Path = '') -> np.ndarray:
-  """uint8 [H,W,C]; with `size` > 0 the central square, resized to size x size with antialiasing.
-
-  `name` stands in the message where `source` is not a path.
+  Images are gray if all are, otherwise RGB; where they are transparent, `background` (white, black) shows. Equal shapes
+  stay as they are; others are cropped to their central square and resized to `size`, then not 0.
+  Raises UserError: what `list_images` does, unequal shapes without `size`, a file that is no image.
   """
-  with open_image(source, name or source) as image:
-    if orientation(image) > 1:
-      image = ImageOps.exif_transpose(image)
-    if image.mode != mode:
-      image = image.convert(mode)
-    if size:
-      side = min(image.size)
-      left, top = (image.width - side) // 2, (image.height - side) // 2
-      square = image.crop((left, top, left + side, top + side))
-      image = square.resize((size, size), Image.Resampling.BICUBIC)
-    # tobytes is faster than np.asarray, and counts for small images.
-    return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, len(mode))
+  listing = list_images(Path(path).expanduser(), class_order)
+  shape, mode, notes = common_format(listing, size, background)
+  files, paths = [listing.root / name for name in listing.splits[split]], listing.splits[split]
+  labels = np.array([listing.class_of[name] for name in paths], np.int32) if listing.classes else None
+  height, width = shape or (size, size)
+
+  def fetch(indices: np.ndarray) -> dict[str, np.ndarray]:
+    """The rows of these images."""
+    images = [decode(files[i], mode, 0 if shape else size, background=background) for i in indices]
+    for i, image in zip(indices, images, strict=True):
+      if image.shape[:2] != (height, width):
+        found = f'{image.shape[0]}x{image.shape[1]}'
+        raise UserError(f'{files[i]} is {found}, and {height}x{width} by its header or a moment ago: save it anew')
+    rows = {'image': np.stack(images)}
+    return rows if labels is None else {**rows, 'label': labels[indices]}
+
+  feature = Feature((height, width, len(mode)))
+  what = f'the folder {printable(str(listing.root))}'
+  data = from_fetch(fetch, len(files), {'image': feature}, budget_bytes, num_classes=len(listing.classes), what=what)
+  return data._replace(
+    class_names=listing.classes,
+    class_counts=None if labels is None else count_classes(labels, len(listing.classes)),
+    about=About(
+      what=what,
+      split_rule=listing.split_rule,
+      notes=(*listing.notes, *notes),
+      names=hashlib.sha256(b'\0'.join(map(os.fsencode, paths))).hexdigest(),
+      content=functools.partial(hash_files, files),
+    ),
+  )
+
+
+class Stamp(NamedTuple):
+  """A file as it is now: other contents have other stamps."""
+
+  path: Path
+  size: int
+  modified: int  # nanoseconds
+
+
+def common_format(listing: Listing, size: int, background: str) -> tuple[tuple[int, int] | None, str, list[str]]:
+  """((H, W) of all images or None where they differ, 'L' or 'RGB', lines about them). Reads headers only."""
+  files = [listing.root / path for paths in listing.splits.values() for path in paths]
+  try:
+    stamps = [Stamp(file, status.st_size, status.st_mtime_ns) for file in files if (status := file.stat())]
+  except OSError as error:
+    raise UserError(f'{error.filename} cannot be read as an image: {error.strerror}') from None
+  headers = headers_of(tuple(stamps))
+  mode = 'L' if all(header.gray for header in headers) else 'RGB'
+  transparent = sum(header.transparent for header in headers)
+  notes = [f'transparent pixels show {background}, in {count_of(transparent, "image")}'] if transparent else []
+  shape = headers[0].shape
+  for file, header in zip(files, headers, strict=True):
+    if header.shape != shape:
+      if not size:
+        (h, w), (other_h, other_w) = shape, header.shape
+        sizes = f'{files[0]} is {h}x{w} but {file} is {other_h}x{other_w}'
+        raise UserError(f'{sizes}: set data.size, to which all are cropped and resized')
+      return None, mode, [*notes, f'images differ in shape: the central square of each is resized to {size}x{size}']
+  return shape, mode, notes
+
+
+@functools.lru_cache(4)
+def headers_of(stamps: tuple[Stamp, ...]) -> list[Header]:
+  """The headers of image files, read once for all splits. UserError where one is no image."""
+  with ThreadPoolExecutor(os.cpu_count()) as pool:
+    headers = pool.map(read_header, [stamp.path for stamp in stamps])
+    return list(with_progress(headers, len(stamps), 'headers of images read'))
+
+
+def hash_files(files: Sequence[Path]) -> str:
+  """The SHA-256 of the files' sizes and bytes, these of all files where they are small, else of some."""
+  try:
+    sizes = [file.stat().st_size for file in files]
+    if sum(sizes) > HASHED_BYTES and len(files) > HASHED_FILES:
+      files = [files[i * len(files) // HASHED_FILES] for i in range(HASHED_FILES)]
+    digest = hashlib.sha256(str(sizes).encode())
+    for file in files:
+      digest.update(file.read_bytes())
+  except OSError as error:
+    raise UserError(f'{error.filename} cannot be read: {error.strerror}') from None
+  return digest.hexdigest()

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gen_jax.data.dataset import Dataset, Feature
+from gen_jax.data.dataset import About, Dataset, Feature
 from gen_jax.errors import UserError
 from gen_jax.types import Batch
 
@@ -60,4 +60,5 @@ def load(
     fetch=fetch,
     finish=finish,
     factor_names=factor_names,
+    about=About(split_rule='combinations of factors divided 8 : 1 : 1 by a hash of their number'),
   )

@@ -1,7 +1,7 @@
 """Distributions of points in the plane, on which what a GAN does can be seen, and a user's own as CSV or picture."""
 
 import csv
-import functools
+import hashlib
 import math
 import os
 from collections.abc import Callable
@@ -11,11 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from gen_jax.data.dataset import Dataset, from_arrays
-from gen_jax.data.sets.folder import SUFFIXES, decode
+from gen_jax.data.dataset import About, Dataset, Units, from_arrays
+from gen_jax.data.image_files import SUFFIXES, decode
+from gen_jax.data.listing import printable
 from gen_jax.data.sets.grid_of_factors import split_rows
 from gen_jax.errors import UserError
 
+ALL_TAKES = ('standardize', 'invert')  # keys of config.data for these alone, see `takes`
 SPLITS = {'train': 100_000, 'validation': 10_000, 'test': 10_000}  # points of a split; its place is its seed
 FEWEST = 10  # rows of a CSV
 
@@ -92,41 +94,71 @@ def owns(data: ConfigDict) -> bool:
   return names_points(data.name)
 
 
+def takes(data: ConfigDict) -> tuple[str, ...]:
+  """The keys of config.data that are for CSVs alone, or for pictures as densities."""
+  if data.name in TARGETS:
+    return ()
+  return ('standardize',) if is_csv(data.name) else ('invert',)
+
+
+def path_of(data: ConfigDict) -> str:
+  """The file that the section names; '' where it is none."""
+  return '' if data.name in TARGETS else data.name
+
+
+def in_files(data: ConfigDict) -> bool:
+  """Whether they are read from a file, which may be moved, changed or lost."""
+  return data.name not in TARGETS
+
+
 def open_split(data: ConfigDict, split: str) -> Dataset:
   """The split of the points that the section names."""
-  return load(data.name, split)
+  return load(data.name, split, standardize=data.standardize, invert=data.invert)
 
 
 def names_points(name: str) -> bool:
   """Whether `load` takes this name: one of TARGETS, or a path that ends as a CSV or an image does."""
-  return name in TARGETS or Path(name).suffix.lower() in {'.csv', *SUFFIXES}
+  path = Path(name)
+  return name in TARGETS or (path.suffix.lower() in {'.csv', *SUFFIXES} and not path.expanduser().is_dir())
 
 
-def load(name: str, split: str) -> Dataset:
+def load(name: str, split: str, *, standardize: bool = True, invert: bool = False) -> Dataset:
   """'train' (100,000 points), 'validation' (10,000) or 'test' (10,000): {'image': float32 [N,1,1,2]}.
 
   `name` is one of TARGETS or the path of a picture (see `picture`), sampled with a seed for each split; or that of a
-  CSV, whose own rows are divided 8 : 1 : 1 (see `standardized_rows`). The data set's `target` is their distribution.
-  Raises UserError for what cannot be read.
+  CSV, whose own rows are divided 8 : 1 : 1, and standardized (see `units_of`). The data set's `target` is their
+  distribution. Raises UserError for what cannot be read.
   """
   if split not in SPLITS:
     raise UserError(f"there is no split '{split}': use one of {', '.join(SPLITS)}.")
-  if is_csv(name):
-    points = standardized_rows(name, split)
-  else:
-    points = target(name).sample(np.random.default_rng(list(SPLITS).index(split)), SPLITS[split])
-  data = from_arrays({'image': points.reshape(-1, 1, 1, 2)}, kind='points')
-  return data._replace(target=target(name))
-
-
-@functools.cache
-def target(name: str) -> Target:
-  """The distribution of this name, made once; that of a CSV draws from its training rows, with replacement."""
   if name in TARGETS:
-    return TARGETS[name]
-  if not is_csv(name):
-    return picture(name)
-  rows = standardized_rows(name, 'train')
+    return sampled(TARGETS[name], split, About(f'the built-in points {name}', 'drawn anew for each split'))
+  file = printable(str(require_file(name)))
+  if is_csv(name):
+    rows, names = csv_splits(name)
+    units = units_of(rows['train'], names) if standardize else Units((0.0, 0.0), (1.0, 1.0), names)
+    rule = 'rows divided 8 : 1 : 1 by a hash of their number'
+    notes = ('the model sees each column standardized; samples and figures keep its units',) if standardize else ()
+    content = hashlib.sha256(rows[split].tobytes()).hexdigest
+    about = About(f'the table {file}, columns {" and ".join(names)}', rule, notes, content=content)
+    data = from_arrays({'image': units.standardize(rows[split]).reshape(-1, 1, 1, 2)}, kind='points')
+    return data._replace(target=resampling(units.standardize(rows['train'])), units=units, about=about)
+  dense, other = ('dark', 'False') if invert else ('bright', 'True')
+  note = f'{dense} pixels are dense, --config.data.invert={other} makes it the other way round'
+  content = hashlib.sha256(require_file(name).read_bytes()).hexdigest
+  about = About(f'the picture {file} as a density', 'drawn anew for each split', (note,), content=content)
+  return sampled(picture(name, invert), split, about)
+
+
+def sampled(target: Target, split: str, about: About) -> Dataset:
+  """The points of a split, drawn from a distribution with a seed of the split's own."""
+  points = target.sample(np.random.default_rng(list(SPLITS).index(split)), SPLITS[split])
+  data = from_arrays({'image': points.reshape(-1, 1, 1, 2)}, kind='points')
+  return data._replace(target=target, about=about)
+
+
+def resampling(rows: np.ndarray) -> Target:
+  """The distribution that draws from rows [N,2] with replacement."""
   return Target(lambda rng, n: rows[rng.integers(len(rows), size=n)])
 
 
@@ -135,18 +167,20 @@ def is_csv(name: str) -> bool:
   return Path(name).suffix.lower() == '.csv'
 
 
-def picture(path: str | os.PathLike) -> Target:
+def picture(path: str | os.PathLike, invert: bool = False) -> Target:
   """An image file as a density: where it is bright there are many points, where it is black or transparent none.
 
-  A pixel is drawn with probability proportional to its gray value times its opacity, then a point uniformly within
-  it. The picture is upright (y up) and centered, its longer side from -2 to 2.
-  Raises UserError: no such file, no image, all of it black.
+  A pixel is drawn with probability proportional to its gray value, or 255 less it (`invert`: where it is dark there are
+  many), times its opacity; then a point uniformly within it. The picture is upright (y up) and centered, its longer
+  side from -2 to 2. Raises UserError: no such file, no image, nothing that has points.
   """
   path = require_file(path)
   gray, opacity = np.moveaxis(decode(path, 'LA', 0), -1, 0).astype(np.int64)  # [H,W] each
-  (height, width), cumulative = gray.shape, np.cumsum(gray * opacity)
+  (height, width), cumulative = gray.shape, np.cumsum((255 - gray if invert else gray) * opacity)
   if not cumulative[-1]:
-    raise UserError(f'{path} is all black: brightness is density, so make bright what is to have points')
+    tone, dense = ('white', 'dark') if invert else ('black', 'bright')
+    remedy = f'{dense} pixels are dense: set config.data.invert={not invert}, or make {dense} what is to have points'
+    raise UserError(f'{path} is all {tone}, or transparent: {remedy}')
 
   def sample(rng: np.random.Generator, n: int) -> np.ndarray:
     """[n,2]: a pixel by its density, then a place in it."""
@@ -160,20 +194,25 @@ def picture(path: str | os.PathLike) -> Target:
   return Target(sample)
 
 
-def standardized_rows(path: str | os.PathLike, split: str) -> np.ndarray:
-  """A split of the rows of a CSV, float32 [N,2]: from each column the mean of the training rows, by their deviation.
+def csv_splits(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], tuple[str, str]]:
+  """({split: its rows, float64 [N,2]}, the names of the columns) of a CSV.
 
-  So training rows have mean 0 and variance 1. Raises UserError: what `read_csv` does, a column without variance.
+  Raises UserError: what `read_csv` does, a column that does not vary.
   """
-  points = read_csv(path)
-  train = points[split_rows(len(points), 'train')]
-  if not np.ptp(train, axis=0).all():  # exactly 0 where all are equal, as a deviation is not
+  points, names = read_csv(path)
+  rows = {split: points[split_rows(len(points), split)] for split in SPLITS}
+  if not np.ptp(rows['train'], axis=0).all():  # exactly 0 where all are equal, as a deviation is not
     raise UserError(f'{path} has a column whose values are all equal: points of a plane need two that vary')
-  return ((points[split_rows(len(points), split)] - train.mean(axis=0)) / train.std(axis=0)).astype(np.float32)
+  return rows, names
 
 
-def read_csv(path: str | os.PathLike) -> np.ndarray:
-  """The numbers of a CSV of two columns, or of those headed x and y where there are more: float64 [N,2].
+def units_of(train: np.ndarray, names: tuple[str, str]) -> Units:
+  """The units of training rows [N,2] that are standardized: then each column has mean 0 and variance 1."""
+  return Units(tuple(train.mean(axis=0).tolist()), tuple(train.std(axis=0).tolist()), names)
+
+
+def read_csv(path: str | os.PathLike) -> tuple[np.ndarray, tuple[str, str]]:
+  """(the numbers of a CSV of two columns, or of those headed x and y where there are more, float64 [N,2]; their names).
 
   The first line is a header where none of its cells is a number; empty lines are passed over. Raises UserError: no
   such file, no text, columns that are not two, a cell that is no finite number, fewer than 10 rows.
@@ -204,7 +243,8 @@ def read_csv(path: str | os.PathLike) -> np.ndarray:
         raise UserError(f'line {line} of {path}: {row[column]!r} is no finite number: mend or remove it')
   if len(lines) < FEWEST:
     raise UserError(f'{path} has {len(lines)} rows of numbers: it needs at least {FEWEST}')
-  return np.array([[parse_number(row[column]) for column in columns] for _, row in lines])
+  names = tuple((header[column] if header else '') or axis for column, axis in zip(columns, 'xy', strict=True))
+  return np.array([[parse_number(row[column]) for column in columns] for _, row in lines]), names
 
 
 def parse_number(cell: str) -> float:

@@ -1,5 +1,7 @@
 """Any image set of TensorFlow Datasets that lies prepared on disk, read without TensorFlow."""
 
+import functools
+import hashlib
 import io
 import logging
 import os
@@ -9,10 +11,12 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from gen_jax.data.dataset import Dataset, Feature, from_fetch
-from gen_jax.data.sets.folder import decode
+from gen_jax.config import DATA
+from gen_jax.data.dataset import HASHED_ROWS, About, Dataset, Feature, from_fetch
+from gen_jax.data.image_files import decode
 from gen_jax.errors import UserError, nearest
 
+TAKES = ('dir', 'train_split', 'validation_split', 'test_split', 'label')  # the keys of config.data for these alone
 MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
 SAMPLED = 1000  # examples that decide whether an image is binary
 
@@ -22,10 +26,24 @@ def owns(data: ConfigDict) -> bool:
   return bool(data.name)
 
 
+def path_of(data: ConfigDict) -> str:
+  """The files of the set, as its name says them; '' where that is no path."""
+  return data.name if Path(data.name).expanduser().is_dir() else ''
+
+
+def in_files(data: ConfigDict) -> bool:
+  """It may be moved, changed or lost."""
+  del data
+  return True
+
+
 def open_split(data: ConfigDict, split: str) -> Dataset:
   """The split of the prepared set that the section names, by the section's expression for it, `train_split` ..."""
-  expression, budget = data[f'{split}_split'], data.resident_mib * 2**20
-  return load(data.name, expression, data.dir or None, budget, label=data.label, size=data.size)
+  expressions = {f'{name}_split': data[f'{name}_split'] for name in ('train', 'validation', 'test')}
+  expressions = {key: expression or DATA[key].default for key, expression in expressions.items()}
+  budget = data.resident_mib * 2**20
+  opened = load(data.name, expressions[f'{split}_split'], data.dir or None, budget, label=data.label, size=data.size)
+  return opened._replace(about=opened.about._replace(split_rule=', '.join(expressions.values())))
 
 
 def load(
@@ -48,9 +66,14 @@ def load(
   classes = {key: feature.num_classes for key, feature in features.items() if type(feature).__name__ == 'ClassLabel'}
   image_key, (height, width, channels) = image_feature(name, features)
   if label and label not in classes:
-    raise UserError(f'{name} has no label {label!r}{nearest(label, classes)}')
+    kind = f', as this feature is {type(features[label]).__name__} and no class' if label in features else ''
+    raise UserError(f'{name} has no label {label!r}{kind}{nearest(label, classes)}')
   if not (height and width) and not size:
     raise UserError(f'the images of {name} differ in shape: set data.size')
+  notes = []
+  if not label and 'label' in features and 'label' not in classes:
+    others = f'; --config.data.label takes one of {", ".join(sorted(classes))}' if classes else ''
+    notes.append(f'no labels: the feature label is {type(features["label"]).__name__}, no class{others}')
   label = label or ('label' if 'label' in classes else '')
   factors = sorted(key for key in classes if key.startswith('label_'))
   fixed = height and width
@@ -83,8 +106,27 @@ def load(
     budget_bytes,
     num_classes=classes.get(label, 0),
     factor_sizes=tuple(classes[key] for key in factors),
+    what=name,
   )
-  return data._replace(factor_names=tuple(key.removeprefix('label_') for key in factors))
+  return data._replace(
+    factor_names=tuple(key.removeprefix('label_') for key in factors),
+    class_names=tuple(features[label].names) if label else (),
+    about=About(
+      f'the TFDS set {builder.info.full_name}',
+      split,
+      tuple(notes),
+      content=functools.partial(hash_stored, source, image_key, label),
+    ),
+  )
+
+
+def hash_stored(source: Any, image_key: str, label: str) -> str:
+  """The SHA-256 of some examples of equal distance, images as they are stored and labels."""
+  chosen = np.linspace(0, len(source) - 1, min(len(source), HASHED_ROWS)).astype(int)
+  digest = hashlib.sha256()
+  for example in source.__getitems__(chosen.tolist()):
+    digest.update(example[image_key] + str(example.get(label, '')).encode())
+  return digest.hexdigest()
 
 
 def find_builder(name: str, data_dir: str | os.PathLike | None) -> Any:
@@ -102,7 +144,8 @@ def find_builder(name: str, data_dir: str | os.PathLike | None) -> Any:
     root = Path(data_dir or tfds.core.constants.DATA_DIR)
     prepared = {info.parents[1].name for info in root.glob('*/*/dataset_info.json')}
     names = {*tfds.list_builders(with_community_datasets=False), *prepared}
-    raise UserError(f'no TFDS set {name!r} is known or prepared below {root}{nearest(name, names)}') from None
+    where = f'no TFDS set {name!r} is known or prepared below {root}, and there is no folder of this name'
+    raise UserError(f'{where}{nearest(name, names)}') from None
   except Exception as error:  # a malformed name, no such configuration or version, damaged dataset_info.json
     raise UserError(f'cannot open the TFDS set {name!r}: {one_line(error)}') from error
   if not (Path(builder.data_path) / 'dataset_info.json').is_file():

@@ -12,7 +12,7 @@ import io
 import pathlib
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import chex
@@ -88,11 +88,23 @@ class Extractor(NamedTuple):
   params: Any
   image_shape: tuple[int, int, int]
   hash: str  # the first 12 digits of the SHA-256 of the file of the weights
+  class_names: tuple[str, ...]  # '0', '1', ... where the file knows no others
 
   @property
   def classes(self) -> int:
     """The number of classes."""
     return self.network.classes
+
+  @property
+  def class_words(self) -> list[str]:
+    """The names of the classes as parts of the names of metrics: what is no letter, digit or one of _.+ becomes -."""
+    words = [re.sub(r'[^\w.+]+', '-', name).strip('-') for name in self.class_names]
+    return [word if words.count(word) == 1 and word else f'{word}-{c}' for c, word in enumerate(words)]
+
+  def in_order_of(self, names: Sequence[str]) -> list[int]:
+    """The place of each of the classes of data with these names; as they come where the names are others."""
+    places = {name: place for place, name in enumerate(self.class_names)}
+    return [places[name] for name in names] if set(names) == set(places) else list(range(self.classes))
 
   def outputs(self, images: jax.Array) -> tuple[np.ndarray, np.ndarray]:
     """Logits [N,classes] and features [N,d] of images [N,H,W,C] in [0, 1]; UserError for any others."""
@@ -142,27 +154,35 @@ def file_name(data_name: str, kind: str) -> str:
   return f'{re.sub(r"[^0-9A-Za-z_.]+", "-", data_name).strip("-.")}-{kind}.npz'
 
 
-def find(kind: str, data_name: str, where: str = '') -> pathlib.Path:
+def find(kind: str, data_name: str, where: str = '', key: str = '') -> pathlib.Path:
   """The file of the weights of a `kind` ('cnn', 'lenet') for a data set.
 
   `where` ''         those of that name that are shipped, else those that the command wrote to its default folder
         NAME         the same for the data set NAME
         FOLDER/NAME  FOLDER/NAME-cnn.npz, FOLDER/NAME-lenet.npz
+  `key` stands in place of the name of a user's own images, see `Source.own_key`.
   """
   folder, slash, name = where.rpartition('/')
-  file = file_name(name or data_name, kind)
+  file = file_name(name or key or data_name, kind)
   if slash:
     return pathlib.Path(folder or '/').expanduser() / file
   return pathlib.Path(__file__).with_name(file) if file.removesuffix('.npz') in SHIPPED else default_folder() / file
 
 
+def of_source(kind: str, source: Any) -> Extractor:
+  """The extractor by which samples stand beside a `Source`: that of its data, or where `config.extractors` says."""
+  return load(kind, source.name, source.settings.extractors, key=source.own_key)
+
+
 @functools.cache
-def load(kind: str = 'cnn', data_name: str = 'mnist', where: str = '', expected: str = '') -> Extractor:
+def load(
+  kind: str = 'cnn', data_name: str = 'mnist', where: str = '', expected: str = '', key: str = ''
+) -> Extractor:
   """The extractor that `find` finds, if its hash is the one `expected`, or that of the shipped ones.
 
   Raises UserError: a missing or a damaged file, another hash.
   """
-  path = find(kind, data_name, where)
+  path = find(kind, data_name, where, key)
   shipped = path.parent == pathlib.Path(__file__).parent
   remedy = 'restore it from the repository' if shipped else how_to_make(where.rpartition('/')[2] or data_name, path)
   try:
@@ -184,13 +204,16 @@ def unpack(name: str, kind: str, data: bytes) -> Extractor:
   with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
     flat = dict(arrays)
   image_shape = tuple(map(int, flat.pop('image_shape', (28, 28, 1))))  # the oldest file, MNIST's CNN, does not say it
+  class_names = tuple(map(str, flat.pop('class_names', ())))
   params = unflatten_dict({key: array.astype(np.float32) for key, array in flat.items()}, sep='/')
   last = max(key for key in params if key.startswith('Dense'))
-  network = NETWORKS[kind](len(params[last]['bias']))
+  classes = len(params[last]['bias'])
+  network = NETWORKS[kind](classes)
   wanted = jax.eval_shape(network.init, randomness.key(0), image_of(image_shape))['params']
   chex.assert_trees_all_equal_shapes(params, wanted)
   chex.assert_tree_all_finite(params)
-  return Extractor(name, network, params, image_shape, digest_of(data))
+  chex.assert_equal(len(class_names) or classes, classes)
+  return Extractor(name, network, params, image_shape, digest_of(data), class_names or tuple(map(str, range(classes))))
 
 
 def image_of(image_shape: tuple[int, int, int]) -> jax.Array:
@@ -203,12 +226,19 @@ def digest_of(data: bytes) -> str:
   return hashlib.sha256(data).hexdigest()[:12]
 
 
-def pack(params: Any, image_shape: tuple[int, int, int]) -> bytes:
-  """Weights as the bytes of a file, in float16."""
+def pack(params: Any, image_shape: tuple[int, int, int], class_names: tuple[str, ...] = ()) -> bytes:
+  """Weights as the bytes of a file, in float16, and the names of the classes, where they have others than numbers."""
   flat = {key: np.asarray(array, np.float16) for key, array in flatten_dict(params, sep='/').items()}
+  names = {'class_names': np.array(class_names)} if class_names else {}
   file = io.BytesIO()
-  np.savez_compressed(file, **flat, image_shape=np.array(image_shape, np.int32))
+  np.savez_compressed(file, **flat, **names, image_shape=np.array(image_shape, np.int32))
   return file.getvalue()
+
+
+def without_labels(channels: int) -> str:
+  """What can be done for images of so many channels that have no labels, which an extractor learns to name."""
+  there = 'mnist or fashion_mnist' if channels == 1 else 'of a set of as many channels, trained by the same command'
+  return f'take the extractor of another set, --config.extractors=NAME ({there}), or the evaluator inception_distances'
 
 
 def how_to_make(data_name: str, path: pathlib.Path) -> str:

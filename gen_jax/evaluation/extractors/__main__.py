@@ -19,12 +19,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from ml_collections import FrozenConfigDict
+from ml_collections import ConfigDict
 
 from gen_jax import build, randomness
 from gen_jax.config import DATA, defaults
+from gen_jax.data import sources
 from gen_jax.data.dataset import Dataset
 from gen_jax.data.preprocess import bernoulli
+from gen_jax.data.splits import Splits
 from gen_jax.errors import UserError
 from gen_jax.evaluation import extractors
 from gen_jax.files import write_bytes
@@ -98,9 +100,9 @@ def accuracies(extractor: extractors.Extractor, images: np.ndarray, labels: np.n
   return {kind: float((extractor.classify(x) == labels).mean()) for kind, x in kinds.items()}
 
 
-def open_labeled_split(split: str, options: argparse.Namespace) -> Dataset:
-  """A split of a labeled set, in memory; UserError where there is none."""
-  section = {
+def section_of(options: argparse.Namespace) -> ConfigDict:
+  """The section `config.data` of the options."""
+  given = {
     'name': options.name,
     'dir': options.data_dir,
     'train_split': 'train',
@@ -109,9 +111,15 @@ def open_labeled_split(split: str, options: argparse.Namespace) -> Dataset:
     'size': options.size,
     'resident_mib': MOST_MIB,
   }
-  data = build.dataset(FrozenConfigDict({'data': defaults(DATA) | section}), split)
+  return sources.normalized(ConfigDict(defaults(DATA) | given))
+
+
+def open_labeled_split(split: str, options: argparse.Namespace) -> Dataset:
+  """A split of a labeled set, in memory; UserError where there is none."""
+  data = build.dataset(ConfigDict({'data': section_of(options)}), split)
   if not data.num_classes:
-    raise UserError(f'{options.name} has no labels: an extractor learns to name classes')
+    remedy = extractors.without_labels(data.image_shape[-1])
+    raise UserError(f'{options.name} has no labels, and an extractor learns to name classes: {remedy}')
   if data.arrays is None:
     raise UserError(f'{options.name} does not fit in {MOST_MIB} MiB: name a smaller set')
   return data
@@ -132,9 +140,12 @@ def make(options: argparse.Namespace) -> None:
   images = test.arrays['image'].astype(np.float32) / (test.levels - 1)
   folder = pathlib.Path(options.folder).expanduser() if options.folder else extractors.default_folder()
   check_writable(folder)
+  key = '' if options.folder else Splits(section_of(options)).own_key  # own images are found again by what they are
   for kind in extractors.NETWORKS:
     params = fit(kind, train.arrays, train.num_classes, train.levels)
-    path, data = folder / extractors.file_name(options.name, kind), extractors.pack(params, train.image_shape)
+    names = train.names_of_classes if train.has_named_classes else ()
+    path = folder / extractors.file_name(key or options.name, kind)
+    data = extractors.pack(params, train.image_shape, names)
     extractor = extractors.unpack(path.stem, kind, data)
     measured = accuracies(extractor, images, test.arrays['label'])
     text = ', '.join(f'{what} {value:.4f}' for what, value in measured.items())

@@ -1,3 +1,5 @@
+"""A folder of images: its pixels, labels and shapes; see the tests of `listing` and `image_files` for the rest."""
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,128 +19,150 @@ def put(path, height=6, width=8, mode='RGB', seed=0, **options):
   return pixels
 
 
-def test_split_folders_and_classes(tmp_path):
+@pytest.fixture
+def root(tmp_path):
+  """A folder that has images to validate and test, so that those of `train` are as a test puts them."""
+  for split in ('validation', 'test'):
+    put(tmp_path / split / 'any.png', mode='L')
+  return tmp_path
+
+
+def train(root, size=0, budget=BUDGET, **options):
+  return folder.load(root, 'train', size, budget, **options)
+
+
+def test_splits_have_their_images_and_labels(tmp_path):
   expected = {}
   for seed, name in enumerate(('train/cat/b.png', 'train/dog/deep/a.bmp', 'val/dog/c.PNG', 'test/ant/d.png')):
     expected[name] = put(tmp_path / name, seed=seed)
-  (tmp_path / 'train/cat/notes.txt').write_text('no image')
-  (tmp_path / 'train/cat/._b.png').write_text('what some systems leave beside an image')
-  train, validation, test = (folder.load(tmp_path, split, 0, BUDGET) for split in ('train', 'validation', 'test'))
-  np.testing.assert_array_equal(train.arrays['image'], [expected['train/cat/b.png'], expected['train/dog/deep/a.bmp']])
-  np.testing.assert_array_equal(train.arrays['label'], [1, 2])  # ant, cat, dog
+  first, validation, test = (folder.load(tmp_path, split, 0, BUDGET) for split in ('train', 'validation', 'test'))
+  np.testing.assert_array_equal(first.arrays['image'], [expected['train/cat/b.png'], expected['train/dog/deep/a.bmp']])
+  np.testing.assert_array_equal(first.arrays['label'], [1, 2])  # ant, cat, dog
   np.testing.assert_array_equal(validation.arrays['label'], [2])
   np.testing.assert_array_equal(test.arrays['image'], [expected['test/ant/d.png']])
-  assert (train.size, train.image_shape, train.levels, train.num_classes) == (2, (6, 8, 3), 256, 3)
-  assert train.arrays['image'].dtype == np.uint8 and train.arrays['label'].dtype == np.int32
+  assert (first.size, first.image_shape, first.levels, first.num_classes) == (2, (6, 8, 3), 256, 3)
+  assert first.class_names == ('ant', 'cat', 'dog') and first.class_counts == (0, 1, 1)
+  assert first.arrays['image'].dtype == np.uint8 and first.arrays['label'].dtype == np.int32
 
 
-def test_without_split_folders_the_path_decides(tmp_path):
-  for i in range(200):
-    put(tmp_path / f'{i}.png', 1, 1, 'L', seed=i)
-  sizes = {split: folder.load(tmp_path, split, 0, BUDGET).size for split in ('train', 'validation', 'test')}
-  assert sum(sizes.values()) == 200
-  assert abs(sizes['train'] - 160) < 20 and abs(sizes['validation'] - 20) < 15
-  kept = {file.name for _, file, split in folder.find_images(tmp_path) if split == 'test'}
-  for i in range(200, 210):
-    put(tmp_path / f'{i}.png', 1, 1, 'L')
-  assert kept <= {file.name for _, file, split in folder.find_images(tmp_path) if split == 'test'}
-
-
-def test_one_subfolder_is_no_class(tmp_path):
-  put(tmp_path / 'train/all/a.png')
-  put(tmp_path / 'train/all/b.png')
-  split = folder.load(tmp_path, 'train', 0, BUDGET)
-  assert split.num_classes == 0 and set(split.arrays) == {'image'}
-
-
-def test_images_outside_the_classes_leave_no_labels(tmp_path):
-  for name in ('train/a/1.png', 'train/b/2.png', 'train/3.png'):
-    put(tmp_path / name)
-  assert folder.load(tmp_path, 'train', 0, BUDGET).num_classes == 0
-
-
-def test_gray_only_if_all_are(tmp_path):
-  gray = put(tmp_path / 'train/a.png', mode='L')
-  split = folder.load(tmp_path, 'train', 0, BUDGET)
+def test_gray_only_if_all_are(root):
+  gray = put(root / 'train/a.png', mode='L')
+  split = train(root)
   assert split.image_shape == (6, 8, 1)
   np.testing.assert_array_equal(split.arrays['image'][0, :, :, 0], gray)
-  put(tmp_path / 'train/b.png', mode='RGB')
-  images = folder.load(tmp_path, 'train', 0, BUDGET).arrays['image']
+  put(root / 'train/b.png', mode='RGB')
+  images = train(root).arrays['image']
   np.testing.assert_array_equal(images[0], np.repeat(gray[:, :, None], 3, 2))
   assert images.shape == (2, 6, 8, 3)
 
 
-def test_unequal_shapes_become_central_squares(tmp_path):
-  wide = put(tmp_path / 'train/a.png', 6, 9)
-  put(tmp_path / 'train/b.png', 12, 6, seed=1)
-  images = folder.load(tmp_path, 'train', 6, BUDGET).arrays['image']
-  np.testing.assert_array_equal(images[0], wide[:, 1:7])
-  assert images.shape == (2, 6, 6, 3)
+def test_unequal_shapes_become_central_squares(root):
+  wide = put(root / 'train/a.png', 6, 9)
+  put(root / 'train/b.png', 12, 6, seed=1)
+  split = train(root, 6)
+  np.testing.assert_array_equal(split.arrays['image'][0], wide[:, 1:7])
+  assert split.image_shape == (6, 6, 3)
+  assert 'images differ in shape: the central square of each is resized to 6x6' in split.about.notes
   constant = np.full((40, 31, 3), 77, np.uint8)
-  Image.fromarray(constant).save(tmp_path / 'train/b.png')
-  np.testing.assert_array_equal(folder.load(tmp_path, 'train', 6, BUDGET).arrays['image'][1], constant[:6, :6])
+  Image.fromarray(constant).save(root / 'train/b.png')
+  np.testing.assert_array_equal(train(root, 6).arrays['image'][1], constant[:6, :6])
   with pytest.raises(UserError, match=r'a.png is 6x9 but .*b.png is 40x31: set data.size'):
-    folder.load(tmp_path, 'train', 0, BUDGET)
+    train(root)
 
 
-def test_equal_shapes_stay(tmp_path):
-  pixels = put(tmp_path / 'train/a.png')
-  np.testing.assert_array_equal(folder.load(tmp_path, 'train', 4, BUDGET).arrays['image'], [pixels])
+def test_equal_shapes_stay(root):
+  pixels = put(root / 'train/a.png')
+  np.testing.assert_array_equal(train(root, 4).arrays['image'], [pixels])
 
 
-def test_other_formats_are_read(tmp_path):
-  pixels = put(tmp_path / 'train/a.webp', 16, 16, lossless=True)
-  ramp = np.broadcast_to(np.arange(0, 64, 4, dtype=np.uint8)[:, None, None], (16, 16, 3))
-  Image.fromarray(ramp).save(tmp_path / 'train/b.jpeg', quality=100)
-  images = folder.load(tmp_path, 'train', 0, BUDGET).arrays['image']
-  np.testing.assert_array_equal(images[0], pixels)
-  np.testing.assert_allclose(images[1].astype(int), ramp, atol=2)
-
-
-def test_a_turned_camera_is_turned_back(tmp_path):
-  top_white = np.zeros((16, 24, 3), np.uint8)
-  top_white[:8] = 255
-  turned = Image.Exif()
-  turned[0x0112] = 6  # the viewer must turn the stored image by 90 degrees clockwise
-  (tmp_path / 'train').mkdir()
-  Image.fromarray(np.rot90(top_white)).save(tmp_path / 'train/a.jpg', exif=turned, quality=100)
-  split = folder.load(tmp_path, 'train', 0, BUDGET)
-  assert split.image_shape == (16, 24, 3)
-  np.testing.assert_allclose(split.arrays['image'][0].astype(int), top_white, atol=2)
-
-
-def test_streamed_rows_are_the_resident_ones(tmp_path):
+def test_streamed_rows_are_the_resident_ones(root):
+  for split, name in (('validation', 'a/any.png'), ('test', 'b/any.png')):
+    put(root / split / name)
+    next((root / split).glob('*.png')).unlink()
   for i in range(5):
-    put(tmp_path / f'train/{"ab"[i % 2]}/{i}.png', seed=i)
-  resident, streamed = (folder.load(tmp_path, 'train', 0, budget) for budget in (BUDGET, 0))
-  assert streamed.arrays is None and streamed.num_classes == 2
+    put(root / f'train/{"ab"[i % 2]}/{i}.png', seed=i)
+  resident, streamed = (train(root, budget=budget) for budget in (BUDGET, 0))
+  assert streamed.arrays is None and streamed.num_classes == 2 and streamed.class_counts == (3, 2)
   rows = streamed.fetch(np.array([4, 1]))
   for name in ('image', 'label'):
     np.testing.assert_array_equal(rows[name], resident.arrays[name][[4, 1]])
 
 
-def test_mistakes_name_the_place(tmp_path):
-  with pytest.raises(UserError, match=r'there is no folder .*nowhere'):
-    folder.load(tmp_path / 'nowhere', 'train', 0, BUDGET)
-  with pytest.raises(UserError, match=r'no images \(.*.png.*\) in '):
-    folder.load(tmp_path, 'train', 0, BUDGET)
-  put(tmp_path / 'train/a.png')
-  with pytest.raises(UserError, match=r'no images for the validation split: put some into .*validation'):
-    folder.load(tmp_path, 'validation', 0, BUDGET)
+def test_transparent_pixels_show_the_background_and_not_what_is_hidden_below(root):
+  pixels = np.zeros((6, 8, 4), np.uint8)
+  pixels[..., 0], pixels[:3, :, 3] = 200, 255  # red; the lower half is transparent
+  (root / 'train').mkdir()
+  Image.fromarray(pixels).save(root / 'train/a.png')
+  for background, level in (('white', 255), ('black', 0)):
+    split = train(root, background=background)
+    np.testing.assert_array_equal(split.arrays['image'][0, :3], np.broadcast_to([200, 0, 0], (3, 8, 3)))
+    np.testing.assert_array_equal(split.arrays['image'][0, 3:], np.full((3, 8, 3), level))
+    assert f'transparent pixels show {background}, in 1 image' in split.about.notes
+
+
+def test_an_image_that_becomes_another_after_its_header_was_read_is_named(root):
+  put(root / 'train/a.png', 6, 8)
+  split = train(root, budget=0)
+  put(root / 'train/a.png', 5, 8)
+  with pytest.raises(UserError, match=r'a.png is 5x8, and 6x8 by its header'):
+    split.fetch(np.arange(1))
+
+
+def test_headers_are_read_once_and_anew_where_a_file_has_changed(root, monkeypatch):
+  counted = []
+  read = folder.read_header
+  monkeypatch.setattr(folder, 'read_header', lambda file: counted.append(file) or read(file))
+  put(root / 'train/a.png')
+  for split in ('train', 'validation', 'test'):
+    folder.load(root, split, 0, BUDGET)
+  assert sorted(path.name for path in counted) == ['a.png', 'any.png', 'any.png']
+  put(root / 'train/a.png', mode='L', seed=1)
+  assert train(root).image_shape == (6, 8, 1) and len(counted) == 6
+
+
+def test_its_content_is_known_again_wherever_it_lies(root):
+  put(root / 'train/a.png')
+  first = train(root)
+  content, names = first.hash_content(), first.about.names
+  moved = root.rename(root.with_name('elsewhere'))
+  again = train(moved)
+  assert again.hash_content() == content == train(moved, budget=0).hash_content() and again.about.names == names
+  put(moved / 'train/a.png', seed=1)
+  assert train(moved).hash_content() != content and train(moved).about.names == names
+  (moved / 'train/a.png').rename(moved / 'train/b.png')
+  assert train(moved).about.names != names
+  with pytest.raises(UserError, match=r'a.png cannot be read: No such file'):
+    first.hash_content()
+
+
+def test_of_much_some_files_are_hashed(tmp_path, monkeypatch):
+  monkeypatch.setattr(folder, 'HASHED_BYTES', 10)
+  monkeypatch.setattr(folder, 'HASHED_FILES', 2)
+  files = [tmp_path / str(i) for i in range(4)]
+  for file in files:
+    file.write_bytes(b'12345')
+  first = folder.hash_files(files)
+  files[1].write_bytes(b'abcde')
+  assert folder.hash_files(files) == first
+  files[2].write_bytes(b'abcde')
+  assert folder.hash_files(files) != first
+  files[2].write_bytes(b'12345')
+  files[1].write_bytes(b'123456')  # its size is seen
+  assert folder.hash_files(files) != first
 
 
 @pytest.mark.parametrize('damage', ['text', 'cut'])
-def test_a_damaged_image_is_named(tmp_path, damage):
-  put(tmp_path / 'train/a.png', 40, 40)
-  broken = tmp_path / 'train/b.png'
+def test_a_damaged_image_is_named(root, damage):
+  put(root / 'train/a.png', 40, 40)
+  broken = root / 'train/b.png'
   put(broken, 40, 40)
   broken.write_bytes(b'no image' if damage == 'text' else broken.read_bytes()[:1000])
   with pytest.raises(UserError, match=r'b.png cannot be read as an image'):
-    folder.load(tmp_path, 'train', 0, BUDGET)
+    train(root, size=40)
 
 
-def test_sixteen_bits_are_refused(tmp_path):
-  (tmp_path / 'train').mkdir()
-  Image.fromarray(np.full((4, 4), 1000, np.uint16)).save(tmp_path / 'train/a.png')
-  with pytest.raises(UserError, match=r'a.png .*mode I;16 is not 8 bits'):
-    folder.load(tmp_path, 'train', 0, BUDGET)
+def test_a_link_that_leads_nowhere_is_named(root):
+  put(root / 'train/a.png')
+  (root / 'train/b.png').symlink_to(root / 'gone.png')
+  with pytest.raises(UserError, match=r'b.png cannot be read as an image: No such file'):
+    train(root)

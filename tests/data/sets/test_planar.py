@@ -12,8 +12,12 @@ from gen_jax.errors import UserError
 ROWS = np.random.default_rng(0).normal((5.0, -300.0), (2.0, 40.0), (57, 2)).round(3)
 
 
-def sample(name, n=20_000, seed=7):
-  return planar.target(name).sample(np.random.default_rng(seed), n)
+def target_of(name, **options):
+  return planar.TARGETS[name] if name in planar.TARGETS else planar.load(name, 'test', **options).target
+
+
+def sample(name, n=20_000, seed=7, **options):
+  return target_of(name, **options).sample(np.random.default_rng(seed), n)
 
 
 def write_csv(path, rows=ROWS, header=''):
@@ -31,7 +35,7 @@ def write_picture(path, pixels):
   ('grid', 25, 0.05 / 2.828, (2 / 2.828) ** 2 * 2),  # of -2, -1, 0, 1, 2: 2
 ])  # fmt: skip
 def test_mixtures_have_their_modes_and_moments(name, modes, sigma, variance):
-  target, points = planar.target(name), sample(name)
+  target, points = planar.TARGETS[name], sample(name)
   assert target.modes.shape == (modes, 2)
   assert target.sigma == sigma
   np.testing.assert_allclose(np.cov(points.T), np.eye(2) * (variance + sigma**2), atol=0.02)
@@ -42,7 +46,7 @@ def test_mixtures_have_their_modes_and_moments(name, modes, sigma, variance):
 
 
 def test_the_ring_has_a_mode_to_the_right():
-  np.testing.assert_allclose(planar.target('ring').modes[0], [2 / 1.414, 0])
+  np.testing.assert_allclose(planar.TARGETS['ring'].modes[0], [2 / 1.414, 0])
 
 
 @pytest.mark.parametrize(('name', 'theirs'), [
@@ -95,8 +99,7 @@ def test_a_csv_is_resampled_from_its_training_rows(tmp_path):
   path = write_csv(tmp_path / 'points.csv')
   train = planar.load(path, 'train').arrays['image'].reshape(-1, 2)
   assert {tuple(row) for row in sample(path, 2000)} == {tuple(row) for row in train}
-  assert planar.target(path).modes is None
-  assert planar.load(path, 'test').target is planar.target(path)
+  assert target_of(path).modes is None
 
 
 def test_of_more_columns_those_named_x_and_y_count(tmp_path):
@@ -106,6 +109,26 @@ def test_of_more_columns_those_named_x_and_y_count(tmp_path):
   for split in planar.SPLITS:
     both = [planar.load(path, split).arrays['image'] for path in (wide, narrow)]
     np.testing.assert_array_equal(*both)
+
+
+def test_the_units_of_a_csv_are_kept(tmp_path):
+  path = write_csv(tmp_path / 'points.csv', header='height, weight\n')
+  for standardize in (True, False):
+    data = planar.load(path, 'test', standardize=standardize)
+    assert data.units.names == ('height', 'weight') and 'columns height and weight' in data.about.what
+    points = data.arrays['image'].reshape(-1, 2)
+    rows = ROWS[split_rows(57, 'test')]
+    np.testing.assert_allclose(data.in_units(points), rows, rtol=1e-5)
+    np.testing.assert_allclose(data.from_units(rows), points, atol=1e-5)
+    assert (abs(points - rows).max() < 1e-4) != standardize
+  assert planar.load('ring', 'test').in_units(points) is points
+
+
+def test_the_content_of_a_csv_is_its_numbers(tmp_path):
+  first, wide = write_csv(tmp_path / 'a.csv'), write_csv(tmp_path / 'b.csv', header='x,y\n')
+  content = [planar.load(path, 'test').hash_content() for path in (first, wide)]
+  assert content[0] == content[1] == planar.load(first, 'test', standardize=False).hash_content()
+  assert planar.load(write_csv(tmp_path / 'c.csv', ROWS + 1), 'test').hash_content() != content[0]
 
 
 @pytest.mark.parametrize(('text', 'message'), [
@@ -142,6 +165,17 @@ def test_points_fall_where_a_picture_is_bright(tmp_path):
     assert stats.kstest(within, 'uniform').pvalue > 1e-3
 
 
+def test_points_fall_where_a_picture_is_dark_if_it_is_inverted(tmp_path):
+  path = write_picture(tmp_path / 'picture.png', [[255, 155, 255, 255], [55, 255, 255, 205]])
+  inverse = write_picture(tmp_path / 'inverse.png', [[0, 100, 0, 0], [200, 0, 0, 50]])
+  np.testing.assert_array_equal(sample(path, invert=True), sample(inverse))
+  for invert, tone in ((True, 'dark'), (False, 'bright')):
+    (note,) = planar.load(path, 'test', invert=invert).about.notes
+    assert note.startswith(f'{tone} pixels are dense, --config.data.invert={not invert} ')
+  with pytest.raises(UserError, match=r'white.png is all white, or transparent: dark pixels are dense'):
+    planar.load(write_picture(tmp_path / 'white.png', np.full((4, 4), 255)), 'train', invert=True)
+
+
 def test_no_points_fall_where_a_picture_is_transparent(tmp_path):
   path = write_picture(tmp_path / 'picture.png', [[[255, 255, 255, 0], [255, 255, 255, 255]]])
   assert sample(path)[:, 0].min() >= 0
@@ -154,7 +188,8 @@ def test_a_picture_has_three_splits(tmp_path):
 
 
 def test_mistakes_in_a_picture_are_named(tmp_path):
-  with pytest.raises(UserError, match=r'black.png is all black: brightness is density'):
+  message = r'black.png is all black, or transparent: bright pixels are dense: set config.data.invert=True'
+  with pytest.raises(UserError, match=message):
     planar.load(write_picture(tmp_path / 'black.png', np.zeros((4, 4))), 'train')
   (tmp_path / 'text.png').write_text('no image')
   with pytest.raises(UserError, match=r'text.png cannot be read as an image'):

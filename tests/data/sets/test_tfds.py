@@ -73,6 +73,12 @@ def root(tmp_path_factory):
   )
   prepare(
     root,
+    'captions',
+    lambda f: {'image': f.Image(shape=(4, 4, 1)), 'label': f.Text(), 'kind': f.ClassLabel(names=['cat', 'dog'])},
+    {'train': [{'image': picture(image), 'label': 'words', 'kind': i % 2} for i, image in enumerate(BINARY)]},
+  )
+  prepare(
+    root,
     'unequal',
     lambda f: {'image': f.Image(shape=(None, None, 1))},
     {'train': [{'image': picture(image)} for image in UNEQUAL]},
@@ -133,6 +139,24 @@ def test_another_feature_as_label(root):
   )
 
 
+def test_a_text_called_label_is_no_class(root):
+  split = tfds.load('captions', 'train', root, BUDGET)
+  assert split.num_classes == 0
+  assert split.about.notes == ('no labels: the feature label is Text, no class; --config.data.label takes one of kind',)
+  with pytest.raises(UserError, match="captions has no label 'label', as this feature is Text and no class; there"):
+    tfds.load('captions', 'train', root, BUDGET, label='label')
+  split = tfds.load('captions', 'train', root, BUDGET, label='kind')
+  assert split.class_names == ('cat', 'dog') and split.class_counts == (4, 3) and split.about.notes == ()
+
+
+def test_its_content_is_known_again_wherever_it_lies(root, copy):
+  by_name = tfds.load('people', 'train[:9]', root, BUDGET)
+  by_folder = tfds.load(str(copy), 'train[:9]', None, 0)
+  assert by_folder.hash_content() == by_name.hash_content()
+  assert tfds.load('people', 'train[1:10]', root, BUDGET).hash_content() != by_name.hash_content()
+  assert tfds.load('people', 'train[:9]', root, BUDGET, label='gender').hash_content() != by_name.hash_content()
+
+
 def test_factors_and_binary_images(root):
   split = tfds.load('shapes', 'train', root, BUDGET)
   assert (split.levels, split.num_classes, split.factor_sizes) == (2, 0, (4, 7))
@@ -174,7 +198,7 @@ def test_tensorflow_is_not_needed(root, monkeypatch):
     ({'split': 'train[x]'}, r"'train\[x\]' is no split of people"),
     ({'split': 'train[2:2]'}, r"the split 'train\[2:2\]' of people is empty"),
     ({'label': 'gendre'}, "people has no label 'gendre'; did you mean gender"),
-    ({'label': 'age'}, "people has no label 'age'; there are gender, label"),
+    ({'label': 'age'}, "people has no label 'age', as this feature is Tensor and no class; there are gender, label"),
   ],
 )
 def test_mistakes_name_the_nearest(root, options, message):

@@ -1,0 +1,215 @@
+"""What lies in a folder of images: its files, their splits and classes, and what was left out."""
+
+import collections
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from gen_jax.data.image_files import SUFFIXES
+from gen_jax.errors import UserError
+
+SPLIT_FOLDERS = {  # in any case
+  'train': ('train', 'training'),
+  'validation': ('validation', 'val', 'valid', 'dev'),
+  'test': ('test', 'testing'),
+}
+NO_FOLDERS_OF_IMAGES = {'__macosx'}  # what some systems add, besides hidden folders
+CLASS_ORDERS = ('natural', 'text')
+NAMED = 5  # of a kind, in a line
+
+
+class Listing(NamedTuple):
+  """The images in a folder, and what is said of them. Paths are below the folder, with /."""
+
+  root: Path
+  splits: Mapping[str, Sequence[str]]  # {'train': paths, ...}, in the order of the rows
+  classes: tuple[str, ...]  # the names as they can be printed; () without labels
+  class_of: Mapping[str, int]  # {path: number of its class}; {} without labels
+  split_rule: str  # how the images are divided, in words
+  notes: tuple[str, ...]  # a line for whatever was left out, and for what may surprise
+
+
+def list_images(root: Path, class_order: str = 'natural') -> Listing:
+  """What lies below `root`, at any depth.
+
+  Splits are the subfolders of SPLIT_FOLDERS, where there is one of training images; where validation or test images
+  have none, a tenth of the training images each, chosen by the hash of their paths; and where there are no such
+  folders, the same of all images. Where every image lies in one of at least two subfolders (of its split), these are
+  the classes: in the order of their numbers and names, or of their texts as older runs had it (`class_order`).
+  Raises UserError: no such folder, no images, too few for three splits.
+  """
+  if not root.is_dir():
+    raise UserError(f'there is no folder {root}')
+  files, notes = find_files(root)
+  images = [file for file in files if suffix_of(file) in SUFFIXES]
+  if not images:
+    raise UserError(f'no images ({", ".join(sorted(SUFFIXES))}) in {root}')
+  notes += left_out_by_suffix(files)
+  folders = split_folders(root, images)
+  splits, rule, outside = divide(root, images, folders)
+  if outside:
+    example = printable(outside[0])
+    notes.append(f'left out: {count_of(len(outside), "image")} beside the folders of the splits, such as {example}')
+  inside = {path: path.split('/')[1:] if folders else path.split('/') for paths in splits.values() for path in paths}
+  classes, class_of, lines = find_classes(inside, class_order)
+  notes += lines
+  if without := [printable(name) for i, name in enumerate(classes) if i not in {class_of[x] for x in splits['train']}]:
+    notes.append(f'no training images of {some(without)}')
+  several = sorted({suffix_of(path) for path in inside} & {'.gif', '.tif', '.tiff'})
+  notes += [f'of a {" or ".join(several)} of several images, the first is read'] if several else []
+  return Listing(root, splits, tuple(map(printable, classes)), class_of, rule, tuple(notes))
+
+
+def find_files(root: Path) -> tuple[list[str], list[str]]:
+  """(paths of all files that are not hidden, nor in hidden folders; lines about what was left out)."""
+  files, hidden, linked = [], collections.Counter(), []
+  for folder, folders, names in os.walk(root):
+    below = os.path.relpath(folder, root)
+    below = '' if below == '.' else below.replace(os.sep, '/') + '/'
+    for name in list(folders):
+      if is_hidden(name):
+        folders.remove(name)
+        hidden[name] += count_images(os.path.join(folder, name))
+      elif os.path.islink(os.path.join(folder, name)):
+        linked.append(below + name)
+    files += [below + name for name in names if not name.startswith('.')]
+  notes = [f'left out: {count_of(n, "image")} in hidden folders {name}' for name, n in hidden.items() if n]
+  if linked:
+    notes.append(f'left out: linked folders {some(sorted(map(printable, linked)))}: name their places, or copy them')
+  return sorted(files, key=lambda path: path.split('/')), notes
+
+
+def is_hidden(folder: str) -> bool:
+  """Whether a folder of this name holds no images of the user's."""
+  return folder.startswith('.') or folder.lower() in NO_FOLDERS_OF_IMAGES
+
+
+def count_images(folder: str) -> int:
+  """The number of images at any depth."""
+  return sum(suffix_of(name) in SUFFIXES for _, _, names in os.walk(folder) for name in names)
+
+
+def suffix_of(path: str) -> str:
+  """The end of a file's name from its last dot, in lower case; '' where there is none."""
+  return os.path.splitext(path)[1].lower()
+
+
+def left_out_by_suffix(files: Iterable[str]) -> list[str]:
+  """A line that counts files that are no images by what their names end with, if there are any."""
+  others = collections.Counter(suffix_of(path) or 'without suffix' for path in files if suffix_of(path) not in SUFFIXES)
+  kinds = [f'{n} {printable(suffix)}' for suffix, n in sorted(others.items(), key=lambda item: (-item[1], item[0]))]
+  return [f'left out: {some(kinds)}'] if kinds else []
+
+
+def count_of(number: int, thing: str) -> str:
+  """'1 image', '2 images'."""
+  return f'{number:,} {thing}{"" if number == 1 else "s"}'
+
+
+def some(words: Sequence[str]) -> str:
+  """The first few of the words, and how many more there are."""
+  more = f' and {len(words) - NAMED} more' if len(words) > NAMED else ''
+  return ', '.join(words[:NAMED]) + more
+
+
+def printable(name: str) -> str:
+  """A name of a file as text: bytes that are no UTF-8 are written as \\xff."""
+  return os.fsencode(name).decode('utf-8', 'backslashreplace')
+
+
+# Splits
+
+
+def split_folders(root: Path, images: Iterable[str]) -> dict[str, str]:
+  """{name of a subfolder with images: its split}; {} where none is of training images."""
+  names = {path.split('/')[0] for path in images if '/' in path}
+  known = {name: split for split, words in SPLIT_FOLDERS.items() for name in names if name.lower() in words}
+  return known if 'train' in known.values() else {}
+
+
+def divide(
+  root: Path, images: Sequence[str], folders: Mapping[str, str]
+) -> tuple[dict[str, list[str]], str, list[str]]:
+  """({split: paths}, the rule in words, paths that are in no split)."""
+  splits, outside = {split: [] for split in SPLIT_FOLDERS}, []
+  for path in images:
+    first = path.split('/')[0]
+    if not folders:
+      splits['train'].append(path)
+    elif '/' in path and first in folders:
+      splits[folders[first]].append(path)
+    else:
+      outside.append(path)
+  drawn = [split for split in ('validation', 'test') if not splits[split]]
+  draw_from_train(splits, drawn, within_split=bool(folders))
+  for split in drawn:
+    if not splits[split]:
+      there = f'{root} has {count_of(len(images), "image")}'
+      raise UserError(f'{there}, too few for the splits train, validation and test: it needs at least 3')
+  places = ', '.join(sorted(f'{folder}/' for folder in folders))
+  of = 'of the training images' if folders else 'of the images'
+  by_hash = f'{" and ".join(drawn)}: {"each " if len(drawn) > 1 else ""}a tenth {of}, by the hash of their paths'
+  return splits, '; '.join(([f'folders {places}'] if places else []) + ([by_hash] if drawn else [])), outside
+
+
+def draw_from_train(splits: dict[str, list[str]], drawn: Sequence[str], within_split: bool) -> None:
+  """Moves to the splits `drawn` those of the training images whose hash says so; to each at least one, of several.
+
+  The hash is of the path, below the folder of the split where there is one.
+  """
+  hashes = {path: path_hash(path.partition('/')[2] if within_split else path) for path in splits['train']}
+  for bucket, split in ((8, 'validation'), (9, 'test')):
+    if split in drawn:
+      splits[split] = [path for path, number in hashes.items() if number % 10 == bucket]
+  kept = {path for split in drawn for path in splits[split]}
+  splits['train'] = [path for path in splits['train'] if path not in kept]
+  for split in ('train', *drawn):
+    largest = max(('train', *drawn), key=lambda name: len(splits[name]))
+    if not splits[split] and len(splits[largest]) > 1:
+      moved = min(splits[largest], key=hashes.get)
+      splits[largest].remove(moved)
+      splits[split].append(moved)
+
+
+def path_hash(path: str) -> int:
+  """The first four bytes of the SHA-256 of a path: modulo 10, 8 is validation and 9 is test."""
+  return int.from_bytes(hashlib.sha256(os.fsencode(path)).digest()[:4], 'big')
+
+
+# Classes
+
+
+def find_classes(
+  inside: Mapping[str, Sequence[str]], class_order: str
+) -> tuple[list[str], dict[str, int], list[str]]:
+  """(names of the classes, {path: number of its class}, lines); `inside` has the parts of each path in its split."""
+  loose = [path for path, parts in inside.items() if len(parts) == 1]
+  names = {parts[0] for parts in inside.values() if len(parts) > 1}
+  if len(names) > 1 and not loose:
+    natural, text = natural_order(names), sorted(names)
+    classes, notes = text if class_order == 'text' else natural, []
+    if class_order == 'text' and text != natural:
+      notes = ['classes are in the order of their texts, as this run began with it, and not of their numbers']
+    numbers = {name: number for number, name in enumerate(classes)}
+    return classes, {path: numbers[parts[0]] for path, parts in inside.items()}, notes
+  if len(names) > 1:
+    example = printable(loose[0])
+    return [], {}, [f'no labels: {len(loose)} of {len(inside)} images lie in no subfolder, such as {example}']
+  return [], {}, [f'no labels: all images lie in one subfolder, {printable(min(names))}'] if names and not loose else []
+
+
+def natural_order(names: Iterable[str]) -> list[str]:
+  """Sorted as people count: numbers by their value, 2 before 10, also within names; the rest as text."""
+  names = list(names)
+  if all(re.fullmatch(r'[-+]?[0-9]+(\.[0-9]+)?', name) for name in names):
+    return sorted(names, key=lambda name: (float(name), name))
+  parts = lambda name: [(int(part or 0), '') if i % 2 else (0, part) for i, part in enumerate(numbers_in(name))]
+  return sorted(names, key=lambda name: (parts(name), name))
+
+
+def numbers_in(name: str) -> list[str]:
+  """The parts of a name, numbers at the odd places: 'a10b' -> ['a', '10', 'b']."""
+  return re.split(r'([0-9]+)', name)
