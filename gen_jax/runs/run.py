@@ -113,7 +113,7 @@ class Run:
     return np.concatenate(parts)[: len(z)]
 
   def reconstruct(self, images: np.ndarray, labels: Sequence[int] | None = None) -> np.ndarray:
-    """What the model makes of each image, uint8 [N,H,W,C]."""
+    """What the model decodes from the code of each image, of a VAE the mean of q(z|x): uint8 [N,H,W,C]."""
     return self.from_model_range(self.collect(images, labels, lambda batch: self.model.reconstruct(batch)))
 
   def log_prob(
@@ -129,7 +129,7 @@ class Run:
     if samples is not None and samples < 1:
       raise UserError(f'samples={samples}: must be above 0')
     samples = 0 if 'log_prob' in self.model else samples or self.config.importance_samples
-    return self.collect(images, labels, lambda batch: self.model.compute(estimator(samples), batch)[0])
+    return self.collect(images, labels, lambda batch: self.model.compute(estimator(samples), batch).log_p)
 
   def traverse(
     self, image: np.ndarray, latent: int, values: Sequence[float] = tuple(np.linspace(-3, 3, 13)), label: int = 0
