@@ -24,7 +24,7 @@ def probe(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:
 
   `probe_linear_100` is that of the codes with 100 labeled examples; `probe_pixels_*` and `probe_pca_*` those of the
   images as the model sees them, and of as many of their principal components as the code has dimensions. See
-  `accuracies`. MNIST's 55,000 training images take 2 minutes of a CPU core.
+  `accuracies`. MNIST's 55,000 training images take a minute of a CPU core.
   """
   rows = {'codes': model.encode, 'images': 'image', 'labels': 'label'}
   train, test = (collect(batches, **rows) for batches in (source.train(), source.batches()))
