@@ -37,7 +37,10 @@ get_config = experiment(
   swiss_roll={'data': {'name': 'swiss_roll'}},
   moons={'data': {'name': 'moons'}},
   spirals={'data': {'name': 'spirals'}},
-  paper={  # `gan_toy.py` of Gulrajani et al. (2017), whose critic has ReLU where this one leaks; not run
+  # `gan_toy.py` of Gulrajani et al. (2017), not run. There, hidden layers begin with twice the variance (uniform; He et
+  # al., 2015), last ones by Glorot & Bengio (2010), where all are LeCun's normal here; the critic has ReLU where this
+  # one leaks; and points of the ring are drawn without end, where there are 100,000 here
+  paper={
     'steps': 100_000,
     'ema_decay': 0.0,
     'model': {

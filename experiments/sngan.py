@@ -23,7 +23,9 @@ get_config = experiment(
     },
   ),
   mnist={'steps': 20_000, 'data': MNIST, **MEASURED},
-  paper={  # the sizes and the schedule for CIFAR-10; not run
+  # The sizes, the initialization and the schedule for CIFAR-10. Their code (sngan_projection) gives the generator twice
+  # the batch, 128, where both players have `batch_size`, 64, here; and the discriminator's last layer no bias. Not run
+  paper={
     'steps': 100_000,
     'ema_decay': 0.0,
     'data': {'size': 32},

@@ -24,7 +24,8 @@ get_config = experiment(
   ),
   mnist={'steps': 3_000, 'data': MNIST, **MEASURED},
   # residual networks as SNGAN's, so with a sum over all places where Gulrajani et al. (2017) take the mean, their
-  # schedule for CIFAR-10, batches of 64 for both players; not run
+  # schedule for CIFAR-10, batches of 64 for both players, where their code (gan_cifar_resnet.py) gives the generator
+  # 128; not run
   paper={
     'steps': 100_000,
     'ema_decay': 0.0,

@@ -42,10 +42,12 @@ class Model(Protocol):
 
   Evaluation and figures ask by name for the optional methods `per_example(batch) -> {name: [B] or [B,D]}`,
   `encode(batch) -> [B,D]`, `decode(z, batch) -> [B,H,W,C]`, `posterior(batch) -> distribution`,
-  `reconstruct(batch) -> [B,H,W,C]`, `log_prob(batch) -> [B]`, `log_weights(batch, key, samples) -> [samples,B]`,
-  `latents(batch) -> [B,D]`, `logits(batch) -> [B]`, `fake_logits(batch) -> [B]`, `classify(batch) -> [B]`,
-  `complete(batch) -> [B,H,W,C]`, which keeps the upper half, and `sample(batch) -> [B,H,W,C]`, from the prior, whose
-  number of rows and conditions come from `batch`. Images come in the model's range.
+  `reconstruct(batch) -> [B,H,W,C]`, from the code that `encode` gives, and where that is the mean of a posterior
+  `reconstruct_sampled(batch)`, from a sample of it; `log_prob(batch) -> [B]`,
+  `log_weights(batch, key, samples) -> [samples,B]`, `latents(batch) -> [B,D]`, `logits(batch) -> [B]`,
+  `fake_logits(batch) -> [B]`, `classify(batch) -> [B]`, `complete(batch) -> [B,H,W,C]`, which keeps the upper half, and
+  `sample(batch) -> [B,H,W,C]`, from the prior, whose number of rows and conditions come from `batch`. Images come in
+  the model's range.
 
   `problems` is optional too, and may be stated by every module that the model is made of. Old configs are read by what
   a class says of itself: `formerly`, its old name; `former_fields`, {old name: new name}; and

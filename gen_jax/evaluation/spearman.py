@@ -1,4 +1,4 @@
-"""Spearman's rank correlation of latents with the factors that made the data."""
+"""Spearman's rank correlation, and that of latents with the factors that made the data."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,21 @@ from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.needs import factors, methods, needs, unconditional
 from gen_jax.evaluation.source import Source, collect
 from gen_jax.metrics import Metric, measures
+
+
+def rank_correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+  """Spearman's rank correlation of each column of a [N,I] with each of b [N,J]: [I,J] in [-1, 1].
+
+  Pearson's correlation of the ranks, tied values at their mean rank; 0 where a column is constant, which has none. Any
+  number of columns: `scipy.stats.spearmanr` gives a matrix, of two columns a number, and of one an error.
+  """
+  from scipy.stats import rankdata  # slow to import
+
+  ranks = [rankdata(x, axis=0) for x in (a, b)]
+  deviations = [x - x.mean(0) for x in ranks]
+  norms = [np.linalg.norm(x, axis=0) for x in deviations]
+  units = [x / np.where(norm > 0, norm, 1.0) for x, norm in zip(deviations, norms, strict=True)]
+  return units[0].T @ units[1]
 
 
 @measures({
@@ -22,16 +37,7 @@ def spearman(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:
 
   Says whether a latent follows an ordered factor monotonically; nothing of unordered or cyclic ones.
   """
-  from scipy.stats import spearmanr  # slow to import
-
   rows = collect(source.batches(), codes=model.encode, factors='factors')
-  codes, values = rows['codes'], rows['factors']
-  latents = codes.shape[1]
-  # one matrix of all pairs: rows are latents, columns factors; a constant column has no rank correlation
-  varies = np.concatenate([codes.std(0), values.std(0)]) > 0
-  ranks = np.concatenate([codes, values], axis=1)[:, varies]
-  matrix = np.zeros((len(varies), len(varies)))
-  matrix[np.ix_(varies, varies)] = np.atleast_2d(spearmanr(ranks).statistic)
-  for k, column in enumerate(np.abs(matrix[:latents, latents:]).T):
+  for k, column in enumerate(np.abs(rank_correlations(rows['codes'], rows['factors'])).T):
     yield f'spearman_{k}', float(column.max())
     yield f'spearman_latent_{k}', float(column.argmax())

@@ -15,7 +15,7 @@ from gen_jax.evaluation.explain import explain
 from gen_jax.evaluation.source import collect
 from gen_jax.figures.factors import entry_names
 from gen_jax.figures.figure import CHECKPOINT, TRUST, Flag, Output, Picture, Text, figure, missing
-from gen_jax.figures.inputs import decode_pixels, test_batch, test_batches, to_pixels
+from gen_jax.figures.inputs import decode_pixels, name_of_originals, test_batch, test_batches, to_pixels
 from gen_jax.figures.latents import codes_and_kl, has_kl_of_latents, plain_codes, plane_of, two_latents
 from gen_jax.plots import curves, grids, latent_plane, traversals
 from gen_jax.runs import Run, load
@@ -71,17 +71,19 @@ def compare_reconstructions(runs: Sequence[Run]) -> Iterator[Output]:
   same_data = [run for run in runs if data_of(run) == data_of(runs[0])]
   rows = [to_pixels(runs[0], test_batch(runs[0])['image'])]
   rows += [to_pixels(run, run.model.reconstruct(test_batch(run))) for run in same_data]
-  names = ['original', *map(run_name, same_data)]  # not unique: folders may be called alike
-  canvas = grids.labeled_grid([row[:SHOWN] for row in rows], names, 'The same test images by each run')
-  yield Picture('comparison_images', canvas, 'The same test images, reconstructed by each run')
+  names = [name_of_originals(runs[0]), *map(run_name, same_data)]  # not unique: folders may be called alike
+  caption = 'The same test images, reconstructed by each run from its code, of a VAE the mean code'
+  canvas = grids.labeled_grid([row[:SHOWN] for row in rows], names, caption)
+  yield Picture('comparison_images', canvas, caption)
 
   lines = {}
   for run in sorted(runs, key=code_size):
-    error = squared_error(run)
+    error, sampled = squared_errors(run)
     sizes, errors = lines.setdefault(f'{type(run.module).__name__} on {run.config.data.name}', ([], []))
     sizes.append(code_size(run))
     errors.append(error / test_batch(run)['image'][0].size)
-    yield Text(f'{run_name(run)}: squared error {error:.4f} an image, {errors[-1]:.5f} a pixel ({run.workdir})')
+    both = '' if sampled is None else f' from the mean code, {sampled:.4f} from a sampled z'
+    yield Text(f'{run_name(run)}: squared error an image {error:.4f}{both}; {errors[-1]:.5f} a pixel ({run.workdir})')
   canvas = curves.error_curve(lines)
   yield Picture('comparison_error', canvas, 'The error of reconstructions by the size of the code, beside other runs')
 
@@ -121,10 +123,15 @@ def run_name(run: Run) -> str:
   return f'{type(run.module).__name__}, {code_size(run)} latents, {run.workdir.name}'
 
 
-def squared_error(run: Run) -> float:
-  """The mean squared error of the reconstruction of a test image, summed over its pixels."""
-  error_of = lambda batch: run.model.per_example(batch)['squared_error']
-  return float(collect(test_batches(run, ERRORS), error=error_of)['error'].mean(dtype=np.float64))
+def squared_errors(run: Run) -> tuple[float, float | None]:
+  """The mean squared error of the reconstruction of a test image, summed over its pixels.
+
+  From its code, of a VAE the mean code, and from a sample of the posterior, None where the model has none.
+  """
+  errors_of = lambda batch: {name: x for name, x in run.model.per_example(batch).items() if 'squared_error' in name}
+  errors = collect(test_batches(run, ERRORS), errors=errors_of)['errors']
+  means = {name: float(x.mean(dtype=np.float64)) for name, x in errors.items()}
+  return means['squared_error'], means.get('squared_error_sampled')
 
 
 def settings_of(runs: Sequence[Run]) -> list[str]:

@@ -33,6 +33,16 @@ def to_pixels(run: Run, images: jax.Array) -> np.ndarray:
   return np.asarray(to_uint8(images, run.source.value_range))
 
 
+def sees_binarized(run: Run) -> bool:
+  """Whether the model sees gray images binarized, and figures show them so."""
+  return run.config.data.binarize != 'none' and run.source.data.levels > 2
+
+
+def name_of_originals(run: Run) -> str:
+  """What images of the data, as the model sees them, are called in a figure."""
+  return 'original, binarized' if sees_binarized(run) else 'original'
+
+
 def decode_pixels(run: Run, z: np.ndarray, label: int = 0) -> np.ndarray:
   """Codes [N,D] as images uint8 [N,H,W,C]; all of class `label` where the model is conditional."""
   batch = {'row': np.arange(BATCH, dtype=np.int32), 'label': np.full(BATCH, label, np.int32)}

@@ -7,7 +7,7 @@ from gen_jax.evaluation.needs import images, methods
 from gen_jax.evaluation.samples import draw_samples, like_samples
 from gen_jax.evaluation.source import collect
 from gen_jax.figures.figure import Output, Picture, figure
-from gen_jax.figures.inputs import to_pixels
+from gen_jax.figures.inputs import sees_binarized, to_pixels
 from gen_jax.plots import grids
 from gen_jax.runs import Run
 
@@ -29,5 +29,6 @@ def neighbors(run: Run) -> Iterator[Output]:
   number = min(NEAREST, len(training))
   nearest, _ = nearest_neighbors(samples, training, number)
   rows = {'sample': samples} | {f'neighbor {i + 1}': training[nearest[:, i]] for i in range(number)}
-  canvas = grids.labeled_rows(rows, 'Samples, and the training images nearest to each')
-  yield Picture('neighbors', canvas, 'Samples, and the training images nearest to each')
+  binarized = 'binarized ' if source is run.source and sees_binarized(run) else ''
+  caption = f'Samples, and the {binarized}training images nearest to each'
+  yield Picture('neighbors', grids.labeled_rows(rows, caption), caption)

@@ -6,7 +6,7 @@ import jax
 
 from gen_jax.evaluation.needs import images, methods
 from gen_jax.figures.figure import Output, Picture, figure
-from gen_jax.figures.inputs import test_batch, to_pixels
+from gen_jax.figures.inputs import name_of_originals, test_batch, to_pixels
 from gen_jax.plots import grids
 from gen_jax.runs import Run
 
@@ -22,11 +22,16 @@ GRAY = 128  # in place of a lower half
   automatic=True,
 )
 def reconstruct(run: Run) -> Iterator[Output]:
-  """Test images, and below each its reconstruction."""
-  batch, shown = test_batch(run), min(RECONSTRUCTED, run.source.data.size)
-  originals, reconstructed = to_pixels(run, batch['image']), to_pixels(run, run.model.reconstruct(batch))
-  canvas = grids.reconstructions(originals[:shown], reconstructed[:shown])
-  yield Picture('reconstructions', canvas, 'Test images and their reconstructions')
+  """Test images, and below each its reconstruction; where there is a posterior, from its mean and from a sample."""
+  batch, model, shown = test_batch(run), run.model, min(RECONSTRUCTED, run.source.data.size)
+  rows, caption = {name_of_originals(run): batch['image']}, 'Test images and their reconstructions'
+  if 'reconstruct_sampled' in model:
+    rows |= {'from the mean code': model.reconstruct(batch), 'from a sampled z': model.reconstruct_sampled(batch)}
+    caption += ', from the mean code and from z ~ q(z|x)'
+  else:
+    rows['reconstruction'] = model.reconstruct(batch)
+  canvas = grids.wrapped_rows({name: to_pixels(run, images)[:shown] for name, images in rows.items()}, caption)
+  yield Picture('reconstructions', canvas, caption)
 
 
 @figure(
@@ -42,7 +47,7 @@ def complete(run: Run) -> Iterator[Output]:
   originals = to_pixels(run, batch['image'])
   upper = originals.copy()
   upper[:, originals.shape[1] // 2 :] = GRAY
-  rows = {'original': originals, 'upper half': upper}
+  rows = {name_of_originals(run): originals, 'upper half': upper}
   for seed in range(COMPLETIONS):
     rows[f'completion {seed + 1}'] = to_pixels(run, run.bound(seed).complete(batch))
   canvas = grids.labeled_rows(rows, 'The lower halves of test images, sampled given the upper ones')

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from gen_jax.distributions import OneHotCategorical, log_likelihood, sample_rows, sum_dims
 from gen_jax.errors import positive
 from gen_jax.metrics import Metric, measures
-from gen_jax.models.latent_variables import decode_to, elbo_terms, log_likelihoods
+from gen_jax.models.latent_variables import decode_to, elbo_terms, log_likelihoods, squared_errors
 from gen_jax.networks.likelihoods import bits_per_dim_terms
 from gen_jax.randomness import row_keys
 from gen_jax.schedules import Schedule, value_at
@@ -80,6 +80,7 @@ class CategoricalVAE(nn.Module):
 
   @measures(
     elbo_terms,
+    squared_errors,
     {
       'squared_error': Metric(
         'the squared difference of an example and what its likeliest code decodes to, summed over pixels',
@@ -88,9 +89,10 @@ class CategoricalVAE(nn.Module):
     },
   )
   def per_example(self, batch: Batch) -> dict[str, jax.Array]:
-    """Terms of the ELBO for each example [B], one sample of z; `kl_dim` [B,N]; squared error from the likeliest z."""
+    """Terms of the ELBO for each example [B], one sample of z; `kl_dim` [B,N]; `squared_errors`."""
     x, q = batch['image'], self.posterior(batch)
-    reconstruction = -log_likelihood(self.p_x_given_z(sample_rows(q, self.make_rng('noise'), batch['row'])), x)
+    p = self.p_x_given_z(sample_rows(q, self.make_rng('noise'), batch['row']))
+    reconstruction = -log_likelihood(p, x)
     kl_dim = q.kl_to_uniform()
     elbo = -reconstruction - kl_dim.sum(-1)
     return {
@@ -98,7 +100,7 @@ class CategoricalVAE(nn.Module):
       'reconstruction': reconstruction,
       'kl': kl_dim.sum(-1),
       'kl_dim': kl_dim,
-      'squared_error': sum_dims((x - self.reconstruct(batch)) ** 2),
+      **squared_errors(x, self.reconstruct(batch), p.mean),
       **bits_per_dim_terms(self.likelihood, elbo, x),
     }
 
@@ -114,6 +116,10 @@ class CategoricalVAE(nn.Module):
     """The image decoded from the likeliest z."""
     likeliest = self.posterior(batch).logits.argmax(-1)
     return self.p_x_given_z(jax.nn.one_hot(likeliest, self.categories)).mean
+
+  def reconstruct_sampled(self, batch: Batch) -> jax.Array:
+    """The image decoded from a one-hot z ~ q(z|x)."""
+    return self.p_x_given_z(sample_rows(self.posterior(batch), self.make_rng('noise'), batch['row'])).mean
 
   def latents(self, batch: Batch) -> jax.Array:
     """z ~ p(z), one-hot [B,N K]; what `sample` decodes."""

@@ -14,11 +14,10 @@ from gen_jax.distributions import (
   OneHotCategorical,
   kl_divergence,
   sample_rows,
-  sum_dims,
 )
 from gen_jax.errors import positive
 from gen_jax.metrics import Metric, measures
-from gen_jax.models.latent_variables import decode_to, log_likelihoods, tile_rows
+from gen_jax.models.latent_variables import decode_to, log_likelihoods, squared_errors, tile_rows
 from gen_jax.networks.encoders import MLPEncoder
 from gen_jax.networks.likelihoods import bits_per_dim_terms
 from gen_jax.networks.priors import ClusterPrior
@@ -64,6 +63,11 @@ class GMVAE(nn.Module):
     mu, log_variance = jnp.split(codes, 2, axis=-1)
     return OneHotCategorical(logits), Normal(mu, 0.5 * log_variance)
 
+  def posterior_of_z(self, batch: Batch) -> NormalMixture:
+    """q(z|x) = sum_y q(y|x) q(z|x,y) of each example."""
+    q_y, q_z = self.posterior(batch)
+    return NormalMixture(jax.nn.log_softmax(q_y.logits), q_z)
+
   def cluster_priors(self) -> Normal:
     """p(z|y) of every y, [K,D]."""
     return self.prior(self.clusters, self.latent_dim)
@@ -98,8 +102,7 @@ class GMVAE(nn.Module):
 
   def log_weights(self, batch: Batch, key: jax.Array, samples: int) -> jax.Array:
     """log p(x, z) - log q(z|x), y summed out of both, at fresh z ~ q(z|x): [samples, B]."""
-    x, (q_y, q_z) = batch['image'], self.posterior(batch)
-    q = NormalMixture(jax.nn.log_softmax(q_y.logits), q_z)
+    x, q = batch['image'], self.posterior_of_z(batch)
     p = NormalMixture(jnp.full(self.clusters, -math.log(self.clusters)), self.cluster_priors())
 
     def of_example(q: NormalMixture, key: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -112,6 +115,7 @@ class GMVAE(nn.Module):
 
   @measures(
     elbo_terms,
+    squared_errors,
     {
       'squared_error': Metric(
         'the squared difference of an example and what its likeliest code decodes to, summed over pixels',
@@ -121,10 +125,10 @@ class GMVAE(nn.Module):
     bits_per_dim_terms,
   )
   def per_example(self, batch: Batch) -> dict[str, jax.Array]:
-    """Terms of the ELBO for each example [B]; squared error from the mean code of the likeliest cluster."""
-    terms = self.elbo_terms(batch)
-    squared_error = sum_dims((batch['image'] - self.reconstruct(batch)) ** 2)
-    return terms | {'squared_error': squared_error} | bits_per_dim_terms(self.likelihood, terms['elbo'], batch['image'])
+    """Terms of the ELBO, and `squared_errors`, of each example [B]."""
+    x, terms = batch['image'], self.elbo_terms(batch)
+    errors = squared_errors(x, self.reconstruct(batch), self.reconstruct_sampled(batch))
+    return terms | errors | bits_per_dim_terms(self.likelihood, terms['elbo'], x)
 
   def classify(self, batch: Batch) -> jax.Array:
     """The likeliest cluster argmax_y q(y|x), int32 [B]."""
@@ -140,8 +144,12 @@ class GMVAE(nn.Module):
     return self.p_x_given_z(z).mean
 
   def reconstruct(self, batch: Batch) -> jax.Array:
-    """The image decoded from the mean code."""
+    """The image decoded from the mean code of the likeliest cluster."""
     return self.decode(self.encode(batch), batch)
+
+  def reconstruct_sampled(self, batch: Batch) -> jax.Array:
+    """The image decoded from a code z ~ q(z|x)."""
+    return self.decode(sample_rows(self.posterior_of_z(batch), self.make_rng('noise'), batch['row']), batch)
 
   def latents(self, batch: Batch) -> jax.Array:
     """z ~ p(z|y), [B,D], y the clusters in turn; what `sample` decodes."""

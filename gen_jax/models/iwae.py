@@ -134,6 +134,10 @@ class IWAE(nn.Module):
     """The image decoded from the mean code."""
     return self.decode(self.encode(batch), batch)
 
+  def reconstruct_sampled(self, batch: Batch) -> jax.Array:
+    """The image decoded from a code z ~ q(z|x)."""
+    return self.decode(sample_codes(self, batch, self.make_rng('noise'), 1).z, batch)
+
   def latents(self, batch: Batch) -> jax.Array:
     """z ~ p(z), [B,D]; what `sample` decodes."""
     keys = row_keys(self.make_rng('noise'), batch['row'])

@@ -173,28 +173,45 @@ def kl_terms(model: Any, codes: Codes, terms: LogWeightTerms) -> dict[str, jax.A
   return {'kl': (terms.log_posterior - terms.log_prior)[0]}
 
 
+@measures({
+  'squared_error': Metric(
+    'the squared difference of an example and what its mean code decodes to, summed over pixels', better='lower'
+  ),
+  'squared_error_sampled': Metric(
+    'the squared difference of an example and what a sampled code z ~ q(z|x) decodes to, summed over pixels',
+    better='lower',
+  ),
+})
+def squared_errors(x: jax.Array, of_mean: jax.Array, of_sample: jax.Array) -> dict[str, jax.Array]:
+  """|x - reconstruction|^2 of each image [B], from the mean code, and from a code z ~ q(z|x); all [B,H,W,C].
+
+  The first may be far above the second: a decoder that is trained on wide posteriors has hardly seen their means.
+  """
+  squared_error = lambda reconstruction: sum_dims((x - reconstruction) ** 2)
+  return {'squared_error': squared_error(of_mean), 'squared_error_sampled': squared_error(of_sample)}
+
+
 @measures(
   {
     'elbo': Metric(
       'a lower bound of log p(x): log p(x|z) - KL(q(z|x) || p(z)), by one z for each example', 'nats', 'higher', True
     ),
     'reconstruction': Metric('-log p(x|z), what the code has lost; a term of -ELBO', 'nats', 'lower'),
-    'squared_error': Metric(
-      'the squared difference of an example and what its mean code decodes to, summed over pixels', better='lower'
-    ),
   },
+  squared_errors,
   kl_terms,
   bits_per_dim_terms,
 )
 def elbo_terms(model: Any, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
   """`elbo`, `reconstruction`, `kl` of each example [B] by one code, and `kl_dim` [B,D] as `kl_terms` says.
 
-  `squared_error` [B] is of the image decoded from the mean code; `bits_per_dim` [B] bounds discrete x.
+  Of that code also `squared_error_sampled`, see `squared_errors`; `bits_per_dim` [B] bounds discrete x.
   """
   codes = sample_codes(model, batch, key, 1)
   terms = log_weight_terms(model, codes, batch)
   log_p, kl = terms.log_likelihood[0], kl_terms(model, codes, terms)
   elbo = log_p - kl['kl']
-  squared_error = sum_dims((batch['image'] - model.reconstruct(batch)) ** 2)
+  # the decoder's output for these codes is that of `terms`, which XLA does not compute twice
+  errors = squared_errors(batch['image'], model.reconstruct(batch), model.decode(codes.z, batch))
   bits = bits_per_dim_terms(model.likelihood, elbo, batch['image'])
-  return {'elbo': elbo, 'reconstruction': -log_p, **kl, 'squared_error': squared_error, **bits}
+  return {'elbo': elbo, 'reconstruction': -log_p, **kl, **errors, **bits}

@@ -35,7 +35,7 @@ class MLPDecoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-  """Dense layers, then transposed convolutions of stride 2 (the decoder of Burgess et al., 2018, by default).
+  """Dense layers, then transposed convolutions of stride 2 (by default the decoder of Higgins et al., 2017, of faces).
 
   `features[0]` is the width of the smallest map; each further entry, and the output, is reached by doubling, after
   `blocks` residual blocks of two 3x3 convolutions.

@@ -34,7 +34,7 @@ class MLPEncoder(nn.Module):
 
 
 class ConvEncoder(nn.Module):
-  """Convolutions of stride 2, then dense layers (the encoder of Burgess et al., 2018, by default).
+  """Convolutions of stride 2, then dense layers (by default the encoder of Higgins et al., 2017, of faces).
 
   `blocks` residual blocks of two 3x3 convolutions follow each of them; their sum goes on as it is.
   """

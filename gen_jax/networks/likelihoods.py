@@ -19,8 +19,15 @@ from gen_jax.errors import fraction, positive
 from gen_jax.metrics import Metric, measures
 from gen_jax.types import Facts
 
+# Floors of what a decoder gives for each value. A softplus approaches them; below a maximum the gradient is 0, and what
+# has once fallen there would stay for ever, however large its errors become.
 MIN_SIGMA = 0.0025  # a density without a floor rises without bound on pixels that never vary
 MIN_LOG_SCALE = -7.0  # a thousandth of the range, as the gradient of a logistic vanishes below
+
+
+def above_floor(x: jax.Array, floor: float) -> jax.Array:
+  """floor + log(1 + e^(x - floor)) > floor: x where it is far above, and strictly increasing everywhere."""
+  return floor + distributions.softplus(x - floor)
 
 
 @measures({
@@ -129,12 +136,14 @@ class OptimalGaussian(nn.Module):
   @nn.compact
   def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.Normal:
     """h: mu."""
-    running = self.variable('statistics', 'variance', jnp.ones, ())
+    # a statistic of batches, as those of BatchNorm are, so that an average of the parameters has its own
+    running = self.variable('batch_stats', 'variance', jnp.ones, ())
     variance = running.value
     if target is not None:
       variance = jax.lax.pmean(jnp.mean((target - h) ** 2), 'batch')
       running.value = self.momentum * running.value + (1 - self.momentum) * jax.lax.stop_gradient(variance)
-    # the floor comes before the logarithm, whose gradient at 0 is not a number
+    # the floor comes before the logarithm, whose gradient at 0 is not a number; a maximum does no harm, as sigma is no
+    # parameter: it rises with the errors
     log_sigma = 0.5 * jnp.log(jnp.maximum(variance, MIN_SIGMA**2))
     return distributions.Normal(h, jnp.full_like(h, log_sigma))
 
@@ -153,7 +162,7 @@ class PixelGaussian(nn.Module):
   def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.Normal:
     """h: mu and the sigma before its softplus, side by side in the last axis."""
     mu, raw_sigma = jnp.split(h, 2, axis=-1)
-    return distributions.Normal(mu, jnp.log(jnp.maximum(jax.nn.softplus(raw_sigma), MIN_SIGMA)))
+    return distributions.Normal(mu, jnp.log(MIN_SIGMA + distributions.softplus(raw_sigma)))
 
   def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array | None:
     """None for data that are not dequantized."""
@@ -186,7 +195,10 @@ class Categorical(nn.Module):
 
 
 class DiscretizedLogistic(nn.Module):
-  """A logistic rounded to the gray values, where the decoder gives mu and log s (Salimans et al., 2017)."""
+  """A logistic rounded to the gray values, where the decoder gives mu and log s (Salimans et al., 2017).
+
+  log s is `above_floor` -7, where Salimans et al. take the maximum of both.
+  """
 
   levels: int = 256
   low: float = 0.0
@@ -200,7 +212,7 @@ class DiscretizedLogistic(nn.Module):
   def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.DiscretizedLogistic:
     """h: mu and log s, side by side in the last axis."""
     mu, log_scale = jnp.split(h, 2, axis=-1)
-    return distributions.DiscretizedLogistic(mu, jnp.maximum(log_scale, MIN_LOG_SCALE), self.levels, self.low)
+    return distributions.DiscretizedLogistic(mu, above_floor(log_scale, MIN_LOG_SCALE), self.levels, self.low)
 
   def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array:
     """Exact: x is discrete."""
@@ -210,7 +222,8 @@ class DiscretizedLogistic(nn.Module):
 class DiscretizedLogisticMixture(nn.Module):
   """A mixture of `components` K logistics rounded to the gray values, whose channels depend on each other.
 
-  (PixelCNN++, Salimans et al., 2017.) A pixel of C channels takes K (1 + 2 C + C (C - 1) / 2) numbers.
+  (PixelCNN++, Salimans et al., 2017.) A pixel of C channels takes K (1 + 2 C + C (C - 1) / 2) numbers. The scales have
+  the floor of DiscretizedLogistic's.
   """
 
   components: int = 10
@@ -244,7 +257,7 @@ class DiscretizedLogisticMixture(nn.Module):
     below = jnp.tanh(below).reshape(*h.shape[:-1], -1, k)
     rows, columns = np.tril_indices(c, -1)  # d < c
     coefficients = jnp.zeros((*h.shape[:-1], c, c, k), h.dtype).at[..., rows, columns, :].set(below)
-    log_scale = jnp.maximum(log_scale, MIN_LOG_SCALE)
+    log_scale = above_floor(log_scale, MIN_LOG_SCALE)
     return distributions.DiscretizedLogisticMixture(logits, mu, log_scale, coefficients, self.levels, self.low)
 
   def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array:

@@ -164,16 +164,11 @@ def labeled_rows(
   )
 
 
-def reconstructions(
-  originals: np.ndarray,
-  reconstructed: np.ndarray,
-  columns: int = 10,
-  title: str = 'Originals and their reconstructions',
-) -> Figure:
-  """Pairs of rows: originals uint8 [N,H,W,C], and below each its reconstruction."""
-  if len(originals) != len(reconstructed):
-    raise ValueError(f'{len(originals)} originals but {len(reconstructed)} reconstructions')
-  rows = []
-  for start in range(0, len(originals), columns):
-    rows += [originals[start : start + columns], reconstructed[start : start + columns]]
-  return labeled_grid(rows, ['original', 'reconstruction'] * (len(rows) // 2), title, block=2)
+def wrapped_rows(rows: Mapping[str, np.ndarray], title: str, columns: int = 10) -> Figure:
+  """As `labeled_rows` of N images each, broken after `columns`: below the first ten of all rows the next ten of all."""
+  numbers = {name: len(images) for name, images in rows.items()}
+  if len(set(numbers.values())) > 1:
+    raise ValueError(f'rows of one number of images are needed, not of {numbers}')
+  starts = range(0, max(numbers.values()), columns)
+  parts = [images[start : start + columns] for start in starts for images in rows.values()]
+  return labeled_grid(parts, list(rows) * len(starts), title, block=len(rows))

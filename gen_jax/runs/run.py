@@ -131,7 +131,7 @@ class Run:
     return np.concatenate(parts)[: len(z)]
 
   def reconstruct(self, images: np.ndarray, labels: Sequence[int | str] | None = None) -> np.ndarray:
-    """What the model makes of each image, uint8 [N,H,W,C]."""
+    """What the model decodes from the code of each image, of a VAE the mean of q(z|x): uint8 [N,H,W,C]."""
     return self.from_model_range(self.collect(images, labels, lambda batch: self.model.reconstruct(batch)))
 
   def log_prob(
@@ -147,7 +147,7 @@ class Run:
     if samples is not None and (problem := must_be_positive(samples)):
       raise UserError(f'samples={samples}: {problem}')
     samples = 0 if 'log_prob' in self.model else samples or self.config.importance_samples
-    return self.collect(images, labels, lambda batch: self.model.compute(estimator(samples), batch)[0])
+    return self.collect(images, labels, lambda batch: self.model.compute(estimator(samples), batch).log_p)
 
   def traverse(
     self,

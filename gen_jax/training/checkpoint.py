@@ -18,12 +18,11 @@ from orbax.checkpoint import checkpoint_managers as retention
 
 from gen_jax.errors import UserError, nearest, show
 from gen_jax.evaluation.evaluate import current_metric
-from gen_jax.training import parallel, storage
+from gen_jax.training import former_layouts, parallel, storage
 from gen_jax.training.state import TrainState
 
 # what a reader raises for files that are cut short, changed or missing; not what a full or busy machine raises
 DAMAGE = (ValueError, KeyError, FileNotFoundError)
-UNNAMED = 'ema'  # the name of the average of checkpoints that were written before averages had names
 SEAL = 'files.json'  # in the folder of a step: {file: [size, CRC-32]}
 
 
@@ -185,13 +184,11 @@ class Checkpoints:
     check_seal(folder)
     with contextlib.closing(ocp.StandardCheckpointHandler()) as handler, ocp.StandardCheckpointer() as reader:
       stored = leaves(handler.metadata(folder / 'state').tree)  # the reader's own would warn of a file that is not ours
-      unnamed = like.ema and not any(path.startswith(f'ema/{name}/') for name in like.ema for path in stored)
-      if unnamed:  # written when there was one average, without a name
-        like = like._replace(ema=next(iter(like.ema.values())))
-      check_leaves(step, stored, leaves(like._asdict()))
-      template = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like._asdict())
+      expected = former_layouts.as_stored(like, stored)._asdict()
+      check_leaves(step, stored, leaves(expected))
+      template = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), expected)
       state = TrainState(**reader.restore(folder / 'state', template))
-    return state._replace(ema={UNNAMED: state.ema}) if unnamed else state
+    return former_layouts.as_today(state, like, stored)
 
   def restore_latest(self, like_of: Callable[[int], TrainState], first: int | None = None) -> TrainState:
     """The newest state that is whole, `first` before all others; damaged ones are named, and by a writer set aside.

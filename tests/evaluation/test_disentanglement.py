@@ -251,6 +251,19 @@ def test_runs_that_agree_up_to_order_and_sign(similarity):
     assert pair == pytest.approx(0.9, abs=0.02)
 
 
+def test_runs_of_one_informative_latent_are_as_alike_as_these_are():
+  noise = np.random.default_rng(0)
+  z = noise.standard_normal((1_000, 2))
+  other = np.stack([noise.standard_normal(1_000), -np.exp(z[:, 0] + 0.5 * noise.standard_normal(1_000))], axis=1)
+  results = disentanglement.udr([z, other], [np.array([2.0, 0.0]), np.array([0.0, 2.0])], similarity='spearman')
+  # R is 1x1, of which UDR_ab = R^2 / R
+  expected = abs(scipy.stats.spearmanr(z[:, 0], other[:, 1]).statistic)
+  assert 0.8 < expected < 0.95
+  assert results == pytest.approx({'udr': expected, 'udr_0': expected, 'udr_1': expected})
+  dead = disentanglement.udr([z, other], [np.array([2.0, 0.0]), np.zeros(2)], similarity='spearman')
+  assert dead['udr'] == 0
+
+
 # what a user can get wrong
 
 CODES_OF_60, FACTORS_OF_60 = small(rows=60)

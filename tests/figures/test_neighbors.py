@@ -27,6 +27,7 @@ def test_below_each_sample_stand_the_nearest_training_images(name, run_of):
       assert ((shown - samples[column]) ** 2).sum() == np.sort(distances[column])[k]
   labels = [text.get_text() for text in picture.content.texts]
   assert labels[1:5] == ['sample', 'neighbor 1', 'neighbor 2', 'neighbor 3']
+  assert ('binarized training images' in picture.caption) == (name == 'pixelcnn')
 
 
 def test_of_two_training_images_both_are_shown(run_of, monkeypatch):
@@ -39,8 +40,8 @@ def test_of_two_training_images_both_are_shown(run_of, monkeypatch):
 
 def test_gray_samples_of_a_model_of_binary_images_stand_beside_gray_images(run_of):
   run = run_of('binary vae')
-  grid = axes_image(outputs(neighbors, run)['neighbors'])
-  assert len(np.unique(cell(grid, 1, 0))) > 2
+  picture = outputs(neighbors, run)['neighbors']
+  assert len(np.unique(cell(axes_image(picture), 1, 0))) > 2 and 'binarized' not in picture.caption
 
 
 def test_it_is_made_by_itself_for_models_with_a_discriminator_alone(run_of):

@@ -82,7 +82,7 @@ def test_an_image_is_of_the_cluster_that_is_likeliest_to_the_encoder():
 def test_the_running_variance_is_that_of_each_sample_about_its_own_image():
   model = MODEL.clone(likelihood=networks.OptimalGaussian())
   variables = init(model)
-  variance = lambda batch: apply(model, variables, batch, 0, method='loss', mutable=('statistics',))[1]['statistics'][
+  variance = lambda batch: apply(model, variables, batch, 0, method='loss', mutable=('batch_stats',))[1]['batch_stats'][
     'likelihood'
   ]['variance']
   rows = [jax.tree.map(lambda x: x[i : i + 1], BATCH) for i in range(6)]  # noqa: B023, called at once

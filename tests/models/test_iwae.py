@@ -55,7 +55,7 @@ def test_the_doubly_reparameterized_gradient_has_the_same_mean_and_less_variance
 def by_rows(model, variables, batch, read):
   """`read` of the loss of every example alone, with its noise and label, averaged."""
   rows = [jax.tree.map(lambda x: x[i : i + 1], batch) for i in range(6)]  # noqa: B023, called at once
-  return np.mean([read(*apply(model, variables, row, 0, method='loss', mutable=('statistics',))) for row in rows], 0)
+  return np.mean([read(*apply(model, variables, row, 0, method='loss', mutable=('batch_stats',))) for row in rows], 0)
 
 
 @pytest.mark.parametrize('conditional', [False, True])
@@ -66,13 +66,13 @@ def test_every_sample_meets_its_own_image_and_label(conditional):
   whole = log_weights(model, variables, LABELED, KEY, 3)
   np.testing.assert_allclose(log_weights(model, variables, part, KEY, 3), whole[:, 2:4], rtol=1e-5)
   bound = lambda results, _: results[1]['bound']
-  expected = bound(*apply(model, variables, LABELED, 0, method='loss', mutable=('statistics',)))
+  expected = bound(*apply(model, variables, LABELED, 0, method='loss', mutable=('batch_stats',)))
   np.testing.assert_allclose(by_rows(model, variables, LABELED, bound), expected, rtol=1e-5)
 
 
 def test_the_running_variance_is_that_of_each_sample_about_its_own_image():
   model = iwae(networks.OptimalGaussian(), samples=3)
   variables = init(model)
-  variance = lambda _, changed: changed['statistics']['likelihood']['variance']
-  expected = variance(*apply(model, variables, BATCH, 0, method='loss', mutable=('statistics',)))
+  variance = lambda _, changed: changed['batch_stats']['likelihood']['variance']
+  expected = variance(*apply(model, variables, BATCH, 0, method='loss', mutable=('batch_stats',)))
   np.testing.assert_allclose(by_rows(model, variables, BATCH, variance), expected, rtol=1e-6)

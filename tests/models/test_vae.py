@@ -119,13 +119,15 @@ def test_terms_of_each_example():
   variables = init(model)
   terms = apply(model, variables, BATCH, method='per_example')
   assert {name: x.shape for name, x in terms.items()} == {
-    'elbo': (6,), 'reconstruction': (6,), 'kl': (6,), 'kl_dim': (6, 3), 'squared_error': (6,), 'bits_per_dim': (6,),
+    'elbo': (6,), 'reconstruction': (6,), 'kl': (6,), 'kl_dim': (6, 3), 'squared_error': (6,),
+    'squared_error_sampled': (6,), 'bits_per_dim': (6,),
   }  # fmt: skip
   np.testing.assert_allclose(terms['elbo'], -terms['reconstruction'] - terms['kl'], rtol=1e-5)
   np.testing.assert_allclose(terms['kl'], terms['kl_dim'].sum(-1), rtol=1e-5)
   np.testing.assert_allclose(terms['bits_per_dim'], -terms['elbo'] / (64 * np.log(2)), rtol=1e-5)
-  again = apply(model, variables, BATCH, method='reconstruct')
-  np.testing.assert_allclose(terms['squared_error'], sum_dims((BATCH['image'] - again) ** 2), rtol=1e-5)
+  for name, method in (('squared_error', 'reconstruct'), ('squared_error_sampled', 'reconstruct_sampled')):
+    again = apply(model, variables, BATCH, method=method)
+    np.testing.assert_allclose(terms[name], sum_dims((BATCH['image'] - again) ** 2), rtol=1e-5)
 
 
 def test_the_closed_form_kl_is_that_of_the_posteriors_samples():

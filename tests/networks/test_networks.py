@@ -63,7 +63,7 @@ def test_every_pixel_tells_codes_apart_and_every_number_of_a_code_counts(decoder
   assert (gradient != 0).all()
 
 
-def test_the_burgess_architecture_has_the_published_parameters():
+def test_the_architecture_of_higgins_has_the_published_parameters():
   init = lambda *arguments: jax.eval_shape(lambda: arguments[0].init(KEY, *arguments[1:]))['params']
   encoder = init(networks.ConvEncoder(), jnp.zeros((1, 64, 64, 1)), 20)
   sizes = {name: layer['kernel'].shape for name, layer in encoder.items() if 'kernel' in layer}

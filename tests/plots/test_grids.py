@@ -117,15 +117,15 @@ def test_each_column_label_has_a_column():
   np.testing.assert_allclose(places, [1 / 6, 3 / 6, 5 / 6], atol=0.02)
 
 
-def test_reconstructions_stand_below_their_originals():
+def test_rows_of_many_images_are_broken_together():
   originals, copies = random_images(5), random_images(5, seed=1)
-  figure = grids.reconstructions(originals, copies, columns=3)
-  assert texts(figure)[1:5] == ['original', 'reconstruction'] * 2
+  figure = grids.wrapped_rows({'original': originals, 'copy': copies}, 'title', columns=3)
+  assert texts(figure)[1:5] == ['original', 'copy'] * 2
   canvas = figure.axes[0].images[0].get_array()
   np.testing.assert_array_equal(canvas[1:6, 7:11, :1], originals[1])
   np.testing.assert_array_equal(canvas[8:13, 7:11, :1], copies[1])
   second = 2 * 7 + 8 + 1  # the second pair, behind a gap of eight
   np.testing.assert_array_equal(canvas[second : second + 5, 1:5, :1], originals[3])
   np.testing.assert_array_equal(canvas[second + 7 : second + 12, 7:11, :1], copies[4])
-  with pytest.raises(ValueError, match='5 originals but 4'):
-    grids.reconstructions(originals, copies[:4])
+  with pytest.raises(ValueError, match=r"not of \{'original': 5, 'copy': 4\}"):
+    grids.wrapped_rows({'original': originals, 'copy': copies[:4]}, 'title')

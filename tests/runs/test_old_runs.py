@@ -2,7 +2,8 @@
 
 `iwae.zip`: importance weights as fields of VAE, an average without a name, a learned prior. `gan.zip`: a field, an
 evaluator and metrics of former names, `config.best` by one of these, samples of fixed noise in a folder of their own.
-Their config.json lacks the keys that have been added since.
+`optimal_gaussian.zip`: the running variance of an OptimalGaussian in a collection of its own. Their config.json lacks
+the keys that have been added since.
 """
 
 import functools
@@ -62,6 +63,19 @@ def test_former_names_of_fields_evaluators_and_metrics_are_read(old_run):
   assert f'{former["memory"]:.4f}' in page.words and page.texts['h3'][:2] == ['points', 'discriminator']
   assert launch.main(['launch.py', f'--workdir={workdir}', '--mode=progress']) == 0
   assert (workdir / 'figures' / 'progress.png').exists()
+
+
+def test_the_running_variance_of_an_optimal_gaussian_is_read(old_run):
+  workdir = old_run('optimal_gaussian')
+  run = gen_jax.load(workdir)
+  assert set(run.state.variables) == {'batch_stats'}
+  assert run.variables['batch_stats']['likelihood']['variance'] == np.float32(1.0579268)
+  former = json.loads((workdir / 'evaluation.json').read_text())
+  assert launch.main(['launch.py', f'--workdir={workdir}', '--mode=evaluate']) == 0
+  values = json.loads((workdir / 'evaluation.json').read_text())
+  numbers = {name: value for name, value in former.items() if isinstance(value, float)}
+  assert 'elbo' in numbers
+  chex.assert_trees_all_close({name: values[name] for name in numbers}, numbers, rtol=1e-5)
 
 
 def test_an_old_run_goes_on(old_run):

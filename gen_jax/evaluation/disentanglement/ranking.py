@@ -6,6 +6,7 @@ import numpy as np
 
 from gen_jax.errors import UserError
 from gen_jax.evaluation.disentanglement.subsets import finite_codes
+from gen_jax.evaluation.spearman import rank_correlations
 
 INFORMATIVE = 0.01  # nats of KL(q || p) above which a latent takes part
 POINTS = 1_000
@@ -55,13 +56,11 @@ def similarity_matrix(a: np.ndarray, b: np.ndarray, similarity: str) -> np.ndarr
   """R >= 0 [latents of a, latents of b]."""
   if not (a.size and b.size):
     return np.zeros((a.shape[1], b.shape[1]))
-  from scipy.stats import spearmanr  # slow to import
-  from sklearn.linear_model import Lasso
+  if similarity == 'spearman':
+    return np.abs(rank_correlations(a, b))
+  from sklearn.linear_model import Lasso  # slow to import
 
-  if similarity == 'lasso':
-    return np.abs(np.atleast_2d(Lasso(alpha=0.1).fit(a, b).coef_)).T.reshape(a.shape[1], b.shape[1])
-  matrix = np.atleast_2d(spearmanr(np.concatenate([a, b], axis=1)).statistic)
-  return np.abs(np.nan_to_num(matrix[: a.shape[1], a.shape[1] :]))
+  return np.abs(np.atleast_2d(Lasso(alpha=0.1).fit(a, b).coef_)).T.reshape(a.shape[1], b.shape[1])
 
 
 def match_score(r: np.ndarray) -> float:
