@@ -48,7 +48,8 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
   try:
     yield
   except OSError as error:
-    error.filename, error.filename2 = str(path), None
+    if error.errno is not None:  # else it is made of words alone, which would be lost
+      error.filename, error.filename2 = str(path), None
     raise
 
 

@@ -51,8 +51,8 @@ def averaged_trees(model: Model, params: Mapping[str, Any], variables: Mapping[s
 
   An average of the parameters beside the statistics of the last of them would be neither's network.
   """
-  groups = getattr(model, 'averaged', tuple(params))
   trees = {'params': params, 'batch_stats': variables.get('batch_stats', {})}
+  groups = getattr(model, 'averaged', {**trees['params'], **trees['batch_stats']})
   return {name: {group: tree[group] for group in groups if group in tree} for name, tree in trees.items()}
 
 

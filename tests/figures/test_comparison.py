@@ -120,7 +120,7 @@ def test_the_errors_are_means_over_all_test_images(run_of):
 def test_others_must_be_named(run_of):
   with pytest.raises(UserError, match='--mode=compare needs --others'):
     outputs(compare, run_of('vae'))
-  with pytest.raises(UserError, match='holds no run'):
+  with pytest.raises(UserError, match='there is no folder nowhere'):
     outputs(compare, run_of('vae'), others=['nowhere'])
   with pytest.raises(UserError, match='choose best, last, or one of the steps'):
     outputs(compare, run_of('vae'), others=[runs.load(run_of('vae').workdir).workdir], checkpoint='3')

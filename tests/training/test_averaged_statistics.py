@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from small import MODEL, small_config
 
 from gen_jax import build
@@ -11,7 +10,6 @@ from gen_jax.training import loop
 from gen_jax.training.state import evaluated_variables
 
 
-@pytest.mark.xfail(strict=True, reason='averaged_trees names the groups of parameters alone')
 def test_the_average_holds_the_variance_of_an_optimal_gaussian():
   model = MODEL | {'likelihood': {'name': 'OptimalGaussian', 'momentum': 0.5}}  # a module without parameters
   task = build.task(small_config(model=model, ema_decay=0.75))
@@ -27,5 +25,5 @@ def test_the_average_holds_the_variance_of_an_optimal_gaussian():
     state = jax.tree.map(lambda x: x[0], step(state, batch, np.uint32(0))[0])
     expected = decay * expected + (1 - decay) * variance(state.variables)
   np.testing.assert_allclose(variance(state.ema['ema']), expected, rtol=1e-5)
-  assert variance(state.variables) < 0.9 * expected
+  assert variance(state.variables) < expected - 0.02
   assert variance(evaluated_variables(state)) == variance(state.ema['ema'])

@@ -16,7 +16,7 @@ def run(precision: str, seed: int):
   config = small_config(
     batch_size=32,
     steps=STEPS,
-    steps_per_dispatch=STEPS,
+    **dict.fromkeys(('steps_per_dispatch', 'log_every', 'eval_every', 'save_every'), STEPS),
     precision=precision,
     seed=seed,
     model={'encoder': {'hidden': (64,)}, 'decoder': {'hidden': (64,)}, 'latent_dim': 5},
