@@ -21,8 +21,8 @@ from gen_jax.types import Batch
 
 CHUNK = 50  # samples of each example at a time
 # With 10 effective samples the bias of log 1/S sum w, -1/2 its variance, is about -.05 nats; with fewer neither is told
-# by the weights that were drawn. A line says so where a tenth of the examples have fewer.
-FEW, FEW_SHARE = 10, 0.1
+# by the weights that were drawn. A line says so where half of the examples have fewer.
+FEW, FEW_SHARE = 10, 0.5
 NEAR_CAP = 1.0  # nats below log N within which a line says that the mutual information cannot be told
 Values = Iterator[tuple[str, float | np.ndarray]]
 
@@ -155,11 +155,13 @@ def trust_in_weights(estimates: LogLikelihoods, samples: int) -> Values:
   """What tells whether an importance weighted log p(x) can be trusted.
 
   log_weight_sd: the standard deviation of log w over the S samples, nats; effective_samples: (sum w)^2 / sum w^2 of the
-      S; both averaged over the examples.
+      S; both averaged over the examples. Below some 10 the estimate is carried by a few samples.
   nll_importance_stderr: the standard error of `nll` that comes from the samples, nats. By the delta method, Var log(1/S
-      sum w) = Var w / (S (E w)^2), which is estimated as 1 / effective_samples - 1 / S. It knows only the weights that
-      were drawn, and cannot exceed 1 for an example: where few samples are effective it says nothing, and neither does
-      it tell the bias, by which `nll` lies above -log p(x). A line says so where it is the case.
+      sum w) = Var w / (S (E w)^2), which is estimated as 1 / effective_samples - 1 / S.
+
+  All know only the weights that were drawn, and are too hopeful where large ones were missed. Where few samples are
+  effective the delta method is meaningless, as its error cannot exceed 1 nat an example; and it does not tell the bias,
+  by which `nll` lies above -log p(x). A line says so.
   """
   effective = estimates.effective_samples.astype(np.float64)
   yield 'log_weight_sd', float(estimates.log_weight_sd.astype(np.float64).mean())
@@ -168,7 +170,7 @@ def trust_in_weights(estimates: LogLikelihoods, samples: int) -> Values:
   if (share := float((effective < FEW).mean())) >= FEW_SHARE:
     show(
       f'nll: fewer than {FEW} of {samples} importance samples are effective for {share:.0%} of the examples, on '
-      f'average {effective.mean():.1f}: it may lie far above -log p(x), and nll_importance_stderr does not tell how far'
+      f'average {effective.mean():.1f}: it may lie far above -log p(x), and nll_importance_stderr cannot tell how far'
     )
 
 
