@@ -51,8 +51,9 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, watch: Stopwatch | No
   watch.lap('data')
   if not parallel.is_main():
     return train_and_show(config, workdir, watch)
-  show_data(config, claim_workdir(workdir, config))
+  record = claim_workdir(workdir, config)
   with workdir_lock(workdir):
+    show_data(config, record)
     return train_and_show(config, workdir, watch)
 
 
