@@ -47,19 +47,12 @@ def list_images(root: Path, class_order: str = 'natural') -> Listing:
   images = [file for file in files if suffix_of(file) in SUFFIXES]
   if not images:
     raise UserError(f'no images ({", ".join(sorted(SUFFIXES))}) in {root}')
-  notes += left_out_by_suffix(files)
-  folders = split_folders(root, images)
-  splits, rule, outside = divide(root, images, folders)
-  if outside:
-    example = printable(outside[0])
-    notes.append(f'left out: {count_of(len(outside), "image")} beside the folders of the splits, such as {example}')
+  folders = split_folders(images)
+  splits, rule, of_splits = divide(root, images, folders)
   inside = {path: path.split('/')[1:] if folders else path.split('/') for paths in splits.values() for path in paths}
-  classes, class_of, lines = find_classes(inside, class_order)
-  notes += lines
-  if without := [printable(name) for i, name in enumerate(classes) if i not in {class_of[x] for x in splits['train']}]:
-    notes.append(f'no training images of {some(without)}')
-  several = sorted({suffix_of(path) for path in inside} & {'.gif', '.tif', '.tiff'})
-  notes += [f'of a {" or ".join(several)} of several images, the first is read'] if several else []
+  classes, class_of, of_classes = find_classes(inside, class_order)
+  of_classes += untaught(classes, {class_of[path] for path in splits['train']} if classes else set())
+  notes += [*left_out_by_suffix(files), *of_splits, *of_classes, *several_images(inside)]
   return Listing(root, splits, tuple(map(printable, classes)), class_of, rule, tuple(notes))
 
 
@@ -76,7 +69,7 @@ def find_files(root: Path) -> tuple[list[str], list[str]]:
       elif os.path.islink(os.path.join(folder, name)):
         linked.append(below + name)
     files += [below + name for name in names if not name.startswith('.')]
-  notes = [f'left out: {count_of(n, "image")} in hidden folders {name}' for name, n in hidden.items() if n]
+  notes = [f'left out: {count_of(n, "image")} in hidden folders {printable(name)}' for name, n in hidden.items() if n]
   if linked:
     notes.append(f'left out: linked folders {some(sorted(map(printable, linked)))}: name their places, or copy them')
   return sorted(files, key=lambda path: path.split('/')), notes
@@ -104,6 +97,12 @@ def left_out_by_suffix(files: Iterable[str]) -> list[str]:
   return [f'left out: {some(kinds)}'] if kinds else []
 
 
+def several_images(images: Iterable[str]) -> list[str]:
+  """A line where files may hold several images."""
+  several = sorted({suffix_of(path) for path in images} & {'.gif', '.tif', '.tiff'})
+  return [f'of a {" or ".join(several)} of several images, the first is read'] if several else []
+
+
 def count_of(number: int, thing: str) -> str:
   """'1 image', '2 images'."""
   return f'{number:,} {thing}{"" if number == 1 else "s"}'
@@ -123,7 +122,7 @@ def printable(name: str) -> str:
 # Splits
 
 
-def split_folders(root: Path, images: Iterable[str]) -> dict[str, str]:
+def split_folders(images: Iterable[str]) -> dict[str, str]:
   """{name of a subfolder with images: its split}; {} where none is of training images."""
   names = {path.split('/')[0] for path in images if '/' in path}
   known = {name: split for split, words in SPLIT_FOLDERS.items() for name in names if name.lower() in words}
@@ -133,7 +132,7 @@ def split_folders(root: Path, images: Iterable[str]) -> dict[str, str]:
 def divide(
   root: Path, images: Sequence[str], folders: Mapping[str, str]
 ) -> tuple[dict[str, list[str]], str, list[str]]:
-  """({split: paths}, the rule in words, paths that are in no split)."""
+  """({split: paths}, the rule in words, lines about images that are in no split), by the folders of the splits."""
   splits, outside = {split: [] for split in SPLIT_FOLDERS}, []
   for path in images:
     first = path.split('/')[0]
@@ -152,7 +151,9 @@ def divide(
   places = ', '.join(sorted(f'{folder}/' for folder in folders))
   of = 'of the training images' if folders else 'of the images'
   by_hash = f'{" and ".join(drawn)}: {"each " if len(drawn) > 1 else ""}a tenth {of}, by the hash of their paths'
-  return splits, '; '.join(([f'folders {places}'] if places else []) + ([by_hash] if drawn else [])), outside
+  rule = '; '.join(([f'folders {places}'] if places else []) + ([by_hash] if drawn else []))
+  where = f'beside the folders of the splits, such as {printable(outside[0])}' if outside else ''
+  return splits, rule, [f'left out: {count_of(len(outside), "image")} {where}'] if outside else []
 
 
 def draw_from_train(splits: dict[str, list[str]], drawn: Sequence[str], within_split: bool) -> None:
@@ -199,6 +200,12 @@ def find_classes(
     example = printable(loose[0])
     return [], {}, [f'no labels: {len(loose)} of {len(inside)} images lie in no subfolder, such as {example}']
   return [], {}, [f'no labels: all images lie in one subfolder, {printable(min(names))}'] if names and not loose else []
+
+
+def untaught(classes: Sequence[str], taught: set[int]) -> list[str]:
+  """A line where some of the classes are not among those `taught`, which have training images."""
+  without = [printable(name) for number, name in enumerate(classes) if number not in taught]
+  return [f'no training images of {some(without)}'] if without else []
 
 
 def natural_order(names: Iterable[str]) -> list[str]:

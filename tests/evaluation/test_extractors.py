@@ -246,8 +246,13 @@ def test_extractors_of_own_images_are_found_by_what_these_are(cache, tmp_path, m
   with pytest.raises(UserError, match=message):
     extractors.of_source('lenet', source_of(other))
   monkeypatch.chdir(other.parent)  # a folder of the same name
-  with pytest.raises(UserError, match='cannot be read'):
+  former = cache / 'lines-lenet.npz'  # as its extractor was once called
+  former.write_bytes(extractors.pack(untrained('lenet'), (8, 8, 1)))
+  extractors.load.cache_clear()
+  with pytest.raises(UserError, match=f'; if {former} is of these images, that is --config.extractors=lines'):
     extractors.of_source('lenet', source_of('lines'))
+  config = small_config(data={'name': 'lines'}, extractors='lines')
+  assert extractors.of_source('lenet', Source.of(config, build.dataset(config, 'test'))).classes == 3
 
 
 def test_classes_of_an_extractor_are_those_of_the_data_by_name():

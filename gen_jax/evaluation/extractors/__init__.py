@@ -188,7 +188,9 @@ def load(
   try:
     data = path.read_bytes()
   except OSError as error:
-    raise UserError(f'the extractor {path} cannot be read ({error.strerror}): {remedy}') from None
+    raise UserError(
+      f'the extractor {path} cannot be read ({error.strerror}): {remedy}{former_one(kind, data_name) if key else ""}'
+    ) from None
   digest = digest_of(data)
   expected = expected or (SHIPPED.get(path.stem, '') if shipped else '')
   if expected and digest != expected:
@@ -233,6 +235,17 @@ def pack(params: Any, image_shape: tuple[int, int, int], class_names: tuple[str,
   file = io.BytesIO()
   np.savez_compressed(file, **flat, **names, image_shape=np.array(image_shape, np.int32))
   return file.getvalue()
+
+
+def former_one(kind: str, data_name: str) -> str:
+  """How to take what was once trained for a folder of this path or name; '' where there is none.
+
+  Formerly extractors were known by how a path was written, which does not say that they are of these images.
+  """
+  for name in (data_name, pathlib.Path(data_name).name):
+    if (path := default_folder() / file_name(name, kind)).is_file():
+      return f'; if {path} is of these images, that is --config.extractors={path.stem.removesuffix(f"-{kind}")}'
+  return ''
 
 
 def without_labels(channels: int) -> str:
