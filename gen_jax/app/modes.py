@@ -41,6 +41,7 @@ OF_TRAINING = {  # flags of the modes that several processes share
 }
 OF_RUNS = {'checkpoint': CHECKPOINT}  # flags of every mode on a run
 
+
 @mode('trains or resumes; then evaluation, figures, report', of_run=False)
 def train(config: ConfigDict, workdir: str | pathlib.Path, watch: Stopwatch | None = None) -> Run:
   """Trains or resumes; then evaluates, makes every figure that the model has methods for, and writes the report.
