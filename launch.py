@@ -45,8 +45,10 @@ def main(argv: list[str]) -> int:
 def run(argv: list[str]) -> None:
   """Does what a command line asks for."""
   watch = Stopwatch()
-  from gen_jax.app import arguments, modes  # here, so that the time they take is counted
-
+  try:
+    from gen_jax.app import arguments, modes  # here, so that the time they take is counted
+  except ModuleNotFoundError as error:
+    raise UserError(f'{error}: source .venv/bin/activate, or pip install -r requirements.txt') from None
   watch.lap('imports')
   every = modes.all_modes()
   if arguments.is_help(argv):

@@ -1,13 +1,16 @@
 """Keys of a config: their defaults, what they allow, and what may differ on a finished run."""
 
+import math
 import pathlib
 
+import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
 from gen_jax import config as config_lib
 from gen_jax import models
-from gen_jax.config import common, experiment, update
+from gen_jax.config import common, experiment, flatten, update
+from gen_jax.errors import must_be_fraction, must_fit_32_bits
 
 
 def test_all_defaults_are_allowed():
@@ -30,6 +33,30 @@ def test_what_a_key_does_not_allow_is_one_line(changes, expected):
   config = common()
   update(config, changes)
   assert list(config_lib.problems(config)) == [expected]
+
+
+@pytest.mark.parametrize('value', [math.nan, math.inf, -math.inf, 1e39, -1e39, 1e-50, 2**31, -(2**31), 10**40])
+def test_no_number_is_taken_that_32_bits_do_not_hold(value):
+  """Of any key, and of any field below `model` and its like."""
+  keys = {name: x for name, x in flatten(common()).items() if isinstance(x, int | float) and not isinstance(x, bool)}
+  assert len(keys) > 20
+  for name in {*keys, 'model.beta', 'model.encoder.own', 'averages.slow', 'player_optimizers.model.eps'} - {'seed'}:
+    nested = value
+    for part in reversed(name.split('.')):
+      nested = {part: nested}
+    (line,) = config_lib.problems_of_numbers(nested)
+    assert line.startswith(f'config.{name}={value!r}: ')
+    assert len(list(config_lib.problems_of_numbers({'model': {'hidden': (8, (value,))}}))) == 1
+
+
+def test_numbers_that_32_bits_hold_are_taken():
+  good = (0.0, -0.0, 3.4e38, 1.2e-38, 2**31 - 1, -5, True, 'nan', (1, 2.5, 'x'), None)
+  assert list(config_lib.problems_of_numbers({f'k{i}': x for i, x in enumerate(good)})) == []
+  largest = np.finfo(np.float32)
+  assert must_fit_32_bits(float(largest.max)) is must_fit_32_bits(float(largest.tiny)) is None
+  assert must_fit_32_bits(float(largest.max) * (1 + 1e-9)) and must_fit_32_bits(float(largest.tiny) * (1 - 1e-9))
+  for x in (0.999999, 1 - 2**-25, 1 - 2**-26, float(np.nextafter(np.float32(1), np.float32(0)))):
+    assert (must_be_fraction(x) is None) == (np.float32(x) < 1), x
 
 
 def test_only_what_changes_no_parameter_may_differ():

@@ -1,5 +1,6 @@
 """From --config to the config that it names: an experiment file, or the config.json of a run."""
 
+import difflib
 import pathlib
 
 from ml_collections import ConfigDict
@@ -39,9 +40,11 @@ def reason_why_missing(path: pathlib.Path) -> str:
     return f'{path} is a folder: name a file in it{nearest(f"{path}/", map(str, path.glob("*.py")))}'
   if not path.parent.is_dir():
     return f'there is no folder {path.parent}{files.nearest_folder(path.parent)}'
-  folders = dict.fromkeys((path.parent, pathlib.Path('experiments'), ROOT / 'experiments'))
-  beside = [str(file) for folder in folders for file in folder.glob('*.py')]
-  return f'there is no file {path}{nearest(str(path), beside)}'
+  by_name = {}
+  for folder in (ROOT / 'experiments', pathlib.Path('experiments'), path.parent):
+    by_name |= {file.stem: file for file in folder.glob('*.py')}
+  close = difflib.get_close_matches(path.name.partition(':')[0].removesuffix('.py'), by_name, n=1)
+  return f'there is no file {path}' + ''.join(f'; did you mean {by_name[name]}?' for name in close)
 
 
 def load_experiment(spec: str, trust: bool = False) -> ConfigDict:

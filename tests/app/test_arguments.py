@@ -38,6 +38,24 @@ def test_fields_that_an_experiment_leaves_at_their_defaults_can_be_set():
   assert own.player_optimizers.to_dict() == {'model': {'b1': 0.5, 'eps': 1e-4}} and own.optimizer.b1 == 0.9
 
 
+def test_a_schedule_may_take_the_place_of_a_number():
+  fields = ('init_value=0', 'end_value=4.5', 'transition_steps=1000')
+  words = [f'--config.model.beta.{field}' for field in (*fields, 'name=linear_schedule')]  # in any order
+  schedule = {'name': 'linear_schedule', 'init_value': 0.0, 'end_value': 4.5, 'transition_steps': 1000}
+  for spec in (VAE, '--config=experiments/vae.py:mnist,smoke'):
+    beta = parse(spec, *words).model.beta
+    assert beta.to_dict() == schedule and isinstance(beta.transition_steps, int)
+  assert parse(VAE, '--config.model.beta=2').model.beta == 2.0
+  other = ('--config.model.beta.name=exponential_decay', '--config.model.beta.end_value=2')
+  decay = parse('--config=experiments/beta_vae.py', *other).model.beta  # which has one already
+  assert (decay.name, decay.end_value) == ('exponential_decay', 2.0)
+  inner = ('--config.model.penalty.weight.value=3', '--config.model.penalty.weight.name=constant_schedule')
+  penalty = parse(VAE, '--config.model.penalty.name=DensityRatio', *inner).model.penalty
+  assert penalty.weight.to_dict() == {'name': 'constant_schedule', 'value': 3.0}
+  slow = [f'--config.averages.slow.{field}' for field in ('name=constant_schedule', 'value=.9')]
+  assert parse(VAE, *slow).averages.slow.to_dict() == {'name': 'constant_schedule', 'value': 0.9}
+
+
 def test_former_names_of_classes_fields_evaluators_and_metrics_are_read():
   model = parse('--config=experiments/gan.py', '--config.model.components=3').model
   assert model.latent_modes == 3 and 'components' not in model
