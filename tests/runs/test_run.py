@@ -83,6 +83,12 @@ def test_a_latent_is_moved_alone(run_of):
   assert walk.shape == (3, 8, 8, 1) and np.any(walk[0] != walk[2])
   with pytest.raises(UserError, match='latent=2: the code has the latents 0 to 1'):
     run.traverse(image, latent=2)
+  with pytest.raises(UserError, match='--label=1: VAE is not conditional'):
+    run.traverse(image, latent=1, label=1)
+  conditional = run_of('conditional vae')
+  walks = [conditional.traverse(image, latent=1, label=label) for label in (None, 0, 3)]
+  np.testing.assert_array_equal(walks[0], walks[1])
+  assert np.any(walks[0] != walks[2])
 
 
 def test_binary_images_are_told_from_gray_ones(run_of):
@@ -113,6 +119,18 @@ def test_what_is_no_image_of_this_model_is_refused(run_of):
     run.sample(0)
   with pytest.raises(UserError, match='samples=0: must be above 0'):
     run.log_prob(images_of(run, 1)[0], samples=0)
+  with pytest.raises(UserError, match=r'codes \[N,D\] of this model have another D than 5'):
+    run.decode(np.zeros((1, 5)))
+  with pytest.raises(UserError, match='codes must be finite'):
+    run.decode(np.array([[0, np.nan]]))
+  for seed in (-1, 2**32, 1.5):
+    with pytest.raises(UserError, match=f'seed={seed}: must'):
+      run.sample(2, seed=seed)
+  assert run.sample(2, seed=2**32 - 1).shape == (2, 8, 8, 1)
+  for points in (np.zeros((2, 3)), np.zeros(2), np.array([[0, np.inf]]), np.array([['a', 'b']])):
+    with pytest.raises(UserError, match=r'points must be finite numbers \[N,2\], not'):
+      next(run_of('plane').batches(points))
+  assert next(run_of('plane').batches(np.zeros((3, 2))))['image'].shape == (3, 1, 1, 2)
   for labels in ([0, 1], [99] * 6):
     with pytest.raises(UserError, match='labels must be 6 of the classes 0 to 9'):
       run_of('conditional vae').encode(images_of(run, 6)[0], labels)
