@@ -175,7 +175,7 @@ print(launch.main(['launch.py', '--help']), launch.main({words!r}))
 """
   ended = python(code)
   assert ended.returncode == 0 and ended.stdout.splitlines()[-1] == '0 2', ended.stderr
-  first, last = ended.stderr.splitlines()
+  first, *_, last = ended.stderr.splitlines()
   assert first.startswith(f'{tmp_path}/run cannot be locked (') and last == 'error: as far as this'
 
 
