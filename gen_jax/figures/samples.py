@@ -84,16 +84,15 @@ def arrays_and_grid(
 
   Where classes come `in_turn`, so many of them, a column is of one class, below its name where they have `names`.
   """
-  images = arrays['images']
-  number, height, width, _ = images.shape
+  number, height, width, _ = arrays['images'].shape
   shown = min(number, SHOWN, max(1, SHOWN_PIXELS // (height * width)))
-  columns = columns_of(shown, in_turn)
+  images, columns = arrays['images'][:shown], columns_of(shown, in_turn)
   yield Arrays(name, arrays)
   if shown < number:
     caption = f'{caption}: the first {shown} of {number:,}; all are in {name}.npz'
     yield Text(caption)
   if not names or columns % in_turn:
-    yield Picture(name, grids.grid(images[:shown], columns), caption)
+    yield Picture(name, grids.grid(images, columns), caption)
     return
   rows = [images[start : start + columns] for start in range(0, shown, columns)]
   labels = [each if len(each) <= LONGEST else f'{each[: LONGEST - 1]}…' for each in names * (columns // in_turn)]

@@ -68,6 +68,14 @@ def test_a_picture_of_many_samples_holds_the_first_and_says_so(codes, run_of, mo
   assert 'first' not in few[name].caption and few['text'] == []
 
 
+def test_below_the_names_of_classes_stand_no_more_than_the_caption_says(monkeypatch):
+  monkeypatch.setattr(samples, 'SHOWN', 7)
+  many = np.broadcast_to(np.uint8(0), (100, 8, 8, 1))
+  *_, picture = samples.arrays_and_grid('samples', {'images': many}, 'Samples', 3, ('a', 'b', 'c'))
+  grid = axes_image(picture)  # of three columns
+  assert 'the first 7 of 100' in picture.caption and not cell(grid, 2, 0).any() and (cell(grid, 2, 1) == 255).all()
+
+
 def test_of_large_images_a_picture_shows_fewer():
   many = np.broadcast_to(np.uint8(0), (100, 512, 512, 1))
   *_, picture = samples.arrays_and_grid('samples', {'images': many}, 'Samples')
