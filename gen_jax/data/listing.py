@@ -41,6 +41,8 @@ def list_images(root: Path, class_order: str = 'natural') -> Listing:
   the classes: in the order of their numbers and names, or of their texts as older runs had it (`class_order`).
   Raises UserError: no such folder, no images, too few for three splits.
   """
+  if root.is_file():
+    raise UserError(f'{root} is a file: name a folder of images, a .csv of points, or a picture')
   if not root.is_dir():
     raise UserError(f'there is no folder {root}')
   files, notes = find_files(root)
@@ -59,7 +61,7 @@ def list_images(root: Path, class_order: str = 'natural') -> Listing:
 def find_files(root: Path) -> tuple[list[str], list[str]]:
   """(paths of all files that are not hidden, nor in hidden folders; lines about what was left out)."""
   files, hidden, linked = [], collections.Counter(), []
-  for folder, folders, names in os.walk(root):
+  for folder, folders, names in os.walk(root, onerror=refuse_unreadable):
     below = os.path.relpath(folder, root)
     below = '' if below == '.' else below.replace(os.sep, '/') + '/'
     for name in list(folders):
@@ -73,6 +75,11 @@ def find_files(root: Path) -> tuple[list[str], list[str]]:
   if linked:
     notes.append(f'left out: linked folders {some(sorted(map(printable, linked)))}: name their places, or copy them')
   return sorted(files, key=lambda path: path.split('/')), notes
+
+
+def refuse_unreadable(error: OSError) -> None:
+  """Raises UserError for a folder that cannot be listed."""
+  raise UserError(f'the folder {error.filename} cannot be read: {error.strerror}')
 
 
 def is_hidden(folder: str) -> bool:

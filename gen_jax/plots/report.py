@@ -120,4 +120,4 @@ def write_report(
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     f'<title>{html.escape(title)}</title><style>\n{style}</style></head><body><main>{body}</main></body></html>\n'
   )
-  write_bytes(path, page.encode())
+  write_bytes(path, page.encode(errors='backslashreplace'))  # paths may hold what is no UTF-8

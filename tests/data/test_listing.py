@@ -148,9 +148,25 @@ def test_names_that_are_no_utf_8_can_be_printed(tmp_path):
   assert all((listing.root / path).exists() for paths in listing.splits.values() for path in paths)
 
 
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+  touch(tmp_path, *(f'{folder}/{i}.png' for folder in 'ab' for i in range(3)))
+  scan = os.scandir
+
+  def refuse(folder):
+    if os.fspath(folder).endswith('b'):
+      raise PermissionError(13, 'Permission denied', folder)
+    return scan(folder)
+
+  monkeypatch.setattr(os, 'scandir', refuse)
+  with pytest.raises(UserError, match=r'the folder .*b cannot be read: Permission denied'):
+    list_images(tmp_path)
+
+
 def test_mistakes_name_the_place(tmp_path):
   with pytest.raises(UserError, match=r'there is no folder .*nowhere'):
     list_images(tmp_path / 'nowhere')
   touch(tmp_path, 'a.txt')
+  with pytest.raises(UserError, match=r'a.txt is a file: name a folder of images, a .csv of points, or a picture'):
+    list_images(tmp_path / 'a.txt')
   with pytest.raises(UserError, match=r'no images \(.*.png.*\) in '):
     list_images(tmp_path)

@@ -42,6 +42,11 @@ def test_of_a_folder_too_and_it_is_known_by_its_content_however_it_is_seen(tmp_p
   assert record_of(section(copy, class_order='text', resident_mib=0)).fingerprint == first.fingerprint
   other = write_classes(tmp_path / 'c', ['cat', 'emu'])
   assert record_of(section(other)).fingerprint != first.fingerprint
+  numbers = section(write_classes(tmp_path / 'e', ['2', '10']))
+  assert record_of(numbers).class_names == ('2', '10')
+  as_text = section(tmp_path / 'e', class_order='text')
+  assert record_of(as_text).class_names == ('10', '2')
+  assert record_of(as_text).fingerprint == record_of(numbers).fingerprint
   small = write_classes(tmp_path / 'd', ['cat', 'dog'], number=5)
   assert record_of(section(small)).fingerprint != first.fingerprint
 
@@ -94,6 +99,13 @@ def test_a_folder_whose_name_ends_like_a_file_is_a_folder(tmp_path):
   for name in ('faces.png', 'tables.csv'):
     write_classes(tmp_path / name, ['cat', 'dog'])
     assert sources.open_split(section(tmp_path / name), 'train').kind == 'image'
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'photos.zip').touch()
+  with pytest.raises(UserError, match=r'photos.zip is a file: name a folder of images'):
+    sources.open_split(section('photos.zip'), 'train')
 
 
 def test_splits_without_a_record_are_those_that_are_named():

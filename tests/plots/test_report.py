@@ -121,3 +121,8 @@ def test_nothing_is_wider_than_a_narrow_screen(report):
     assert int(width) < narrow / 2
   assert 'min-width' not in style
   assert 'overflow-wrap: anywhere' in style and '.scroll { overflow-x: auto; }' in style
+
+
+def test_a_path_that_is_no_utf_8_is_written_in_its_bytes(report):
+  text, _ = report(config={'data': {'name': '/caf\udce9'}})
+  assert '/caf\\udce9' in text

@@ -23,8 +23,9 @@ HASHED_BYTES, HASHED_FILES = 2**26, 64  # of files: all are hashed up to so many
 
 def owns(data: ConfigDict) -> bool:
   """Whether the section `config.data` names a folder, or a path where one could be, unless TFDS has prepared it."""
-  path = Path(data.name).expanduser()
-  named = path.is_dir() or data.name.startswith(('/', './', '../', '~')) or data.name.endswith('/')
+  path, name = Path(data.name).expanduser(), data.name
+  named = path.is_dir() or name.startswith(('/', './', '../', '~')) or name.endswith('/')
+  named = named or (path.is_file() and path.suffix != '')  # which then is refused
   return named and not (path / 'dataset_info.json').exists()
 
 
