@@ -152,9 +152,13 @@ def test_points_of_a_file_by_their_record(tmp_path):
       ask()
 
 
-def test_a_missing_folder_is_called_one():
+def test_a_missing_folder_is_called_one(tmp_path, monkeypatch):
   for name in ('/nowhere/photos', './nowhere', '~/nowhere', 'nowhere/'):
     with pytest.raises(UserError, match=r'there is no folder .*(nowhere)'):
       sources.open_split(section(name), 'train')
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'holidays').mkdir()
+  with pytest.raises(UserError, match=r"no TFDS set 'holiday' is .*; did you mean holidays\?"):
+    sources.open_split(section('holiday'), 'train')
   with pytest.raises(UserError, match=r"no TFDS set 'nowhere' is known .* and there is no folder of this name"):
     sources.open_split(section('nowhere'), 'train')

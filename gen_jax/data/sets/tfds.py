@@ -143,7 +143,8 @@ def find_builder(name: str, data_dir: str | os.PathLike | None) -> Any:
   except tfds.core.DatasetNotFoundError:
     root = Path(data_dir or tfds.core.constants.DATA_DIR)
     prepared = {info.parents[1].name for info in root.glob('*/*/dataset_info.json')}
-    names = {*tfds.list_builders(with_community_datasets=False), *prepared}
+    folders = {path.name for path in Path().glob('*/')}
+    names = {*tfds.list_builders(with_community_datasets=False), *prepared, *folders}
     where = f'no TFDS set {name!r} is known or prepared below {root}, and there is no folder of this name'
     raise UserError(f'{where}{nearest(name, names)}') from None
   except Exception as error:  # a malformed name, no such configuration or version, damaged dataset_info.json
