@@ -11,6 +11,7 @@ Words = tuple[jax.Array, jax.Array]  # two uint32 arrays of one shape
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
+@jax.jit  # traced once for all draws of one shape
 def threefry(key: jax.Array, x: Words) -> Words:
   """Threefry-2x32 with 20 rounds: counters x -> random words; key uint32 [2] (Salmon et al., 2011).
 

@@ -1,8 +1,8 @@
 """A tiny model of two players for the tests of the step: critic steps, BatchNorm, a collection, a frozen group."""
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gen_jax.distributions import sample_rows, standard_normal
 from gen_jax.types import Player
@@ -74,8 +74,7 @@ def two_players(**fields):
   return TwoPlayers(Net(2), Net(1), Counter(), nn.Dense(2), **fields)
 
 
-def points(key, updates, rows):
+def points(seed, updates, rows):
   """A raw batch: leaves [updates, rows, ...]."""
-  image = jax.random.normal(key, (updates, rows, 1, 2, 1)) * 0.3 + 1.0
-  row = jnp.broadcast_to(jnp.arange(rows, dtype=jnp.int32), (updates, rows))
-  return {'image': image, 'row': row}
+  image = np.random.default_rng(seed).normal(1.0, 0.3, (updates, rows, 1, 2, 1)).astype(np.float32)
+  return {'image': image, 'row': np.broadcast_to(np.arange(rows, dtype=np.int32), (updates, rows))}

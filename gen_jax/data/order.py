@@ -81,6 +81,7 @@ def permute(seed: jax.Array | int, epoch: jax.Array, offset: jax.Array, size: in
   return x.astype(jnp.int32)
 
 
+@jax.jit  # which programs hold forty times over: traced once for each shape
 def mix(x: jax.Array) -> jax.Array:
   """MurmurHash3's 32-bit finalizer (Appleby, 2011), a bijection of uint32."""
   x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)

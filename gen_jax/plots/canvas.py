@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
   from matplotlib.figure import Figure
@@ -33,8 +35,12 @@ def new_figure(width: float, height: float) -> Figure:
 
 def png(figure: Figure) -> bytes:
   """The figure as a PNG of exactly its size."""
-  buffer = io.BytesIO()
-  figure.savefig(buffer, format='png', dpi=DPI)
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+  from PIL import Image
+
+  canvas, buffer = FigureCanvasAgg(figure), io.BytesIO()
+  canvas.draw()  # once; `savefig` draws twice, the first time for the layout
+  Image.fromarray(np.asarray(canvas.buffer_rgba())).save(buffer, 'png', dpi=(DPI, DPI))
   return buffer.getvalue()
 
 

@@ -74,6 +74,7 @@ def repeat_step(train_step: Callable, batch_of: BatchOf, longest: int) -> Callab
   nothing else share one compilation; so is the count, for windows of every length.
   """
 
+  @jax.jit  # for its shapes and in the loop it is traced once
   def step_of(state: TrainState, inputs, seed: jax.Array, i: jax.Array, rows: jax.Array):
     batch = batch_of(inputs, state, seed, i, rows)
     updates = batch['index'].shape[0]
@@ -87,7 +88,7 @@ def repeat_step(train_step: Callable, batch_of: BatchOf, longest: int) -> Callab
       state, metrics = step_of(state, inputs, seed, i, rows)
       return state, jax.tree.map(lambda all_steps, x: all_steps.at[i].set(x), history, metrics)
 
-    _, shapes = jax.eval_shape(step_of, state, inputs, seed, jnp.int32(0), rows)
+    _, shapes = jax.eval_shape(step_of, state, inputs, seed, 0, rows)
     history = jax.tree.map(lambda x: jnp.zeros((longest,), x.dtype), shapes)
     return jax.lax.fori_loop(0, count, body, (state, history))
 

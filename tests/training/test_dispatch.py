@@ -8,7 +8,7 @@ import pytest
 from gen_jax import randomness
 from gen_jax.data import order
 from gen_jax.data.dataset import from_arrays
-from gen_jax.training import dispatch
+from gen_jax.training import dispatch, parallel
 from gen_jax.training.state import TrainState
 
 SIZE, BATCH, UPDATES = 19, 8, 2
@@ -88,3 +88,17 @@ def test_rows_of_a_batch_do_not_depend_on_who_takes_them():
   of_rows = lambda rows: batch_of(dict(WEIGHTED.arrays), state_at(2, WEIGHTED.initial_state), np.uint32(3), 0, rows)
   halves = [of_rows(rows)['index'] for rows in np.split(ROWS, 2)]
   np.testing.assert_array_equal(np.concatenate(halves, axis=1), of_rows(ROWS)['index'])
+
+
+@pytest.mark.parametrize('how', parallel.BY_NAME)
+def test_a_step_is_traced_once(how):
+  calls = []
+
+  def counted(*arguments):
+    calls.append(arguments)
+    return recorded(*arguments)
+
+  run_steps = dispatch.repeat_step(counted, dispatch.resident_batch(PLAIN, BATCH, UPDATES), 8)
+  on_all = parallel.data_parallel(run_steps, False, how)
+  on_all.lower(state_at(0), dict(PLAIN.arrays), np.uint32(0), np.int32(1), parallel.local_rows(BATCH))
+  assert len(calls) == 1

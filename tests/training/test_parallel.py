@@ -1,10 +1,7 @@
 """Device count changes nothing."""
 
 import functools
-import pathlib
 import socket
-import subprocess
-import sys
 
 import chex
 import jax
@@ -12,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from forks import Process
 from small import small_config, write_images
 from two_players import points, two_players
 
@@ -22,21 +20,21 @@ from gen_jax.training.state import create_state
 from gen_jax.training.step import train_step
 from gen_jax.training.stopwatch import Stopwatch
 
-ROOT = pathlib.Path(__file__).parents[2]
-
-
 STEPS = 20
 
 
-def start(workdir, data, devices, *spec):
-  command = [sys.executable, str(ROOT / 'tests/training/worker.py'), str(ROOT), str(workdir), data, str(devices), *spec]
-  return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def start_pair(workdir, data, how):
+  """Two processes of one run, of two devices each."""
+  with socket.socket() as free:
+    free.bind(('localhost', 0))
+    address = f'localhost:{free.getsockname()[1]}'
+  logs = [workdir.with_suffix(f'.{i}.log') for i in range(2)]
+  return [Process(log, 'training.worker', str(workdir), data, 2, f'{address},2,{i}', how) for i, log in enumerate(logs)]
 
 
-def state_of(workdir, *processes):
+def state_of(workdir, processes):
   for process in processes:
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output[-3000:]
+    assert process.wait() == 0, process.log.read_text()[-3000:]
   with np.load(workdir / 'state.npz') as saved:
     return {name: saved[name] for name in saved.files}
 
@@ -96,13 +94,9 @@ def test_devices_of_one_process(on_devices):
 @pytest.mark.parametrize('kind', ['resident', 'streamed'])
 def test_two_processes_are_one_with_as_many_devices(kind, tmp_path, folder, on_devices):
   data = folder if kind == 'streamed' else kind
-  with socket.socket() as free:
-    free.bind(('localhost', 0))
-    address = f'localhost:{free.getsockname()[1]}'
-  report = ['report' if kind == 'resident' else 'shard_map']
-  pair = [start(tmp_path, data, 2, f'{address},2,{i}', *report) for i in range(2)]
+  pair = start_pair(tmp_path, data, 'report' if kind == 'resident' else 'shard_map')
   (one, lines), (alone, _) = on_devices(kind, 4), on_devices(kind, 1)
-  together = state_of(tmp_path, *pair)
+  together = state_of(tmp_path, pair)
   assert largest_difference(together.values(), one.values()) <= 1e-6
   check_equal(together, alone)
   assert (tmp_path / 'metrics.jsonl').read_text().count('\n') == lines > 0
@@ -113,14 +107,14 @@ def test_two_processes_are_one_with_as_many_devices(kind, tmp_path, folder, on_d
 def test_the_game_of_two_players_on_one_two_and_four_devices():
   model = two_players()
   optimizers = {name: optax.adam(1e-2) for name in model.players}
-  first = jax.tree.map(lambda x: x[0], points(jax.random.key(1), 1, 2))
+  first = jax.tree.map(lambda x: x[0], points(1, 1, 2))
   state = parallel.to_host(create_state(model, optimizers, jax.random.key(0), first))
 
   def step(state, batch, seed):
     options = {'preprocess': lambda batch, key: batch, 'rng': jax.random.key(seed), 'averages': {}}
     return train_step(state, batch, model=model, optimizers=optimizers, **options)
 
-  images = jnp.stack([points(jax.random.key(i), 4, 16)['image'] for i in range(20)])
+  images = np.stack([points(i, 4, 16)['image'] for i in range(20)])
 
   def batch_of(images, state, seed, i, rows):
     return {'image': images[state.step][:, rows], 'index': jnp.broadcast_to(rows, (4, *rows.shape))}
@@ -132,7 +126,8 @@ def test_the_game_of_two_players_on_one_two_and_four_devices():
     rows, current = np.arange(16, dtype=np.int32).reshape(devices, -1), state
     for count in (8, 8, 4):
       current, history = run(current, images, np.uint32(7), count, rows)
-    ends.append(jax.tree.leaves(parallel.to_host((current, jax.tree.map(lambda x: x[:4], history)))))
+    current, history = parallel.to_host((current, history))
+    ends.append(jax.tree.leaves((current, jax.tree.map(lambda x: x[:4], history))))
   assert ends[0][0] == 20
   assert largest_difference(ends[0], ends[1]) <= 1e-5
   assert largest_difference(ends[0], ends[2]) <= 1e-5
@@ -158,11 +153,12 @@ def test_host_copies_do_not_change_with_a_donated_buffer():
 def test_pmap_and_shard_map_are_bit_equal(devices, kind, folder, use_devices):
   """A VAE, its batches streamed or not, its noise keyed by global rows."""
   use_devices(devices)
-  ends = []
+  ends, begin = [], None
   for how in parallel.BY_NAME:
-    task = build.task(small_config(folder if kind == 'streamed' else kind, data_parallel=how, steps=5))
+    task = build.task(small_config(folder if kind == 'streamed' else kind, data_parallel=how, steps=STEPS))
     run_steps, inputs = loop.open_stage(task, 0, Stopwatch())
-    state, history = loop.initial_state(task), None
+    begin = begin or loop.initial_state(task)
+    state, history = begin, None
     window = next(inputs)
     for count in (3, 2):
       state, history = run_steps(state, window, count)

@@ -2,20 +2,16 @@
 
 import functools
 import os
-import pathlib
 import signal
-import subprocess
-import sys
 
 import chex
 import pytest
+from forks import Process
 from small import small_config, write_images
 
 from gen_jax import build
 from gen_jax.runs.workdir import claim_workdir
 from gen_jax.training import loop, metrics
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 
 def train(config, workdir):
@@ -43,9 +39,8 @@ def straight(tmp_path_factory, folder):
 
 
 def killed(workdir, data, when):
-  command = [sys.executable, str(ROOT / 'tests/training/killed.py'), str(ROOT), str(workdir), data, when]
-  ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-  assert ended.returncode == -signal.SIGKILL, ended.stderr[-2000:]
+  process = Process(workdir.with_suffix('.log'), 'training.killed', str(workdir), data, when)
+  assert process.wait() == -signal.SIGKILL, process.log.read_text()[-2000:]
 
 
 @pytest.mark.parametrize(

@@ -16,24 +16,38 @@ from gen_jax.training.step import train_step, updates_per_step
 from gen_jax.types import Player
 
 ROWS = 12
+RULES = {  # of the averages of the parameters
+  'slow': lambda step: 0.75,
+  'rising': lambda step: step / (step + 1),  # the plain mean
+  'young': warm_up_decay(0.999),
+}
 
 
 def unchanged(batch, key):
   return batch
 
 
-def start(model, averages=()):
-  optimizers = {name: optax.adam(1e-2) for name in model.players}
-  first = jax.tree.map(lambda x: x[0], points(jax.random.key(1), 1, 2))
-  return create_state(model, optimizers, jax.random.key(0), first, averages), optimizers
+def first_of(tree):
+  """The first of each leaf, on the host."""
+  return jax.tree.map(lambda x: np.asarray(x)[0], tree)
 
 
-def compiled(model, optimizers, devices=1, averages=None):
+def optimizers_of(model):
+  return {name: optax.adam(1e-2) for name in model.players}
+
+
+@functools.cache
+def start(model):
+  """The state at step 0, with every average of RULES."""
+  first, data = first_of(points(1, 1, 2)), np.arange(5, dtype=np.float32)
+  return create_state(model, optimizers_of(model), jax.random.key(0), first, tuple(RULES), data)
+
+
+@functools.cache
+def compiled(model, devices=1):
   """A step with the rows of the batch split over `devices` slices of an axis named 'batch'."""
-  step = functools.partial(
-    train_step, model=model, optimizers=optimizers, preprocess=unchanged, rng=jax.random.key(7),
-    averages=averages or {},
-  )
+  options = {'preprocess': unchanged, 'rng': jax.random.key(7), 'averages': RULES}
+  step = functools.partial(train_step, model=model, optimizers=optimizers_of(model), **options)
 
   @jax.jit
   def run_step(state, batch):
@@ -43,22 +57,22 @@ def compiled(model, optimizers, devices=1, averages=None):
   return run_step
 
 
-def step_once(model, state, optimizers, batch, **options):
+def step_once(model, state, batch):
   """One step on one device."""
-  return jax.tree.map(lambda x: x[0], compiled(model, optimizers, **options)(state, batch))
+  return first_of(compiled(model)(state, batch))
 
 
 def test_each_update_gets_its_own_batch_and_the_right_number_is_made():
   model = two_players(critic_steps=3)
-  state, optimizers = start(model)
+  state = start(model)
   assert updates_per_step(model) == 4
-  after, metrics = step_once(model, state, optimizers, points(jax.random.key(2), 4, ROWS))
+  after, metrics = step_once(model, state, points(2, 4, ROWS))
   assert after.step == 1
   assert after.variables['count']['counter']['calls'] == 3
   counts = {name: int(after.opt_state[name][0].count) for name in model.players}
   assert counts == {'discriminator': 3, 'generator': 1}
   # the pool saw three different batches: .5^k of each, oldest first
-  means = points(jax.random.key(2), 4, ROWS)['image'].reshape(4, ROWS, 2).mean(1)
+  means = points(2, 4, ROWS)['image'].reshape(4, ROWS, 2).mean(1)
   expected = sum(0.5 ** (3 - i) * means[i] for i in range(3))
   np.testing.assert_allclose(after.variables['pool']['counter']['mean'], expected, rtol=1e-5)
   assert set(metrics) == {
@@ -68,9 +82,9 @@ def test_each_update_gets_its_own_batch_and_the_right_number_is_made():
 
 def test_a_step_equals_the_updates_written_out_by_hand():
   model = two_players(critic_steps=1)
-  state, optimizers = start(model)
-  batch = points(jax.random.key(3), 2, ROWS)
-  after, metrics = step_once(model, state, optimizers, batch)
+  state = start(model)
+  batch = points(3, 2, ROWS)
+  after, metrics = step_once(model, state, batch)
 
   def by_hand(batch, params, variables, update, group, method):
     key = jax.random.split(jax.random.fold_in(jax.random.fold_in(jax.random.key(7), 0), update))[1]
@@ -95,9 +109,7 @@ def test_a_step_equals_the_updates_written_out_by_hand():
     g_loss, params, variables = by_hand(second, params, variables, 1, 'generator', 'generator_loss')
     return params, variables, d_loss, g_loss
 
-  params, variables, d_loss, g_loss = jax.tree.map(
-    lambda x: x[0], both(jax.tree.map(lambda x: x[None], batch))
-  )
+  params, variables, d_loss, g_loss = first_of(both(jax.tree.map(lambda x: x[None], batch)))
   chex.assert_trees_all_close((after.params, after.variables), (params, variables), rtol=1e-5, atol=1e-6)
   np.testing.assert_allclose([metrics['discriminator/loss'], metrics['generator/loss']], [d_loss, g_loss], rtol=1e-5)
 
@@ -109,34 +121,33 @@ def test_playing_one_side_leaves_the_other_bit_equal():
       return {'generator': Player('generator_loss', ('generator',))}
 
   model = GeneratorOnly(Net(2), Net(1), two_players().counter, nn.Dense(2))
-  state, optimizers = start(model)
-  after, _ = step_once(model, state, optimizers, points(jax.random.key(3), 1, ROWS))
+  state = start(model)
+  after, _ = step_once(model, state, points(3, 1, ROWS))
   chex.assert_trees_all_equal(after.params['discriminator'], state.params['discriminator'])
   chex.assert_trees_all_equal(after.params['frozen'], state.params['frozen'])
-  moved = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), after.params['generator'], state.params['generator'])
+  moved = jax.tree.map(lambda a, b: np.any(a != b), after.params['generator'], state.params['generator'])
   assert moved['Dense_0']['kernel'] and moved['Dense_1']['kernel']
 
 
 @pytest.mark.parametrize('devices', [2, 4])
 def test_the_number_of_devices_changes_nothing(devices):
   model = two_players()
-  state, optimizers = start(model, averages=['ema'])
-  one, alone = state, compiled(model, optimizers, averages={'ema': lambda step: 0.9})
-  many, together = state, compiled(model, optimizers, devices, averages={'ema': lambda step: 0.9})
+  state = start(model)
+  one = many = state
   for i in range(20):
-    batch = points(jax.random.key(i), 4, ROWS)
-    replicas, second = together(many, batch)
-    one, first = jax.tree.map(lambda x: x[0], alone(one, batch))
-    many = jax.tree.map(lambda x: x[0], replicas)
+    batch = points(i, 4, ROWS)
+    replicas, second = compiled(model, devices)(many, batch)
+    one, first = step_once(model, one, batch)
+    many = first_of(replicas)
   chex.assert_trees_all_close(one, many, rtol=0, atol=1e-5)
-  chex.assert_trees_all_close(first, jax.tree.map(lambda x: x[0], second), rtol=1e-4, atol=1e-5)
-  chex.assert_trees_all_equal(many, jax.tree.map(lambda x: x[-1], replicas))
+  chex.assert_trees_all_close(first, first_of(second), rtol=1e-4, atol=1e-5)
+  chex.assert_trees_all_equal(many, jax.tree.map(lambda x: np.asarray(x)[-1], replicas))
 
 
 def test_integer_variables_stay_integers():
   model = two_players()
-  state, optimizers = start(model)
-  after, _ = step_once(model, state, optimizers, points(jax.random.key(3), 4, ROWS))
+  state = start(model)
+  after, _ = step_once(model, state, points(3, 4, ROWS))
   chex.assert_trees_all_equal_dtypes(after, state)
 
 
@@ -157,25 +168,24 @@ class Counting(nn.Module):
 
 def test_counts_and_flags_are_averaged_over_devices():
   model = Counting(nn.Dense(1))
-  state, optimizers = start(model)
-  batch = points(jax.random.key(3), 1, ROWS)
-  first = jnp.arange(ROWS) < ROWS // 2  # the first device sees nothing positive
-  sign = jnp.where(first, -1.0, 1.0).reshape(1, -1, 1, 1, 1)
-  _, metrics = compiled(model, optimizers, devices=2)(state, batch | {'image': sign * jnp.abs(batch['image'])})
+  state = start(model)
+  batch = points(3, 1, ROWS)
+  first = np.arange(ROWS) < ROWS // 2  # the first device sees nothing positive
+  sign = np.where(first, -1, 1).astype(np.float32).reshape(1, -1, 1, 1, 1)
+  _, metrics = compiled(model, devices=2)(state, batch | {'image': sign * np.abs(batch['image'])})
   np.testing.assert_allclose(metrics['count'], [ROWS / 2] * 2)
   np.testing.assert_allclose(metrics['any'], [0.5] * 2)
 
 
 def test_the_average_of_the_parameters():
   model = two_players()
-  state, optimizers = start(model, averages=['ema'])
-  batch, rules = points(jax.random.key(3), 4, ROWS), {'ema': lambda step: 0.75}
-  after, _ = step_once(model, state, optimizers, batch, averages=rules)
-  average = state.ema['ema']
+  state = start(model)
+  after, _ = step_once(model, state, points(3, 4, ROWS))
+  average = state.ema['slow']
   assert set(average) == {'params', 'batch_stats'} and set(average['batch_stats']) == {'generator', 'discriminator'}
   new = {'params': after.params, 'batch_stats': after.variables['batch_stats']}  # both, or they would not fit together
   expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, average, new)
-  chex.assert_trees_all_close(after.ema['ema'], expected, rtol=1e-5, atol=1e-7)
+  chex.assert_trees_all_close(after.ema['slow'], expected, rtol=1e-5, atol=1e-7)
   pointers = {x.unsafe_buffer_pointer() for x in jax.tree.leaves(state.params)}
   assert pointers.isdisjoint(x.unsafe_buffer_pointer() for x in jax.tree.leaves(state.ema))
 
@@ -199,48 +209,45 @@ def test_shared_modules_and_shared_groups_are_refused():
 
 def test_several_averages_each_move_by_their_own_rule():
   model = two_players()
-  state, optimizers = start(model, averages=['slow', 'rising'])
-  rules = {'slow': lambda step: 0.75, 'rising': lambda step: step / (step + 1)}  # the latter is the plain mean
-  step, means = compiled(model, optimizers, averages=rules), []
+  state, means = start(model), []
   for i in range(3):
-    state = jax.tree.map(lambda x: x[0], step(state, points(jax.random.key(i), 4, ROWS))[0])
+    state, _ = step_once(model, state, points(i, 4, ROWS))
     means.append(state.params)
   plain = jax.tree.map(lambda *x: sum(x) / 3, *means)
   chex.assert_trees_all_close(state.ema['rising']['params'], plain, rtol=1e-5, atol=1e-6)
-  different = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), state.ema['slow'], state.ema['rising'])
+  different = jax.tree.map(lambda a, b: np.any(a != b), state.ema['slow'], state.ema['rising'])
   assert any(jax.tree.leaves(different))
 
 
 def test_a_young_average_is_of_recent_parameters_and_statistics_and_not_of_their_start():
   model = two_players()
-  state, optimizers = start(model, averages=['ema'])
-  begun, history = state.ema['ema'], []
-  step = compiled(model, optimizers, averages={'ema': warm_up_decay(0.999)})
+  state = start(model)
+  begun, history = state.ema['young'], []
   for i in range(50):
-    state = jax.tree.map(lambda x: x[0], step(state, points(jax.random.key(i), 4, ROWS))[0])
+    state, _ = step_once(model, state, points(i, 4, ROWS))
     history.append({'params': state.params, 'batch_stats': state.variables['batch_stats']})
-  distance = lambda a, b: float(optax.tree.norm(optax.tree.sub(a, b)))
+  vector = lambda tree: np.concatenate([np.ravel(x) for x in jax.tree.leaves(tree)])
+  distance = lambda a, b: np.linalg.norm(vector(a) - vector(b))
   recent = jax.tree.map(lambda *x: sum(x) / 10, *history[-10:])
-  for name, average in state.ema['ema'].items():
+  for name, average in state.ema['young'].items():
     moved = distance(begun[name], recent[name])
     assert moved > 0.3 and distance(average, recent[name]) < 0.05 * moved, name
 
 
 def test_each_step_has_noise_of_its_own():
   model = two_players()
-  state, optimizers = start(model)
-  batch = points(jax.random.key(3), 4, ROWS)
-  steps = [step_once(model, state._replace(step=np.int32(k)), optimizers, batch) for k in (0, 1, 0)]
+  state = start(model)
+  batch = points(3, 4, ROWS)
+  steps = [step_once(model, state._replace(step=np.int32(k)), batch) for k in (0, 1, 0)]
   losses = [metrics['generator/loss'] for _, metrics in steps]
   assert losses[0] == losses[2] and abs(losses[0] - losses[1]) > 1e-4  # all else is equal
 
 
 def test_the_state_of_the_data_set_goes_on():
   model = two_players()
-  state, optimizers = start(model)
-  weights = np.arange(5, dtype=np.float32)
-  after, _ = step_once(model, state._replace(data=weights), optimizers, points(jax.random.key(3), 4, ROWS))
-  np.testing.assert_array_equal(after.data, weights)
+  state = start(model)
+  after, _ = step_once(model, state, points(3, 4, ROWS))
+  np.testing.assert_array_equal(after.data, np.arange(5))
 
 
 def test_a_method_may_read_the_step():
@@ -263,6 +270,6 @@ def test_two_players_may_not_give_one_metric():
       return loss, {'real': loss}
 
   model = Named(Net(2), Net(1), two_players().counter, nn.Dense(2))
-  state, optimizers = start(model)
+  state = start(model)
   with pytest.raises(UserError, match="players discriminator and generator both give the metric 'real'"):
-    step_once(model, state, optimizers, points(jax.random.key(3), 4, ROWS))
+    step_once(model, state, points(3, 4, ROWS))
