@@ -258,8 +258,8 @@ def test_a_method_may_read_the_step():
 
   fields = two_players()
   model = Reader(fields.generator, fields.discriminator, fields.counter, fields.frozen)
-  state, optimizers = start(model)
-  _, metrics = step_once(model, state._replace(step=np.int32(7)), optimizers, points(jax.random.key(3), 4, ROWS))
+  state = start(model)
+  _, metrics = step_once(model, state._replace(step=np.int32(7)), points(3, 4, ROWS))
   assert metrics['read'] == metrics['given'] == 7
 
 
