@@ -5,9 +5,11 @@ python launch.py --config=experiments/vae.py:mnist --config.model.latent_dim=2
 python launch.py --workdir=runs/beta_vae --mode=traverse          any other mode, on a run
 """
 
+import contextlib
 import os
 import signal
 import sys
+import traceback
 
 from gen_jax.errors import UserError, is_out_of_memory, refused_by_system, show
 from gen_jax.signals import sigterm_interrupts
@@ -60,6 +62,12 @@ def run(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-  if code := main(sys.argv):
-    sys.stdout.flush()
+  try:
+    code = main(sys.argv)
+  except Exception:
+    traceback.print_exc()
+    code = 1
+  if code:
+    with contextlib.suppress(OSError):
+      sys.stdout.flush()
     os._exit(code)  # else JAX would wait for processes with which this one has begun

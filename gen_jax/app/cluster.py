@@ -4,14 +4,13 @@ import contextlib
 import os
 import re
 import time
-import traceback
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
 from jax._src.clusters import ClusterEnv  # for 'auto'; jax.distributed.initialize keeps what it finds to itself
 
-from gen_jax.errors import Interrupted, UserError, show
+from gen_jax.errors import UserError, show
 from gen_jax.training import parallel
 from gen_jax.training.relay import relay_to
 from gen_jax.training.watch import Watch, call_roll
@@ -68,17 +67,19 @@ def joined(spec: str, timeout: int) -> Iterator[None]:
   try:
     begin(place, port, timeout)
     yield
-  except Interrupted:  # which all have come to
-    watch.leave(timeout=SETTLING)
+  except KeyboardInterrupt as error:
+    if str(error):  # that the run is saved, to which all have come
+      watch.leave(timeout=SETTLING)
+    else:
+      watch.fail('interrupted')
     raise
-  except (UserError, KeyboardInterrupt) as error:
-    watch.fail(str(error) or 'interrupted')
+  except (UserError, OSError) as error:
+    watch.fail(str(error))
     raise
   except Exception as error:
     time.sleep(SETTLING)
     watch.fail(f'{type(error).__name__}: {" ".join(str(error).split())[:200]}')
-    traceback.print_exc()
-    os._exit(1)
+    raise
   watch.leave()
   jax.distributed.shutdown()
 

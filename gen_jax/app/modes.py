@@ -206,11 +206,11 @@ def run_mode(function: Callable, arguments: flags.FlagValues, config: ConfigDict
       find_devices()
       function(config, workdir, watch, **options)
     return
+  find_devices()
   config = as_begun(workdir, config)
   check_same(workdir, load_config(workdir), config)
   check.check_keys(config)
   check_writable(workdir)
-  find_devices()
   run_on(function, runs.load(workdir, arguments.checkpoint, config), options)
 
 
