@@ -6,6 +6,7 @@ import gc
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -25,6 +26,9 @@ if 'GEN_JAX_TEST_CACHE' not in os.environ:
   os.environ['GEN_JAX_TEST_CACHE'] = os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp()
   os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
   atexit.register(shutil.rmtree, os.environ['GEN_JAX_TEST_CACHE'], ignore_errors=True)
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of a command in the background; its children inherit that
+  signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MOST_BYTES = 15 * 2**27  # of a worker's memory, above which it forgets what it has compiled
 
