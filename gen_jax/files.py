@@ -121,11 +121,18 @@ def open_module(path: str | os.PathLike, source: bytes | None = None) -> types.M
 
 def opened_module(path: str | os.PathLike) -> types.ModuleType | None:
   """The module that has been made of a file, by `open_module`, by an import, or as the program itself; else None."""
-  path = pathlib.Path(path).resolve()
-  if opened := sys.modules.get(module_name(path)):
+  if opened := sys.modules.get(module_name(pathlib.Path(path).resolve())):
     return opened
   files = [(module, getattr(module, '__file__', None)) for module in list(sys.modules.values())]
-  return next((module for module, file in files if file and pathlib.Path(file).resolve() == path), None)
+  return next((module for module, file in files if file and is_same_file(file, path)), None)
+
+
+def is_same_file(one: str | os.PathLike, other: str | os.PathLike) -> bool:
+  """Whether two paths lead to one file; False where there is none."""
+  try:
+    return os.path.samefile(one, other)
+  except OSError:
+    return False
 
 
 def module_name(path: pathlib.Path) -> str:

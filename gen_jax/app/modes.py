@@ -143,7 +143,8 @@ def report(run: Run) -> list[pathlib.Path]:
   scores = {name: value for name, value in known.items() if name not in PROTOCOL}
   recorded = {curves.split_and_metric(name)[1] for record in records for name in record}
   explained = explanations(run, dict.fromkeys([*scores, *sorted(recorded)]))
-  write_bytes(plots, canvas.png(curves.curves_figure(records, explained)))
+  panels = {name: canvas.png(figure) for name, figure in curves.panel_figures(records, explained).items()}
+  write_bytes(plots, curves.tile_panels(list(panels.values())))
   report_lib.write_report(
     path,
     title=run.config.experiment,
@@ -155,6 +156,7 @@ def report(run: Run) -> list[pathlib.Path]:
     explained=explained,
     best=run.config.best,
     records=records,
+    panels=panels,
     figures=write.figures_of(run.workdir),
   )
   return [path, plots]

@@ -5,6 +5,7 @@ matplotlib is slow to import, so every function imports it where it is used.
 
 from __future__ import annotations
 
+import functools
 import io
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ def png(figure: Figure) -> bytes:
   return buffer.getvalue()
 
 
+@functools.lru_cache(maxsize=1024)
 def text_width(text: str, size: float, weight: str = 'normal') -> float:
   """Width in inches of one line at `size` points."""
   from matplotlib.font_manager import FontProperties

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gen_jax.metrics import Explanation
-from gen_jax.plots.canvas import COLORS, FAINT, INK, new_figure, plain_axes
+from gen_jax.plots.canvas import COLORS, DPI, FAINT, INK, new_figure, plain_axes, png
+from gen_jax.plots.grids import grid
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
@@ -163,9 +165,9 @@ def curve_order(item: tuple[str, Curve]) -> tuple[int, str]:
   return SPLITS.index(curve) if curve in SPLITS else len(SPLITS), curve
 
 
-def panel_figures(records: Sequence[Mapping], explained: Explained) -> dict[str, Figure]:
-  """{panel: a figure of it alone} of all numbers in a run's records, sorted by their names."""
-  figures = {}
+def panel_figures(records: Sequence[Mapping], explained: Explained | None = None) -> dict[str, Figure]:
+  """{panel: a figure of it} of all numbers in a run's records, sorted by name; a line a split, an entry or a player."""
+  explained, figures = explained or {}, {}
   for panel, curves in sorted(gather_curves(records, explained).items()):
     figures[panel] = new_figure(WIDTH, HEIGHT)
     figures[panel].set_layout_engine('constrained', w_pad=0.1, h_pad=0.1)
@@ -173,26 +175,18 @@ def panel_figures(records: Sequence[Mapping], explained: Explained) -> dict[str,
   return figures
 
 
-def curves_figure(
-  records: Sequence[Mapping], explained: Explained | None = None, title: str = 'Metrics by training step'
-) -> Figure:
-  """Small multiples of all numbers in a run's records: a panel a metric, a line a split, an entry or a player."""
-  explained = explained or {}
-  panels = gather_curves(records, explained)
-  columns = min(3, max(1, len(panels)))
-  rows = max(1, math.ceil(len(panels) / columns))
-  figure = new_figure(max(WIDTH * columns, 5.0), 0.35 + HEIGHT * rows)
-  figure.set_layout_engine('constrained', w_pad=0.1, h_pad=0.1)
-  figure.suptitle(title, size=10.5, weight='bold', color=INK, x=0.1 / figure.get_figwidth(), ha='left')
+def tile_panels(panels: Sequence[bytes]) -> bytes:
+  """PNGs of panels side by side, as one."""
+  from PIL import Image
+
   if not panels:
+    figure = new_figure(WIDTH, HEIGHT)
     figure.text(0.5, 0.5, 'no metrics were recorded', color=FAINT, ha='center')
-    return figure
-  axes = figure.subplots(rows, columns, squeeze=False).ravel()
-  for ax, (panel, curves) in zip(axes, sorted(panels.items()), strict=False):
-    draw_panel(ax, *title_and_unit(panel, explained), curves)
-  for ax in axes[len(panels) :]:
-    ax.remove()
-  return figure
+    return png(figure)
+  images = np.stack([np.asarray(Image.open(io.BytesIO(panel)).convert('RGB')) for panel in panels])
+  buffer = io.BytesIO()
+  Image.fromarray(grid(images, min(3, len(images)), frame=0)).save(buffer, 'png', dpi=(DPI, DPI))
+  return buffer.getvalue()
 
 
 def error_curve(

@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from gen_jax.config import flatten
 from gen_jax.files import write_bytes
 from gen_jax.plots import scores as scores_lib
-from gen_jax.plots.canvas import png
-from gen_jax.plots.curves import caption_of, is_smoothed, panel_figures
+from gen_jax.plots.curves import caption_of, is_smoothed
 from gen_jax.plots.scores import Explained, Scores
 
 FAINT = 'Faint: as recorded. Bold: the running mean.'
@@ -57,11 +56,11 @@ def picture(caption: str, data: bytes, kind: str = '', alt: str = '') -> str:
   return f'<figure class="card {kind}">{image}{below}</figure>'
 
 
-def plots_of(records: Sequence[Mapping], explained: Explained) -> str:
-  """A plot of each metric by training step, with what it means."""
+def plots_of(panels: Mapping[str, bytes], explained: Explained) -> str:
+  """The plot of each metric by training step, with what it means."""
   plots = [
-    picture(caption_of(panel, explained), png(figure), 'plot', alt=f'{panel} by training step')
-    for panel, figure in panel_figures(records, explained).items()
+    picture(caption_of(panel, explained), data, 'plot', alt=f'{panel} by training step')
+    for panel, data in panels.items()
   ]
   return f'<div class="plots">{"".join(plots)}</div>' if plots else ''
 
@@ -84,6 +83,7 @@ def write_report(
   explained: Explained,
   best: str,
   records: Sequence[Mapping],
+  panels: Mapping[str, bytes],
   figures: Sequence[tuple[str, str | os.PathLike]],
 ) -> None:
   """Writes one HTML file that holds all it shows and refers to nothing outside itself.
@@ -98,7 +98,8 @@ def write_report(
     scores_note: a line that says of what they are.
     explained: {metric: Explanation} of those, and of the metrics of the curves, that are explained.
     best: the metric that the best checkpoint was chosen by, or ''.
-    records: those of metrics.jsonl, for the curves; may be empty.
+    records: those of metrics.jsonl; may be empty.
+    panels: {panel: its PNG} of their curves.
     figures: (caption, path of a PNG), in their order.
   """
   pictures = ''.join(picture(caption, pathlib.Path(figure).read_bytes()) for caption, figure in figures)
@@ -109,7 +110,7 @@ def write_report(
       f'<div class="tiles">{scores_lib.tiles(scores, explained, best, steps)}</div>',
       section('Evaluation', scores_lib.cards(scores, explained), scores_note),
       section('What the model makes', pictures),
-      section('Training', plots_of(records, explained), FAINT if is_smoothed(records) else ''),
+      section('Training', plots_of(panels, explained), FAINT if is_smoothed(records) else ''),
       section('Configuration', f'<div class="config">{config_cards(config)}</div>'),
       section('To repeat this run', f'<div class="card"><pre>{html.escape(command)}</pre></div>'),
     ]

@@ -14,9 +14,8 @@ KEY = jax.random.key(1)
 
 
 def batch_of(images, index=None):
-  images = jnp.asarray(images)
-  rows = jnp.arange(len(images), dtype=jnp.int32)
-  return {'image': images, 'row': rows, 'index': rows if index is None else jnp.asarray(index, jnp.int32)}
+  rows = np.arange(len(images), dtype=np.int32)
+  return {'image': images, 'row': rows, 'index': rows if index is None else np.asarray(index, np.int32)}
 
 
 def noise(size, shape=(8, 8, 3), levels=256):
@@ -29,7 +28,12 @@ def one_image(shape, levels=256):
 
 def images_of(batch, key=KEY, levels=256, train=True, **options):
   features = one_image(batch['image'].shape[1:], levels)
-  return np.asarray(preprocess(batch, key, train=train, features=features, **options)['image'])
+  return np.asarray(compiled(batch, key, train=train, features=features, **options)['image'])
+
+
+def compiled(batch, key, **options):
+  """`preprocess`, as one program."""
+  return jax.jit(functools.partial(preprocess, **options))(batch, key)
 
 
 @pytest.mark.parametrize('value_range', [(0, 1), (-1, 1)])
@@ -53,8 +57,8 @@ def test_binary_images_scale_to_their_ends():
 
 
 def test_other_leaves_pass_through():
-  batch = {**batch_of(noise(3)), 'label': jnp.arange(3)}
-  after = preprocess(batch, KEY, train=True, features=one_image((8, 8, 3)), flip=True)
+  batch = {**batch_of(noise(3)), 'label': np.arange(3)}
+  after = compiled(batch, KEY, train=True, features=one_image((8, 8, 3)), flip=True)
   assert set(after) == set(batch)
   np.testing.assert_array_equal(after['label'], batch['label'])
 
@@ -199,7 +203,7 @@ POINTS = {'image': Feature((1, 1, 2), levels=0, kind='points')}
 
 def test_numbers_stay_as_they_are():
   points = np.random.default_rng(0).normal(size=(5, 1, 1, 2)).astype(np.float32)
-  batch = preprocess(batch_of(points), KEY, train=True, features=POINTS, value_range=(-1, 1))
+  batch = compiled(batch_of(points), KEY, train=True, features=POINTS, value_range=(-1, 1))
   assert batch['image'].dtype == jnp.float32
   np.testing.assert_array_equal(batch['image'], points)
   np.testing.assert_array_equal(batch['row'], np.arange(5))
@@ -219,13 +223,13 @@ PAIR = {'image_a': Feature((8, 8, 3)), 'image_b': Feature((8, 8, 1))}
 
 
 def pair_of(a, b):
-  rows = jnp.arange(len(a), dtype=jnp.int32)
-  return {'image_a': jnp.asarray(a), 'image_b': jnp.asarray(b), 'row': rows, 'index': rows + 40}
+  rows = np.arange(len(a), dtype=np.int32)
+  return {'image_a': a, 'image_b': b, 'row': rows, 'index': rows + 40}
 
 
 def test_both_images_of_a_pair_are_cropped_and_flipped_alike():
   positions = np.broadcast_to(np.arange(64, dtype=np.uint8).reshape(1, 8, 8, 1), (500, 8, 8, 1))
-  batch = preprocess(pair_of(positions.repeat(3, -1), positions), KEY, train=True, features=PAIR, crop=5, flip=True)
+  batch = compiled(pair_of(positions.repeat(3, -1), positions), KEY, train=True, features=PAIR, crop=5, flip=True)
   a, b = (np.asarray(batch[name]) for name in PAIR)
   np.testing.assert_array_equal(a, b.repeat(3, -1))
   corners = np.unique(b[:, 0, 0, 0])  # of a crop, or of a mirrored one: 4 rows of 8 places
@@ -236,15 +240,16 @@ def test_both_images_of_a_pair_are_cropped_and_flipped_alike():
 def test_noise_within_a_pair_is_independent_and_the_first_has_that_of_a_lone_image(option):
   gray = np.full((400, 8, 8, 1), 128, np.uint8)
   features = {name: Feature((8, 8, 1)) for name in PAIR}
-  a, b = (np.asarray(preprocess(pair_of(gray, gray), KEY, train=True, features=features, **option)[n]) for n in PAIR)
+  both = compiled(pair_of(gray, gray), KEY, train=True, features=features, **option)
+  a, b = (np.asarray(both[name]) for name in PAIR)
   np.testing.assert_array_equal(a, images_of(batch_of(gray, index=np.arange(400) + 40), **option))
   assert abs(np.corrcoef(a.reshape(-1), b.reshape(-1))[0, 1]) < 5 / np.sqrt(a.size)
 
 
 def test_images_of_a_pair_keep_their_own_levels_and_numbers_beside_images_stay():
-  batch = pair_of(noise(3), noise(3, (8, 8, 1), levels=2)) | {'place': jnp.full((3, 1, 1, 2), 7.5)}
+  batch = pair_of(noise(3), noise(3, (8, 8, 1), levels=2)) | {'place': np.full((3, 1, 1, 2), 7.5, np.float32)}
   features = PAIR | {'image_b': Feature((8, 8, 1), levels=2), 'place': POINTS['image']}
-  after = preprocess(batch, KEY, train=True, features=features, size=8)
+  after = compiled(batch, KEY, train=True, features=features, size=8)
   np.testing.assert_array_equal(to_uint8(after['image_a']), batch['image_a'])
   np.testing.assert_array_equal(after['image_b'], batch['image_b'])
   np.testing.assert_array_equal(after['place'], batch['place'])
@@ -255,5 +260,5 @@ def test_a_crop_needs_images_of_one_size():
   batch = pair_of(noise(2), noise(2, (6, 8, 1)))
   with pytest.raises(UserError, match=r'one size, but image_a is 8x8, image_b 6x8: set data.size'):
     preprocess(batch, KEY, train=True, features=features, crop=4)
-  after = preprocess(batch, KEY, train=True, features=features, size=8, crop=4, flip=True)
+  after = compiled(batch, KEY, train=True, features=features, size=8, crop=4, flip=True)
   assert [after[name].shape for name in PAIR] == [(2, 4, 4, 3), (2, 4, 4, 1)]

@@ -38,17 +38,20 @@ IMAGES = {
 }  # fmt: skip
 
 
-def batch_of(updates, rows=ROWS, seed=1):
-  image = jax.random.uniform(jax.random.key(seed), (updates, rows, *SHAPE), minval=-1.0)
-  row = jnp.broadcast_to(jnp.arange(rows, dtype=jnp.int32), (updates, rows))
+def batch_of(updates):
+  image = np.random.default_rng(1).uniform(-1, 1, (updates, ROWS, *SHAPE)).astype(np.float32)
+  row = np.broadcast_to(np.arange(ROWS, dtype=np.int32), (updates, ROWS))
   return {'image': image, 'row': row, 'label': row % 4}
+
+
+BATCH = jax.tree.map(lambda x: x[0], batch_of(1))
 
 
 @functools.cache
 def initial_state(name):
   model = IMAGES[name]
   optimizers = {player: optax.adam(1e-3) for player in model.players}
-  return create_state(model, optimizers, KEY, jax.tree.map(lambda x: x[0], batch_of(1)), averages=['ema']), optimizers
+  return jax.jit(lambda: create_state(model, optimizers, KEY, BATCH, averages=['ema']))(), optimizers
 
 
 @functools.cache
@@ -60,9 +63,9 @@ def state_after_step(name, devices=1):
     averages={'ema': lambda step: 0.9},
   )
   batch = batch_of(updates_per_step(IMAGES[name]))
-  split = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(len(x), devices, -1, *x.shape[2:]), 1, 0), batch)
+  split = jax.tree.map(lambda x: np.moveaxis(x.reshape(len(x), devices, -1, *x.shape[2:]), 1, 0), batch)
   results = jax.jit(jax.vmap(step, (None, 0), axis_name='batch'))(state, split)
-  return jax.tree.map(lambda x: x[0], results)
+  return jax.tree.map(lambda x: np.asarray(x)[0], results)
 
 
 @pytest.mark.parametrize('name', IMAGES)
@@ -99,7 +102,7 @@ def test_only_the_player_who_moves_changes(player):
   )
   split = jax.tree.map(lambda x: x[None], batch_of(1))
   after, _ = jax.jit(jax.vmap(step, (None, 0), axis_name='batch'))(state, split)
-  after = jax.tree.map(lambda x: x[0], after)
+  after = jax.tree.map(lambda x: np.asarray(x)[0], after)
   equal = lambda a, b: all(jax.tree.leaves(jax.tree.map(lambda x, y: np.array_equal(x, y), a, b)))
   moves = model.players[player].trains
   assert {group for group in state.params if not equal(state.params[group], after.params[group])} == set(moves)
@@ -109,65 +112,63 @@ def test_only_the_player_who_moves_changes(player):
     assert equal(state.opt_state[rival], after.opt_state[rival])
 
 
-def value(model, state, method, batch, step=0):
-  return jax.jit(lambda: model.apply({'params': state.params, **state.variables}, batch, step, rngs=KEY, method=method,
-                                    mutable=list(state.variables))[0])()  # fmt: skip
+def value(model, state, method, batch=BATCH):
+  """What a method of the model, or a function `(model, batch, step)`, gives at step 0."""
+  options = {'rngs': KEY, 'method': method, 'mutable': list(state.variables)}
+  run = jax.jit(lambda variables, batch: model.apply(variables, batch, 0, **options)[0])
+  return run({'params': state.params, **state.variables}, batch)
 
 
 def test_the_losses_are_those_of_the_logits():
   state, _ = initial_state('plain')
-  batch = jax.tree.map(lambda x: x[0], batch_of(1))
 
-  def logits(model):
+  def logits(model, batch, step):
     noise = jax.random.split(model.make_rng('noise'), 4)[0]
     of_real, of_fake = (model.discriminate(x, batch) for x in (batch['image'], model.generate(batch, noise)))
     return of_real.logits, of_fake.logits
 
-  variables = {'params': state.params, **state.variables}
-  (r, f), _ = IMAGES['plain'].apply(variables, rngs=KEY, method=logits, mutable=['batch_stats'])
+  r, f = value(IMAGES['plain'], state, logits)
   for loss in ('minimax', 'hinge'):
     pair = adversarial.LOSSES[loss]
-    results, metrics = value(IMAGES['plain'].clone(loss=loss), state, 'discriminator_loss', batch)
+    results, metrics = value(IMAGES['plain'].clone(loss=loss), state, 'discriminator_loss')
     np.testing.assert_allclose(results, pair.discriminator(r, f).mean(), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose([metrics['real'], metrics['fake']], [r.mean(), f.mean()], rtol=1e-3, atol=1e-5)
 
-  def fake_logits(model):
+  def fake_logits(model, batch, step):
     noise = jax.random.split(model.make_rng('noise'))[0]
     return model.discriminate(model.generate(batch, noise), batch).logits
 
-  f, _ = IMAGES['plain'].apply(variables, rngs=KEY, method=fake_logits, mutable=['batch_stats'])
+  f = value(IMAGES['plain'], state, fake_logits)
   for loss in ('minimax', 'non_saturating'):
-    results, _ = value(IMAGES['plain'].clone(loss=loss), state, 'generator_loss', batch)
+    results, _ = value(IMAGES['plain'].clone(loss=loss), state, 'generator_loss')
     np.testing.assert_allclose(results, adversarial.LOSSES[loss].generator(f).mean(), rtol=1e-4, atol=1e-5)
 
 
 def test_a_lazy_penalty_is_as_large_on_the_whole():
   state, _ = initial_state('spectral')
-  batch, model = jax.tree.map(lambda x: x[0], batch_of(1)), IMAGES['spectral']
-  penalty = jax.jit(lambda step: model.apply({'params': state.params, **state.variables}, batch, step, rngs=KEY,
-                    method='discriminator_loss', mutable=['spectral'])[0][1]['penalty'])  # fmt: skip
-  results = [penalty(step) for step in range(4)]
-  always = value(model.clone(penalty_every=1), state, 'discriminator_loss', batch)[1]['penalty']
+  model, variables = IMAGES['spectral'], {'params': state.params, **state.variables}
+  penalty = jax.jit(lambda variables, step: model.apply(variables, BATCH, step, rngs=KEY, method='discriminator_loss',
+                    mutable=['spectral'])[0][1]['penalty'])  # fmt: skip
+  results = [penalty(variables, step) for step in range(4)]
+  always = value(model.clone(penalty_every=1), state, 'discriminator_loss')[1]['penalty']
   assert always > 0
   np.testing.assert_allclose(results, [2 * always, 0, 2 * always, 0], rtol=1e-5)
 
 
 def test_penalty_drift_and_cross_entropy_enter_the_loss():
-  batch = jax.tree.map(lambda x: x[0], batch_of(1))
   state, _ = initial_state('wasserstein')
   wasserstein, results = IMAGES['wasserstein'], {}
   for weight, drift in ((0.0, 0.0), (2.0, 0.0), (0.0, 3.0)):
     model = wasserstein.clone(penalty_weight=weight, drift=drift)
-    results[weight, drift] = value(model, state, 'discriminator_loss', batch)
+    results[weight, drift] = value(model, state, 'discriminator_loss')
   plain, metrics = results[0.0, 0.0]
   np.testing.assert_allclose(results[2.0, 0.0][0] - plain, 2 * metrics['penalty'], rtol=1e-3)
-  variables = {'params': state.params, **state.variables}
-  r = wasserstein.apply(variables, batch, method='logits')
+  r = value(wasserstein, state, lambda model, batch, step: model.logits(batch))
   np.testing.assert_allclose(results[0.0, 3.0][0] - plain, 3 * (r**2).mean(), rtol=1e-2, atol=1e-6)
   state, _ = initial_state('classifier')
   for player, field in (('discriminator', 'discriminator_weight'), ('generator', 'generator_weight')):
     losses = [
-      value(IMAGES['classifier'].clone(head=head), state, f'{player}_loss', batch)[0]
+      value(IMAGES['classifier'].clone(head=head), state, f'{player}_loss')[0]
       for head in (networks.ClassifierHead(4, **{field: weight}) for weight in (0.0, 1.0))
     ]
     np.testing.assert_allclose(losses[1] - losses[0], np.log(4), atol=0.1)  # it knows nothing yet
@@ -176,25 +177,26 @@ def test_penalty_drift_and_cross_entropy_enter_the_loss():
 def test_real_and_fake_are_augmented_for_both_players():
   plain = IMAGES['wasserstein'].clone(penalty='none', penalty_weight=0.0)
   model, (state, _) = plain.clone(augment=('contrast', 'brightness')), initial_state('wasserstein')
-  batch, variables = jax.tree.map(lambda x: x[0], batch_of(1)), {'params': state.params}
 
-  def logits(model, player, names):
+  def logits(model, batch, step, player, names):
     keys = jax.random.split(model.make_rng('noise'), 4 if player == 'discriminator' else 2)
     through = lambda x, key: model.discriminate(augment(x, names, key, batch['row']), batch).logits.mean()
     fake = through(model.generate(batch, keys[0]), keys[-1])
     return (through(batch['image'], keys[-2]), fake) if player == 'discriminator' else (fake,)
 
-  by_hand = lambda player, names: model.apply(variables, player, names, rngs=KEY, method=logits)
+  by_hand = functools.cache(
+    lambda player, names: value(model, state, functools.partial(logits, player=player, names=names))
+  )
   for names, each in (((), plain), (model.augment, model)):
-    _, metrics = value(each, state, 'discriminator_loss', batch)
+    _, metrics = value(each, state, 'discriminator_loss')
     np.testing.assert_allclose((metrics['real'], metrics['fake']), by_hand('discriminator', names), rtol=1e-4)
-    loss, _ = value(each, state, 'generator_loss', batch)
+    loss, _ = value(each, state, 'generator_loss')
     np.testing.assert_allclose(loss, -by_hand('generator', names)[0], rtol=1e-4)
   for player in model.players:
     assert np.abs(np.subtract(by_hand(player, model.augment), by_hand(player, ()))).min() > 1e-4
 
-  loss = lambda params: model.apply({'params': params}, batch, 0, rngs=KEY, method='generator_loss')[0]
-  assert optax.tree.norm(jax.grad(loss)(state.params)['generator']) > 1e-3
+  loss = lambda params: value(model, state._replace(params=params), 'generator_loss')[0]
+  assert optax.tree.norm(jax.jit(jax.grad(loss))(state.params)['generator']) > 1e-3
 
 
 @pytest.mark.parametrize('name', ['plain', 'wasserstein', 'spectral', 'projection'])
@@ -214,18 +216,16 @@ def test_samples_are_those_of_the_average_with_its_statistics():
   row, average = {'row': np.arange(4, dtype=np.int32)}, state.ema['ema']
   bound = BoundModel(model, evaluated_variables(state))
   z = bound.latents(row)
-  averaged = model.generator.apply(
-    {'params': average['params']['generator'], 'batch_stats': average['batch_stats']['generator']},
-    z, None, SHAPE, False,
-  )  # fmt: skip
+  generate = jax.jit(lambda variables, z: model.generator.apply(variables, z, None, SHAPE, False))
+  averaged = generate({name: average[name]['generator'] for name in ('params', 'batch_stats')}, z)
   np.testing.assert_allclose(bound.sample(row), averaged, atol=1e-5)
   assert np.abs(BoundModel(model, evaluated_variables(other)).sample(row) - averaged).max() > 1e-3
 
 
 def test_latent_modes_are_equally_probable_and_stand_beside_the_normal_numbers():
   model = IMAGES['plain'].clone(latent_modes=4)
-  rows = {'row': jnp.arange(4_000, dtype=jnp.int32)}
-  latents = lambda rows: np.asarray(model.apply({}, rows, rngs=KEY, method='latents'))
+  rows = {'row': np.arange(4_000, dtype=np.int32)}
+  latents = lambda rows: np.asarray(jax.jit(lambda rows: model.apply({}, rows, rngs=KEY, method='latents'))(rows))
   z = latents(rows)
   assert z.shape == (4_000, 3 + 4)
   np.testing.assert_allclose(z.mean(0), 0, atol=0.06)
@@ -234,7 +234,7 @@ def test_latent_modes_are_equally_probable_and_stand_beside_the_normal_numbers()
   assert ((z[:, 3:] > 0).sum(1) == 1).all() and len(np.unique(np.round(z[:, 3:], 4))) == 2
   np.testing.assert_array_equal(latents({'row': rows['row'][7:9]}), z[7:9])
   optimizers = {player: optax.sgd(0.1) for player in model.players}
-  state = create_state(model, optimizers, KEY, jax.tree.map(lambda x: x[0], batch_of(1)))
+  state = jax.jit(lambda: create_state(model, optimizers, KEY, BATCH))()
   bound, row = BoundModel(model, evaluated_variables(state)), {'row': np.arange(4, dtype=np.int32)}
   np.testing.assert_allclose(bound.sample(row), bound.decode(bound.latents(row), row), atol=1e-6)
 
@@ -250,8 +250,7 @@ def test_samples_of_a_row_do_not_depend_on_the_batch():
 
 def test_a_batch_of_equal_examples_has_a_finite_diversity():
   state, _ = initial_state('plain')
-  batch = jax.tree.map(lambda x: x[0], batch_of(1))
-  batch['image'] = jnp.broadcast_to(batch['image'][:1], batch['image'].shape)
+  batch = BATCH | {'image': np.broadcast_to(BATCH['image'][:1], BATCH['image'].shape)}
   assert np.isfinite(value(IMAGES['plain'], state, 'generator_loss', batch)[1]['diversity'])
 
 

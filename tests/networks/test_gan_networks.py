@@ -9,7 +9,7 @@ from gen_jax import networks
 
 KEY = jax.random.key(0)
 SHAPES = [(8, 8, 1), (28, 28, 1), (33, 20, 3)]
-LABELS = jnp.array([0, 3])
+LABELS = np.array([0, 3], np.int32)
 GENERATORS = {
   'mlp': networks.MLPGenerator((8,), num_classes=4),
   'conv': networks.ConvGenerator((8, 8), num_classes=4),
@@ -26,11 +26,24 @@ DISCRIMINATORS = {
 }
 
 
+def normal(*shape):
+  return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def initialize(network, *arguments):
+  """The variables of a network in training; what is no array is static."""
+  return jax.jit(lambda: network.init(KEY, *arguments, True))()
+
+
+def evaluate(network, variables, *arguments):
+  return jax.jit(lambda variables: network.apply(variables, *arguments, False))(variables)
+
+
 @pytest.mark.parametrize('shape', SHAPES)
 @pytest.mark.parametrize('labels', [None, LABELS], ids=['plain', 'conditional'])
 @pytest.mark.parametrize('name', GENERATORS)
 def test_generators_make_any_size(name, labels, shape):
-  z, generator = jnp.zeros((2, 7)), GENERATORS[name]
+  z, generator = np.zeros((2, 7), np.float32), GENERATORS[name]
   variables = jax.eval_shape(lambda: generator.init(KEY, z, labels, shape, True))
   out = jax.eval_shape(lambda v: generator.apply(v, z, labels, shape, False), variables)
   assert (out.shape, out.dtype) == ((2, *shape), jnp.float32)
@@ -39,7 +52,7 @@ def test_generators_make_any_size(name, labels, shape):
 @pytest.mark.parametrize('shape', SHAPES)
 @pytest.mark.parametrize('name', DISCRIMINATORS)
 def test_discriminators_take_any_size(name, shape):
-  x, discriminator = jnp.zeros((2, *shape)), DISCRIMINATORS[name]
+  x, discriminator = np.zeros((2, *shape), np.float32), DISCRIMINATORS[name]
   variables = jax.eval_shape(lambda: discriminator.init(KEY, x, True))
   out = jax.eval_shape(lambda v: discriminator.apply(v, x, False), variables)
   assert out.shape[0] == 2 and len(out.shape) == 2 and out.dtype == jnp.float32
@@ -49,40 +62,40 @@ def test_discriminators_take_any_size(name, shape):
 
 @pytest.mark.parametrize('name', [name for name in GENERATORS if 'norm' in name or name in ('mlp', 'conv')])
 def test_labels_change_what_is_made(name):
-  generator, z = GENERATORS[name], jax.random.normal(KEY, (4, 7))
-  variables = generator.init(KEY, z, jnp.zeros(4, jnp.int32), (8, 8, 1), True)
+  generator, z = GENERATORS[name], normal(4, 7)
+  variables = initialize(generator, z, np.zeros(4, np.int32), (8, 8, 1))
   noise = np.random.default_rng(0)
-  drawn = jax.tree.map(lambda x: jnp.array(noise.normal(0, 0.3, x.shape), x.dtype), variables['params'])
+  drawn = jax.tree.map(lambda x: noise.normal(0, 0.3, x.shape).astype(x.dtype), variables['params'])
   variables = {**variables, 'params': drawn}
-  made = [generator.apply(variables, z, jnp.full(4, label), (8, 8, 1), False) for label in (0, 1)]
+  made = [evaluate(generator, variables, z, np.full(4, label), (8, 8, 1)) for label in (0, 1)]
   assert np.abs(made[0] - made[1]).max() > 1e-3
   assert np.ptp(made[0], axis=0).max() > 1e-3  # so does z
 
 
 def test_a_projection_is_the_formula():
-  head, h = networks.ProjectionHead(4), jax.random.normal(KEY, (5, 6))
-  labels = jnp.array([3, 0, 1, 2, 3])
-  variables = head.init(KEY, h, labels, True)
+  head, h = networks.ProjectionHead(4), normal(5, 6)
+  labels = np.array([3, 0, 1, 2, 3])
+  variables = initialize(head, h, labels)
   embedded, weight = (np.asarray(variables['params'][f'Dense_{i}']['kernel']) for i in (0, 1))
-  results = head.apply(variables, h, labels, False)
+  results = evaluate(head, variables, h, labels)
   expected = np.asarray(h) @ weight[:, 0] + (embedded.T[np.asarray(labels)] * np.asarray(h)).sum(1)
   np.testing.assert_allclose(results.logits, expected, rtol=1e-4, atol=1e-6)
   assert results.class_logits is None
 
 
 def test_an_auxiliary_classifier_works_without_the_label():
-  head, h = networks.ClassifierHead(4, spectral=True), jax.random.normal(KEY, (5, 6))
-  variables = head.init(KEY, h, None, True)
-  results = head.apply(variables, h, None, False)
+  head, h = networks.ClassifierHead(4, spectral=True), normal(5, 6)
+  variables = initialize(head, h, None)
+  results = evaluate(head, variables, h, None)
   assert results.logits.shape == (5,) and results.class_logits.shape == (5, 4)
   assert set(variables) == {'params', 'spectral'}
 
 
 def test_a_discriminator_normalizes_examples_together_only_with_batch_norm():
-  x = jax.random.normal(KEY, (4, 8, 8, 1))
+  x = normal(4, 8, 8, 1)
   for name, discriminator in DISCRIMINATORS.items():
-    variables = discriminator.init(KEY, x, True)
-    alone = jnp.concatenate([discriminator.apply(variables, x[i : i + 2], False) for i in (0, 2)])
-    together = discriminator.apply(variables, x, False)
+    variables = initialize(discriminator, x)
+    evaluate = jax.jit(lambda x, variables=variables, network=discriminator: network.apply(variables, x, False))
+    alone, together = np.concatenate([evaluate(x[:2]), evaluate(x[2:])]), np.asarray(evaluate(x))
     assert np.ptp(together, axis=0).max() > 1e-3  # it sees the examples
     assert np.allclose(alone, together, atol=1e-5) == (name != 'conv')

@@ -11,12 +11,12 @@ from gen_jax.plots.canvas import png
 from gen_jax.plots.curves import (
   axis_limits,
   caption_of,
-  curves_figure,
   error_curve,
   gather_curves,
   is_smoothed,
   panel_figures,
   running_mean,
+  tile_panels,
   wants_log,
 )
 
@@ -100,20 +100,19 @@ def test_limits_leave_out_a_start_that_dwarfs_the_rest():
   assert axis_limits([(steps, np.full(200, 1.0))]) is None
 
 
-def panel(figure, name):
-  return next(axes for axes in figure.axes if axes.get_title(loc='left') == name)
+def axes_of(records, explained=None):
+  """The axes of each panel."""
+  return [axes for figure in panel_figures(records, explained).values() for axes in figure.axes]
 
 
-def test_figure_draws_every_finite_value_and_names_what_is_not():
-  figure = curves_figure(RECORDS, EXPLAINED)
-  assert [axes.get_title(loc='left') for axes in figure.axes] == ['elbo', 'grad norm', 'loss']
-  elbo = panel(figure, 'elbo')
+def test_every_finite_value_is_drawn_and_what_is_not_is_named():
+  elbo, *others = axes_of(RECORDS, EXPLAINED)
+  assert [axes.get_title(loc='left') for axes in (elbo, *others)] == ['elbo', 'grad norm', 'loss']
   assert [line.get_label() for line in elbo.lines] == ['train', 'validation']
   np.testing.assert_array_equal(elbo.lines[0].get_ydata(), [-200, np.nan, -140])
   assert elbo.get_ylabel() == 'nats'
   assert elbo.get_xlabel() == 'step'
   assert elbo.get_title(loc='right') == 'train: not finite at step 20'
-  png(figure)
 
 
 @pytest.mark.parametrize(
@@ -127,13 +126,14 @@ def test_figure_draws_every_finite_value_and_names_what_is_not():
   ],
 )
 def test_few_or_odd_records_can_be_shown(records):
-  with Image.open(io.BytesIO(png(curves_figure(records)))) as image:
+  panels = [png(figure) for figure in panel_figures(records).values()]
+  with Image.open(io.BytesIO(tile_panels(panels))) as image:
     assert image.width >= 600 and np.ptp(np.asarray(image.convert('L'))) > 100
 
 
 def test_entries_that_are_explained_are_lines_of_their_names():
   records = [{'step': 1, 'validation/spearman_0': 0.5, 'validation/spearman_1': 0.6}]
-  (axes,) = curves_figure(records, EXPLAINED).axes
+  (axes,) = axes_of(records, EXPLAINED)
   assert axes.get_title(loc='left') == 'spearman' and axes.get_ylabel() == ''
   assert [line.get_label() for line in axes.lines] == ['validation scale', 'validation shape']
 
@@ -147,21 +147,25 @@ def test_what_stands_beside_metrics_is_drawn_apart():
   assert {name: curve['validation'][1].tolist() for name, curve in panels.items()} == {
     'a': [0], 'b': [1], 'a_real': [2], 'b_real': [3],
   }  # fmt: skip
-  titles = [axes.get_title(loc='left') for axes in curves_figure(records, explained).axes]
+  titles = [axes.get_title(loc='left') for axes in axes_of(records, explained)]
   assert titles == ['a', 'a real', 'b', 'b real']
   assert caption_of('a_real', explained) == 'a: a fresh sample' and caption_of('own', explained) == ''
 
 
-def test_each_panel_is_a_figure_of_its_own():
-  figures = panel_figures(RECORDS, EXPLAINED)
-  assert list(figures) == ['elbo', 'grad_norm', 'loss']
-  (axes,) = figures['elbo'].axes
-  assert (axes.get_title(loc='left'), axes.get_ylabel(), len(axes.lines)) == ('elbo', 'nats', 2)
+def test_panels_stand_side_by_side():
+  panels = [png(figure) for figure in panel_figures(RECORDS, EXPLAINED).values()] * 2
+  *_, last = images = [np.asarray(Image.open(io.BytesIO(panel)).convert('RGB')) for panel in panels]
+  height, width, _ = last.shape
+  tiled = np.asarray(Image.open(io.BytesIO(tile_panels(panels[:4]))))
+  assert tiled.shape == (2 * height, 3 * width, 3)
+  np.testing.assert_array_equal(tiled[:height, width : 2 * width], images[1])
+  np.testing.assert_array_equal(tiled[height:, :width], images[3])
+  assert (tiled[height:, width:] == 255).all()
 
 
 def test_every_entry_has_a_line():
   records = [{'step': 1} | {f'validation/kl_dim_{i:02d}': float(i) for i in range(99)}]
-  (axes,) = curves_figure(records).axes
+  (axes,) = axes_of(records)
   assert sorted(float(line.get_ydata()[0]) for line in axes.lines) == list(range(99))
   assert axes.get_title(loc='right') == '99 lines, one an entry'
 
@@ -169,7 +173,7 @@ def test_every_entry_has_a_line():
 @pytest.mark.parametrize('number', [200, 201])
 def test_many_values_are_faint_under_their_running_mean(number):
   records = [{'step': s, 'a': float(s)} for s in range(number)]
-  (axes,) = curves_figure(records).axes
+  (axes,) = axes_of(records)
   assert is_smoothed(records) == (number == 201) == (len(axes.lines) == 2)
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from gen_jax.metrics import Explanation, Metric
 from gen_jax.plots import canvas, grids
+from gen_jax.plots.curves import panel_figures
 from gen_jax.plots.report import write_report
 
 EVIL = '<script>alert("x") & \'y\'</script>'
@@ -35,7 +36,10 @@ def report(tmp_path):
       'records': [{'step': 5, 'elbo': -200.0}, {'step': 1234, 'elbo': -100.0}],
       'figures': [('samples', tmp_path / 'tiny.png'), ('a plot', tmp_path / 'plot.png')],
     }
-    write_report(tmp_path / 'report.html', **(arguments | changes))
+    arguments |= changes
+    figures = panel_figures(arguments['records'], arguments['explained'])
+    panels = {name: canvas.png(figure) for name, figure in figures.items()}
+    write_report(tmp_path / 'report.html', panels=panels, **arguments)
     text = (tmp_path / 'report.html').read_text()
     return text, Page(text)
 

@@ -9,7 +9,9 @@ import pytest
 from command_line import error_of, run_command
 
 import gen_jax
+from gen_jax.app import modes
 from gen_jax.errors import UserError
+from gen_jax.figures import write
 
 MODEL = '''
 import flax.linen as nn
@@ -71,6 +73,13 @@ def home(tmp_path, monkeypatch):
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
 
 
+@pytest.fixture
+def no_pictures(monkeypatch):
+  """Runs without automatic figures and report, where only how they are opened is asked."""
+  monkeypatch.setattr(write, 'write_automatic_figures', lambda figures, run: None)
+  monkeypatch.setattr(modes, 'report', lambda run: [])
+
+
 def test_a_class_in_the_experiment_file_itself(tmp_path, capsys):
   file, workdir = tmp_path / 'denoiser.py', tmp_path / 'run'
   file.write_text(MODEL + CONFIG.format(name='Denoiser'))
@@ -95,7 +104,7 @@ def forget(file):
     del sys.modules[name]
 
 
-def test_a_run_of_a_class_in_a_file_is_opened_by_its_workdir_alone(tmp_path, capsys):
+def test_a_run_of_a_class_in_a_file_is_opened_by_its_workdir_alone(tmp_path, capsys, no_pictures):
   file, workdir = tmp_path / 'denoiser.py', tmp_path / 'run'
   file.write_text(MODEL + CONFIG.format(name='Denoiser'))
   run_command(f'--config={file}', f'--workdir={workdir}', '--config.steps=2')
@@ -128,7 +137,7 @@ def test_a_run_of_a_class_in_a_file_is_opened_by_its_workdir_alone(tmp_path, cap
 
 
 @pytest.mark.parametrize('given', ["'own_models:Denoiser'", 'Denoiser'])
-def test_a_class_of_a_module_that_can_be_imported(given, tmp_path, monkeypatch, capsys):
+def test_a_class_of_a_module_that_can_be_imported(given, tmp_path, monkeypatch, capsys, no_pictures):
   (tmp_path / 'own_models.py').write_text(MODEL)
   monkeypatch.syspath_prepend(str(tmp_path))
   monkeypatch.delitem(sys.modules, 'own_models', raising=False)
@@ -160,7 +169,7 @@ def test_opening_a_run_calls_nothing_but_classes_of_modules_that_are_named(tmp_p
   assert not trace.exists() and 'antigravity' not in sys.modules
 
 
-def test_a_moved_experiment_is_the_same_run(tmp_path, capsys):
+def test_a_moved_experiment_is_the_same_run(tmp_path, capsys, no_pictures):
   file, workdir = tmp_path / 'denoiser.py', tmp_path / 'run'
   file.write_text(MODEL + CONFIG.format(name='Denoiser'))
   run_command(f'--config={file}', f'--workdir={workdir}', '--config.steps=2')
