@@ -180,9 +180,9 @@ def keys_that_may_differ(keys: Keys = KEYS, prefix: str = '') -> set[str]:
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-  """Nested `changes` over `base`."""
-  both = {key: merge(base[key], changes[key]) for key in base.keys() & changes.keys() if isinstance(base[key], dict)}
-  return {**base, **changes, **both}
+  """Nested `changes` over `base`; a group and a value replace each other."""
+  groups = [key for key in base.keys() & changes.keys() if all(isinstance(x[key], Mapping) for x in (base, changes))]
+  return {**base, **changes, **{key: merge(base[key], changes[key]) for key in groups}}
 
 
 def flatten(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:

@@ -83,6 +83,12 @@ def test_a_class_may_stand_for_its_name():
   assert config.model.name == 'VAE' and config.model.parts.name == 'pathlib:PurePath'
 
 
+def test_merged_are_groups_key_by_key_and_a_group_and_a_value_replace_each_other():
+  base = {'a': 1, 'b': {'c': 2, 'd': {'e': 3}}, 'f': {'g': 4}, 'h': 5}
+  merged = config_lib.merge(base, {'b': {'d': {'e': 6, 'i': 7}}, 'f': 8.0, 'h': {'j': 9}})
+  assert merged == {'a': 1, 'b': {'c': 2, 'd': {'e': 6, 'i': 7}}, 'f': 8.0, 'h': {'j': 9}}
+
+
 def test_old_configs_take_the_defaults_of_keys_that_were_added():
   old = {'steps': 5, 'data': {'name': 'ring'}}
   config = ConfigDict(config_lib.merge(config_lib.defaults(config_lib.KEYS), old))

@@ -62,7 +62,7 @@ def test_a_figure_is_written_indexed_and_shown_by_the_report(run, capsys):
   }  # fmt: skip
   write_report(
     run.workdir / 'report.html', title='t', about='a', command='c', config={}, scores={}, scores_note='', explained={},
-    best='', records=[], figures=write.figures_of(run.workdir),
+    best='', records=[], panels={}, figures=write.figures_of(run.workdir),
   )  # fmt: skip
   page = (run.workdir / 'report.html').read_text()
   assert re.findall('<figcaption>(.*?)</figcaption>', page) == ['A curve', 'Stripes, shifted by 5']
