@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, paths, locks, the folder of what may be made again, programs in files."""
 
 import contextlib
+import difflib
 import errno
 import importlib.util
 import io
@@ -13,8 +14,6 @@ from collections.abc import Iterator, Mapping
 from typing import IO
 
 import numpy as np
-
-from gen_jax.errors import nearest
 
 try:
   import fcntl
@@ -72,9 +71,12 @@ def expanded(path: str | os.PathLike) -> pathlib.Path:
 
 
 def nearest_folder(path: pathlib.Path) -> str:
-  """'; did you mean X?' for a folder that is not there, of those beside it."""
+  """'; did you mean X?' for a folder that is not there, of those beside it that are not hidden, by its own name."""
   beside = path.parent.iterdir() if path.parent.is_dir() else ()
-  return nearest(str(path), (str(folder) for folder in beside if folder.is_dir()))
+  folders = [folder for folder in beside if folder.is_dir() and not folder.name.startswith('.')]
+  if close := difflib.get_close_matches(path.name, [folder.name for folder in folders], n=1):
+    return f'; did you mean {path.parent / close[0]}?'
+  return f'; there are {", ".join(sorted(map(str, folders)))}' if 0 < len(folders) <= 20 else ''
 
 
 def lock(file: IO) -> None:

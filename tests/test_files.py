@@ -34,3 +34,11 @@ def test_the_folder_of_what_may_be_made_again(home, expected, monkeypatch):
   monkeypatch.setenv('XDG_CACHE_HOME', home)
   monkeypatch.setenv('HOME', '/home/me')
   assert str(files.cache_folder('compilation')) == f'{expected}/gen_jax/compilation'
+
+
+def test_the_nearest_folder_is_that_of_the_most_similar_name(tmp_path):
+  for name in ('photos', 'tables', '.photo', 'phot.txt'):
+    (tmp_path / name).touch() if name.endswith('.txt') else (tmp_path / name).mkdir()
+  assert files.nearest_folder(tmp_path / 'photo') == f'; did you mean {tmp_path}/photos?'
+  assert files.nearest_folder(tmp_path / 'birds') == f'; there are {tmp_path}/photos, {tmp_path}/tables'
+  assert files.nearest_folder(tmp_path / 'none' / 'photos') == ''

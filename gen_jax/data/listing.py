@@ -1,7 +1,6 @@
 """What lies in a folder of images: its files, their splits and classes, and what was left out."""
 
 import collections
-import difflib
 import hashlib
 import os
 import re
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from gen_jax.data.image_files import SUFFIXES
 from gen_jax.errors import UserError
+from gen_jax.files import nearest_folder
 
 SPLIT_FOLDERS = {  # in any case
   'train': ('train', 'training'),
@@ -45,9 +45,7 @@ def list_images(root: Path, class_order: str = 'natural') -> Listing:
   if root.is_file():
     raise UserError(f'{root} is a file: name a folder of images, a .csv of points, or a picture')
   if not root.is_dir():
-    beside = [path.name for path in root.parent.glob('*/')]
-    alike = difflib.get_close_matches(root.name, beside, n=1)
-    raise UserError(f'there is no folder {root}{f"; did you mean {alike[0]}?" if alike else ""}')
+    raise UserError(f'there is no folder {root}{nearest_folder(root)}')
   files, notes = find_files(root)
   images = [file for file in files if suffix_of(file) in SUFFIXES]
   if not images:
