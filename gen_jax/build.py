@@ -214,9 +214,12 @@ def instantiate(spec: ConfigDict, known: Mapping[str, Any], path: str) -> Any:
       key = untrue[0]
       raise UserError(f'{path}.{key}={arguments[key]!r}: the data make it {known[key]!r}; leave it out')
     arguments = {key: value for key, value in known.items() if key in fields} | arguments
+  parameters = inspect.signature(made_of).parameters.values()
+  if lacking := [each.name for each in parameters if each.default is each.empty and each.name not in arguments]:
+    raise UserError(f'{path}: {name} needs {", ".join(lacking)}: set {path}.{lacking[0]}')
   try:
     return made_of(**arguments)
-  except TypeError as error:
+  except (TypeError, ValueError) as error:  # as Optax's schedules raise them
     raise UserError(f'{path}: {error}') from None
 
 

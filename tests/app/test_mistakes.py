@@ -126,7 +126,11 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'a schedule that is none': ('--config.model.beta.name=linear_schedul', 'did you mean linear_schedule?'),
   'a schedule without its fields': (
     '--config.model.beta.name=linear_schedule',
-    'config.model.beta: linear_schedule() missing 3 required positional arguments',
+    'config.model.beta: linear_schedule needs init_value, end_value, transition_steps: set config',
+  ),
+  'a schedule of no steps': (
+    '--config.model.beta.name=cosine_decay_schedule --config.model.beta.init_value=1 --config.model.beta.decay_steps=0',
+    'config.model.beta: The cosine_decay_schedule requires positive decay_steps, got decay_steps=0.',
   ),
   'a field of no schedule': (
     '--config.model.beta.init_value=0',
