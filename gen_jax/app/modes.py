@@ -24,6 +24,7 @@ from gen_jax.figures.figure import CHECKPOINT, TRUST, Flag, mode
 from gen_jax.files import check_writable, expanded, save_arrays, write_bytes
 from gen_jax.plots import canvas, curves
 from gen_jax.plots import report as report_lib
+from gen_jax.runs.data import check_data
 from gen_jax.runs.run import Run, read_evaluation
 from gen_jax.runs.workdir import as_begun, check_folder, check_same, claim_workdir, load_config, workdir_lock
 from gen_jax.schedules import step_variables
@@ -210,8 +211,11 @@ def run_mode(function: Callable, arguments: flags.FlagValues, config: ConfigDict
     return
   find_devices()
   config = as_begun(workdir, config)
-  check_same(workdir, load_config(workdir), config)
+  recorded = load_config(workdir)
+  check_same(workdir, recorded, config)
   check.check_keys(config)
+  if config.data.name != recorded.data.name:  # what is named is looked at, though the mode may not need it
+    check_data(workdir, config)
   check_writable(workdir)
   run_on(function, runs.load(workdir, arguments.checkpoint, config), options)
 

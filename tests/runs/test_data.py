@@ -125,6 +125,16 @@ def test_what_needs_the_data_says_so_and_where_they_are_can_be_said(copy, capsys
   run_command(*evaluate, f'--config.data.name={moved}')
 
 
+def test_data_that_are_named_are_looked_at_where_a_mode_needs_none(copy, capsys):
+  folder, workdir = copy
+  sample = (f'--workdir={workdir}', '--mode=sample', '--number=2')
+  moved = folder.rename(folder.with_name('elsewhere'))
+  run_command(*sample, f'--config.data.name={moved}')
+  changed = moved.rename(folder.with_name('changed'))
+  add_class(changed)
+  assert 'holds other data than the run' in error_of(capsys, *sample, f'--config.data.name={changed}')
+
+
 def add_class(folder):
   write_classes(folder, ['11'])
 
