@@ -1,5 +1,6 @@
 """Flax modules that know no loss."""
 
+from gen_jax.networks.decoders import BroadcastDecoder as BroadcastDecoder
 from gen_jax.networks.decoders import ConvDecoder as ConvDecoder
 from gen_jax.networks.decoders import MLPDecoder as MLPDecoder
 from gen_jax.networks.discriminators import ClassifierHead as ClassifierHead

@@ -58,16 +58,58 @@ class ConvDecoder(nn.Module):
   def __call__(self, z: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
     """[B, D] -> float32 [B, H, W, C] = [B, *shape], any H and W."""
     activation = getattr(jax.nn, self.activation)
-    height, width, channels = shape
-    # the sizes that stride 2 passes through on the way down, the smallest first
-    sizes = [(-(-height // 2**i), -(-width // 2**i)) for i in reversed(range(len(self.features) + 1))]
+    sizes = doubling_sizes(shape, len(self.features))
     smallest = (*sizes[0], self.features[0])
     for hidden in self.hidden:
       z = activation(nn.Dense(hidden, dtype=self.dtype)(z))
     x = nn.Dense(math.prod(smallest), dtype=self.dtype)(z).reshape(-1, *smallest)
-    for outputs, (h, w) in zip((*self.features[1:], channels), sizes[1:], strict=True):
+    for outputs, (h, w) in zip((*self.features[1:], shape[2]), sizes[1:], strict=True):
       for _ in range(self.blocks):
         x = ResidualBlock(activation=self.activation, dtype=self.dtype)(x)
       x = ConvTranspose(outputs, (self.kernel, self.kernel), strides=2, dtype=self.dtype)(activation(x))
       x = x[:, :h, :w]  # an odd size comes back one too large
     return x.astype(jnp.float32)
+
+
+class BroadcastDecoder(nn.Module):
+  """A coarse map whose every place sees all of z and where it is, then transposed convolutions of stride 2.
+
+  After the spatial broadcast decoder of Watters et al. (2019, arXiv:1901.07017), which has a map as large as the image:
+  as dense layers, the same at each place, are given its coordinates, they compare them with z, and what an object looks
+  like need not be learned anew for each place. `hidden` are their widths; each entry of `features`, and the output, is
+  reached by doubling.
+  """
+
+  hidden: Sequence[int] = (128, 128)
+  features: Sequence[int] = (32, 16)
+  kernel: int = 4
+  activation: str = 'relu'
+  dtype: Any = jnp.float32
+
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """Layers, and widths above 0."""
+    yield from at_least_one(self, 'hidden')
+    yield from positive(self, 'features', 'kernel')
+
+  @nn.compact
+  def __call__(self, z: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
+    """[B, D] -> float32 [B, H, W, C] = [B, *shape], any H and W."""
+    activation = getattr(jax.nn, self.activation)
+    sizes = doubling_sizes(shape, len(self.features) + 1)
+    lines = [jnp.linspace(-1, 1, size) for size in sizes[0]]
+    coordinates = jnp.stack(jnp.meshgrid(*lines, indexing='ij'), axis=-1)[None]  # y and x, [1,h,w,2]
+    # a dense layer of z and the coordinates, whose part of z is the same everywhere
+    first, *others = self.hidden
+    x = nn.Dense(first, dtype=self.dtype)(z)[:, None, None]
+    x = x + nn.Dense(first, use_bias=False, dtype=self.dtype)(coordinates)
+    for width in others:
+      x = nn.Dense(width, dtype=self.dtype)(activation(x))
+    for outputs, (h, w) in zip((*self.features, shape[2]), sizes[1:], strict=True):
+      x = ConvTranspose(outputs, (self.kernel, self.kernel), strides=2, dtype=self.dtype)(activation(x))
+      x = x[:, :h, :w]  # an odd size comes back one too large
+    return x.astype(jnp.float32)
+
+
+def doubling_sizes(shape: tuple[int, int, int], times: int) -> list[tuple[int, int]]:
+  """The (height, width) of the maps that stride 2 makes of an image [H,W,C], the smallest first, the image's last."""
+  return [(-(-shape[0] // 2**i), -(-shape[1] // 2**i)) for i in reversed(range(times + 1))]

@@ -1,4 +1,5 @@
 import chex
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,7 +25,10 @@ def test_encoders_take_any_size(encoder, shape):
 
 
 @pytest.mark.parametrize('shape', SHAPES)
-@pytest.mark.parametrize('decoder', [networks.MLPDecoder(), networks.ConvDecoder(), networks.ConvDecoder(blocks=1)])
+@pytest.mark.parametrize(
+  'decoder',
+  [networks.MLPDecoder(), networks.ConvDecoder(), networks.ConvDecoder(blocks=1), networks.BroadcastDecoder()],
+)
 def test_decoders_make_any_size(decoder, shape):
   out = shape_of(decoder, jnp.zeros((2, 7)), static=(shape,))
   assert (out.shape, out.dtype) == ((2, *shape), jnp.float32)
@@ -32,7 +36,9 @@ def test_decoders_make_any_size(decoder, shape):
 
 SMALL = {'features': (3, 3), 'hidden': (8,), 'activation': 'elu'}  # no unit is dead
 ENCODERS = [networks.MLPEncoder((8,), 'elu'), networks.ConvEncoder(kernels=(4, 4), blocks=1, **SMALL)]
-DECODERS = [networks.MLPDecoder((8,), 'elu'), networks.ConvDecoder(blocks=1, **SMALL)]
+DECODERS = [
+  networks.MLPDecoder((8,), 'elu'), networks.ConvDecoder(blocks=1, **SMALL), networks.BroadcastDecoder(**SMALL)
+]  # fmt: skip
 
 
 @pytest.mark.parametrize('encoder', ENCODERS)
@@ -75,6 +81,23 @@ def test_the_architecture_of_higgins_has_the_published_parameters():
   assert sorted(kernels) == sorted(
     [(10, 256), (256, 1024), (4, 4, 64, 64), (4, 4, 64, 32), (4, 4, 32, 32), (4, 4, 32, 1)]
   )
+
+
+def test_each_place_of_a_broadcast_code_sees_the_code_and_its_coordinates():
+  z = jax.random.normal(KEY, (2, 5))
+  decoder = networks.BroadcastDecoder(hidden=(6, 4), features=(), activation='elu')
+  variables = random_variables(lambda key: decoder.init(key, z, (6, 8, 1)))
+  params = variables['params']
+  # written out: a vector (z, y, x) at each of 3x4 places through two dense layers, and Flax's transposed convolution
+  places = [[np.concatenate([code, (y, x)]) for x in np.linspace(-1, 1, 4)] for code in z for y in (-1, 0, 1)]
+  places = np.reshape(places, (2, 3, 4, 7))
+  kernel = np.concatenate([params[f'Dense_{i}']['kernel'] for i in (0, 1)])
+  hidden = jax.nn.elu(places @ kernel + np.reshape(params['Dense_0']['bias'], (1, 1, 1, -1)))
+  hidden = hidden @ params['Dense_2']['kernel'] + params['Dense_2']['bias'].reshape(1, 1, 1, -1)
+  last = nn.ConvTranspose(1, (4, 4), strides=(2, 2))
+  expected = jax.jit(last.apply)({'params': params['ConvTranspose_0']}, jax.nn.elu(hidden))
+  images = jax.jit(lambda v: decoder.apply(v, z, (6, 8, 1)))(variables)
+  np.testing.assert_allclose(images, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize('network', ['encoder', 'decoder'])
