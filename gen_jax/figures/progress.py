@@ -78,8 +78,9 @@ def progress(run: Run) -> Iterator[Output]:
   if is_planar(run):
     real, in_units, names = real_points(run), run.source.data.in_units, axis_names(run)
     extent = extent_in_units(run, planar.extent_of(real))
+    real, by_step = in_units(real), {step: in_units(fake) for step, fake in by_step.items()}
     frames = [
-      canvas.png(planar.samples_over_target(in_units(real), in_units(fake), f'Step {step:,}', extent, names))
+      canvas.png(planar.samples_over_target(real, fake, f'Step {step:,}', extent, names))
       for step, fake in by_step.items()
     ]
     strip = planar.strip(real, {step: by_step[step] for step in evenly_spaced(list(by_step), PANELS)}, extent, title)

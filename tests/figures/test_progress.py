@@ -1,5 +1,6 @@
 """What fixed noise becomes over training, read from what evaluations left."""
 
+import dataclasses
 import io
 import types
 
@@ -8,6 +9,7 @@ import pytest
 from pictures import axes_image, cell, outputs
 from PIL import Image
 
+from gen_jax.data.dataset import Units
 from gen_jax.errors import UserError
 from gen_jax.figures.progress import evenly_spaced, fixed_noise_by_step, has_fixed_noise, progress
 from gen_jax.files import save_arrays
@@ -67,6 +69,18 @@ def test_training_leaves_what_it_shows(name, run_of):
       moving.seek(i)
       frames.append(np.asarray(moving.convert('L')))
   assert (frames[0] != frames[1]).any() and all(np.ptp(frame) > 50 for frame in frames)
+
+
+def test_points_are_shown_in_the_units_of_their_user(run_of):
+  run = run_of('plane')
+  units = Units((5000.0, -3.0), (100.0, 0.01), ('km', 'kg'))
+  run = dataclasses.replace(run, source=dataclasses.replace(run.source, data=run.source.data._replace(units=units)))
+  first, last = outputs(progress, run)['progress'].content.axes
+  for axes, points in ((first, 2), (last, 4)):
+    real, fake = (np.asarray(drawn.get_offsets()) for drawn in axes.collections)
+    np.testing.assert_allclose(fake, units.restore(fixed_noise_by_step(run.workdir)[points]))
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert ((real > (left, bottom)) & (real < (right, top))).all()
 
 
 def test_a_run_without_fixed_noise(run_of):
