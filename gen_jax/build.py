@@ -14,14 +14,13 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from gen_jax import files, models, networks, randomness
+from gen_jax import files, models, networks, randomness, schedules
 from gen_jax import optimizers as optimizers_lib
 from gen_jax.data import preprocess as preprocess_lib
 from gen_jax.data import sources
 from gen_jax.data.dataset import Dataset
 from gen_jax.errors import UserError, must_be_fraction, nearest
 from gen_jax.models import penalties
-from gen_jax.schedules import warm_up_decay
 from gen_jax.types import Batch, Facts, Model
 
 Preprocess = Callable[[Batch, jax.Array], Batch]
@@ -156,7 +155,7 @@ def modules_of(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
 
 
 def find_class(name: str, path: str) -> Any:
-  """The model, penalty, network or Optax schedule of this name; or a class of the user's own.
+  """The model, penalty, network, or schedule of ours or Optax's, of this name; or a class of the user's own.
 
   That is named MODULE:CLASS, by its import path, or FILE.py:CLASS. Nothing is imported or run here, as the name may
   come from the config.json of a stranger's run: the module must have been imported, the file must be the experiment
@@ -165,15 +164,15 @@ def find_class(name: str, path: str) -> Any:
   where, colon, own = name.rpartition(':')
   if colon:
     return own_class(where, own, f'{path}.name={name!r}')
-  for namespace in (*NAMESPACES, optax):
+  for namespace in (*NAMESPACES, schedules, optax):
     if name in dir(namespace):
       return getattr(namespace, name)
   every = classes()
   for known in every.values():
     if name and name == getattr(known, 'formerly', ''):
       return known
-  schedules = [name for name in dir(optax) if name.endswith(('_schedule', '_decay'))]
-  raise UserError(f'{path}.name={name!r} is unknown{nearest(name, [*every, *schedules])}')
+  of_steps = [name for space in (schedules, optax) for name in dir(space) if name.endswith(('_schedule', '_decay'))]
+  raise UserError(f'{path}.name={name!r} is unknown{nearest(name, [*every, *of_steps])}')
 
 
 def classes() -> dict[str, type]:
@@ -196,7 +195,7 @@ def own_class(where: str, name: str, given: str) -> Any:
 
 
 def instantiate(spec: ConfigDict, known: Mapping[str, Any], path: str) -> Any:
-  """The module, model or Optax schedule that `spec` names, its fields from `spec`, the rest from `known`."""
+  """The module, model or schedule that `spec` names, its fields from `spec`, the rest from `known`."""
   name = spec.get('name', '')
   made_of = find_class(name, path)
   arguments = {
@@ -246,10 +245,15 @@ def fields_of(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parameters_of(schedule: Callable) -> dict[str, Any]:
-  """{parameter: default} of one of Optax's schedules, 0 where it has none."""
+  """{parameter: default} of a schedule; 0, or (), where it has none."""
   parameters = inspect.signature(schedule).parameters.values()
-  zero = lambda parameter: 0 if parameter.annotation in (int, 'int') else 0.0
-  return {each.name: zero(each) if each.default in (None, each.empty) else each.default for each in parameters}
+  return {each.name: zero_of(each) if each.default in (None, each.empty) else each.default for each in parameters}
+
+
+def zero_of(parameter: inspect.Parameter) -> int | float | tuple:
+  """What stands for the value of a parameter until it is set: of its type, by which a command line reads it."""
+  kind = str(parameter.annotation)
+  return () if 'Sequence' in kind else 0 if kind in ('int', "<class 'int'>") else 0.0
 
 
 def default_fields(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -338,7 +342,7 @@ def decay_rule(rule: float | ConfigDict, path: str) -> Callable[[jax.Array], jax
   if not isinstance(rule, ConfigDict):
     if problem := must_be_fraction(rule):
       raise UserError(f'{path}={rule!r}: {problem}')
-    return warm_up_decay(rule)
+    return schedules.warm_up_decay(rule)
   schedule = instantiate(rule, {}, path)
   try:
     first = float(schedule(0))
@@ -346,4 +350,4 @@ def decay_rule(rule: float | ConfigDict, path: str) -> Callable[[jax.Array], jax
     raise UserError(f'{path}.name={rule.name!r} is no schedule of the step, such as linear_schedule') from None
   if not 0 <= first < 1:
     raise UserError(f'{path}: a decay must lie in [0, 1), and begins at {first}')
-  return warm_up_decay(schedule)
+  return schedules.warm_up_decay(schedule)

@@ -1,6 +1,7 @@
 """Hyper-parameters that change with the training step."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
@@ -13,6 +14,25 @@ AFTER_ALL = 2**30  # the step of a model that is applied without one: its schedu
 def value_at(schedule: Schedule, step: jax.Array) -> jax.Array | float:
   """A constant itself, or the schedule's value at `step`."""
   return schedule(step) if callable(schedule) else schedule
+
+
+def interpolated_schedule(
+  steps: Sequence[int], levels: Sequence[float], logarithmic: bool = False
+) -> Callable[[jax.Array], jax.Array]:
+  """step -> levels[i] at steps[i], straight lines between them, constant before the first and after the last.
+
+  With `logarithmic` the logarithm has the straight lines. ValueError where the steps do not ascend, do not each have a
+  level, or a level has no logarithm.
+  """
+  if len(steps) != len(levels) or not steps:
+    raise ValueError(f'there are {len(steps)} steps and {len(levels)} levels: there must be a level for each step')
+  if any(after <= before for before, after in itertools.pairwise(steps)):
+    raise ValueError(f'steps={tuple(steps)}: each must be above the one before')
+  if logarithmic and min(levels) <= 0:
+    raise ValueError(f'levels={tuple(levels)}: all must be above 0 where their logarithms are interpolated')
+  heights = jnp.log(jnp.asarray(levels)) if logarithmic else jnp.asarray(levels, float)
+  between = lambda step: jnp.interp(jnp.asarray(step, float), jnp.asarray(steps, float), heights)
+  return (lambda step: jnp.exp(between(step))) if logarithmic else between
 
 
 def step_variables(step: jax.Array) -> dict[str, dict[str, jax.Array]]:

@@ -52,6 +52,9 @@ def test_a_schedule_may_take_the_place_of_a_number():
   inner = ('--config.model.penalty.weight.value=3', '--config.model.penalty.weight.name=constant_schedule')
   penalty = parse(VAE, '--config.model.penalty.name=DensityRatio', *inner).model.penalty
   assert penalty.weight.to_dict() == {'name': 'constant_schedule', 'value': 3.0}
+  ours = {'name': 'interpolated_schedule', 'steps': (0, 5), 'levels': (9.0, 1.0), 'logarithmic': True}
+  beta = parse(VAE, *(f'--config.model.beta.{field}={value}' for field, value in ours.items())).model.beta
+  assert beta.to_dict() == ours
   slow = [f'--config.averages.slow.{field}' for field in ('name=constant_schedule', 'value=.9')]
   assert parse(VAE, *slow).averages.slow.to_dict() == {'name': 'constant_schedule', 'value': 0.9}
 
