@@ -2,8 +2,8 @@
 
     python launch.py --config=experiments/wgan_gp.py[:mnist]
 
-MNIST, 35 minutes on one CPU core that other work shared: Frechet distance by trace .053 (CNN) and .026 (LeNet),
-precision .591 and .642, recall .739 and .828; the distance still falls.
+MNIST, 20 minutes on one CPU core: Frechet distance by trace .023 (CNN) and .013 (LeNet), precision .579 and .648, recall
+.832 and .885; of validation images .058, .029 and .024 after 1,000, 2,000 and 3,000 steps, so it still falls.
 """
 
 from experiments.common import GAN_IMAGES, MEASURED, MNIST
