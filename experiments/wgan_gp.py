@@ -2,8 +2,8 @@
 
     python launch.py --config=experiments/wgan_gp.py[:mnist]
 
-MNIST, 20 minutes on one CPU core: Frechet distance by trace .023 (CNN) and .013 (LeNet), precision .579 and .648, recall
-.832 and .885; of validation images .058, .029 and .024 after 1,000, 2,000 and 3,000 steps, so it still falls.
+MNIST, 20 minutes on one CPU core: Frechet distance by trace .023 (CNN) and .013 (LeNet), precision .579 and .648,
+recall .832 and .885; of validation images .058, .029 and .024 after 1,000, 2,000 and 3,000 steps, so it still falls.
 """
 
 from experiments.common import GAN_IMAGES, MEASURED, MNIST

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import inspect
 import sys
+import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -165,14 +166,20 @@ def find_class(name: str, path: str) -> Any:
   if colon:
     return own_class(where, own, f'{path}.name={name!r}')
   for namespace in (*NAMESPACES, schedules, optax):
-    if name in dir(namespace):
-      return getattr(namespace, name)
+    found = getattr(namespace, name, None) if name in names_in(namespace) else None
+    if callable(found):
+      return found
   every = classes()
   for known in every.values():
     if name and name == getattr(known, 'formerly', ''):
       return known
-  of_steps = [name for space in (schedules, optax) for name in dir(space) if name.endswith(('_schedule', '_decay'))]
-  raise UserError(f'{path}.name={name!r} is unknown{nearest(name, [*every, *of_steps])}')
+  of_steps = [each for each in names_in(optax) if each.endswith(('_schedule', '_decay'))]
+  raise UserError(f'{path}.name={name!r} is unknown{nearest(name, [*every, *names_in(schedules), *of_steps])}')
+
+
+def names_in(namespace: types.ModuleType) -> list[str]:
+  """Those that a config may give: of our schedules only what is one, beside helpers and imported modules."""
+  return [name for name in dir(namespace) if namespace is not schedules or name.endswith('_schedule')]
 
 
 def classes() -> dict[str, type]:
@@ -214,11 +221,12 @@ def instantiate(spec: ConfigDict, known: Mapping[str, Any], path: str) -> Any:
       raise UserError(f'{path}.{key}={arguments[key]!r}: the data make it {known[key]!r}; leave it out')
     arguments = {key: value for key, value in known.items() if key in fields} | arguments
   parameters = inspect.signature(made_of).parameters.values()
-  if lacking := [each.name for each in parameters if each.default is each.empty and each.name not in arguments]:
+  named = [each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+  if lacking := [each.name for each in named if each.default is each.empty and each.name not in arguments]:
     raise UserError(f'{path}: {name} needs {", ".join(lacking)}: set {path}.{lacking[0]}')
   try:
     return made_of(**arguments)
-  except (TypeError, ValueError) as error:  # as Optax's schedules raise them
+  except (TypeError, ValueError) as error:  # of what it is made with, as schedules say it
     raise UserError(f'{path}: {error}') from None
 
 
@@ -335,7 +343,7 @@ def averages(config: ConfigDict) -> dict[str, Callable[[jax.Array], jax.Array]]:
 
 
 def decay_rule(rule: float | ConfigDict, path: str) -> Callable[[jax.Array], jax.Array]:
-  """The decay at a step of a number, or of a schedule that Optax has, warmed up.
+  """The decay at a step of a number, or of a schedule, warmed up.
 
   UserError where it is none, or begins outside [0, 1).
   """

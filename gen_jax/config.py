@@ -128,6 +128,7 @@ KEYS = {
 }
 Keys = Mapping[str, 'Key | Keys']
 
+UNSET = object()  # in a variant: the field is not set, as if the default variant said nothing of it
 SMOKE = {  # seconds, for any experiment: every line of it runs, nothing is learned
   'batch_size': 16,
   'steps': 20,
@@ -139,6 +140,7 @@ SMOKE = {  # seconds, for any experiment: every line of it runs, nothing is lear
   'test_examples': 64,
   'importance_samples': 60,
   'sample_count': 64,
+  'optimizer': {'warmup_steps': 0},
 }
 
 
@@ -236,7 +238,8 @@ def name_of_class(named: type) -> str:
 def update(config: ConfigDict, changes: Mapping[str, Any], free: bool = False) -> None:
   """Writes nested `changes` over `config`; only below `averages`, `model` and `player_optimizers` may keys be new.
 
-  There (`free`), a section that names another class replaces the old one, as their fields differ.
+  There (`free`), a section that names another class replaces the old one, as their fields differ; and what is
+  UNSET is left out.
   """
   for key, value in with_names(changes).items():
     if key not in config and not free:
@@ -248,7 +251,8 @@ def update(config: ConfigDict, changes: Mapping[str, Any], free: bool = False) -
       continue
     if inside and key in config:
       del config[key]  # or its type would be kept, and a schedule could not take the place of a number
-    config[key] = ConfigDict(value) if isinstance(value, Mapping) else value
+    if value is not UNSET:
+      config[key] = ConfigDict(value) if isinstance(value, Mapping) else value
 
 
 def experiment(default: Mapping[str, Any], **variants: Mapping[str, Any]) -> Callable[[str], ConfigDict]:
@@ -257,7 +261,7 @@ def experiment(default: Mapping[str, Any], **variants: Mapping[str, Any]) -> Cal
   `default` holds the differences from `common`, a variant those from `default`. Variants combine from left to right:
   'mnist,smoke'. Every experiment has the variant 'smoke', to which it may add smaller networks.
   """
-  variants = {'default': {}, **variants, 'smoke': {**SMOKE, **variants.get('smoke', {})}}
+  variants = {'default': {}, **variants, 'smoke': merge(SMOKE, variants.get('smoke', {}))}
 
   def get_config(variant: str = 'default') -> ConfigDict:
     config = common()

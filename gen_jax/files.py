@@ -15,6 +15,8 @@ from typing import IO
 
 import numpy as np
 
+from gen_jax.errors import nearest
+
 try:
   import fcntl
 except ImportError:  # as on Windows
@@ -72,11 +74,13 @@ def expanded(path: str | os.PathLike) -> pathlib.Path:
 
 def nearest_folder(path: pathlib.Path) -> str:
   """'; did you mean X?' for a folder that is not there, of those beside it that are not hidden, by its own name."""
-  beside = path.parent.iterdir() if path.parent.is_dir() else ()
-  folders = [folder for folder in beside if folder.is_dir() and not folder.name.startswith('.')]
-  if close := difflib.get_close_matches(path.name, [folder.name for folder in folders], n=1):
+  try:
+    folders = [folder.name for folder in path.parent.iterdir() if folder.is_dir() and not folder.name.startswith('.')]
+  except OSError:  # there is none, or it may not be read
+    return ''
+  if close := difflib.get_close_matches(path.name, folders, n=1):
     return f'; did you mean {path.parent / close[0]}?'
-  return f'; there are {", ".join(sorted(map(str, folders)))}' if 0 < len(folders) <= 20 else ''
+  return nearest('', folders)
 
 
 def lock(file: IO) -> None:

@@ -1,11 +1,11 @@
 """Hyper-parameters that change with the training step."""
 
-import itertools
 from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Schedule = float | Callable[[jax.Array], jax.Array]
 AFTER_ALL = 2**30  # the step of a model that is applied without one: its schedules are at their ends
@@ -24,15 +24,17 @@ def interpolated_schedule(
   With `logarithmic` the logarithm has the straight lines. ValueError where the steps do not ascend, do not each have a
   level, or a level has no logarithm.
   """
-  if len(steps) != len(levels) or not steps:
-    raise ValueError(f'there are {len(steps)} steps and {len(levels)} levels: there must be a level for each step')
-  if any(after <= before for before, after in itertools.pairwise(steps)):
+  at, heights = np.asarray(steps, np.float32), np.asarray(levels, np.float32)
+  if at.shape != heights.shape or not at.size:
+    raise ValueError(f'there are {at.size} steps and {heights.size} levels: there must be a level for each step')
+  if not (np.diff(at) > 0).all():
     raise ValueError(f'steps={tuple(steps)}: each must be above the one before')
-  if logarithmic and min(levels) <= 0:
-    raise ValueError(f'levels={tuple(levels)}: all must be above 0 where their logarithms are interpolated')
-  heights = jnp.log(jnp.asarray(levels)) if logarithmic else jnp.asarray(levels, float)
-  between = lambda step: jnp.interp(jnp.asarray(step, float), jnp.asarray(steps, float), heights)
-  return (lambda step: jnp.exp(between(step))) if logarithmic else between
+  if not np.isfinite(heights).all() or (logarithmic and heights.min() <= 0):
+    above = ' above 0, as their logarithms are interpolated' if logarithmic else ''
+    raise ValueError(f'levels={tuple(levels)}: all must be finite{above}')
+  if logarithmic:
+    return lambda step: jnp.exp(jnp.interp(jnp.asarray(step, float), at, np.log(heights)))
+  return lambda step: jnp.interp(jnp.asarray(step, float), at, heights)
 
 
 def step_variables(step: jax.Array) -> dict[str, dict[str, jax.Array]]:

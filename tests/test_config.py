@@ -83,6 +83,15 @@ def test_a_class_may_stand_for_its_name():
   assert config.model.name == 'VAE' and config.model.parts.name == 'pathlib:PurePath'
 
 
+def test_a_variant_may_leave_out_what_the_default_sets():
+  section = {'name': 'VAE', 'free_nats': 1.0, 'penalty': {'name': 'DIPPenalty'}}
+  unset = {'free_nats': config_lib.UNSET, 'penalty': config_lib.UNSET, 'beta': config_lib.UNSET}
+  get_config = experiment(default={'model': section}, plain={'model': unset}, other={'model': {'free_nats': None}})
+  assert get_config('plain').model.to_dict() == {'name': 'VAE'}
+  assert get_config('other').model.free_nats is None
+  assert get_config().model.to_dict() == section
+
+
 def test_merged_are_groups_key_by_key_and_a_group_and_a_value_replace_each_other():
   base = {'a': 1, 'b': {'c': 2, 'd': {'e': 3}}, 'f': {'g': 4}, 'h': 5}
   merged = config_lib.merge(base, {'b': {'d': {'e': 6, 'i': 7}}, 'f': 8.0, 'h': {'j': 9}})

@@ -40,5 +40,5 @@ def test_the_nearest_folder_is_that_of_the_most_similar_name(tmp_path):
   for name in ('photos', 'tables', '.photo', 'phot.txt'):
     (tmp_path / name).touch() if name.endswith('.txt') else (tmp_path / name).mkdir()
   assert files.nearest_folder(tmp_path / 'photo') == f'; did you mean {tmp_path}/photos?'
-  assert files.nearest_folder(tmp_path / 'birds') == f'; there are {tmp_path}/photos, {tmp_path}/tables'
+  assert files.nearest_folder(tmp_path / 'birds') == '; there are photos, tables'
   assert files.nearest_folder(tmp_path / 'none' / 'photos') == ''

@@ -98,7 +98,7 @@ class BroadcastDecoder(nn.Module):
     sizes = doubling_sizes(shape, len(self.features) + 1)
     lines = [jnp.linspace(-1, 1, size) for size in sizes[0]]
     coordinates = jnp.stack(jnp.meshgrid(*lines, indexing='ij'), axis=-1)[None]  # y and x, [1,h,w,2]
-    # a dense layer of z and the coordinates, whose part of z is the same everywhere
+    # a dense layer of z and the coordinates, whose part of z is the same everywhere; each begins at its own scale
     first, *others = self.hidden
     x = nn.Dense(first, dtype=self.dtype)(z)[:, None, None]
     x = x + nn.Dense(first, use_bias=False, dtype=self.dtype)(coordinates)

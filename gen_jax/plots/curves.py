@@ -176,7 +176,7 @@ def panel_figures(records: Sequence[Mapping], explained: Explained | None = None
 
 
 def tile_panels(panels: Sequence[bytes]) -> bytes:
-  """PNGs of panels side by side, as one."""
+  """PNGs of panels of one size, three a row, as one; where there are none, one that says so."""
   from PIL import Image
 
   if not panels:

@@ -128,6 +128,9 @@ MISTAKES = {  # name: (arguments, part of the answer)
     '--config.model.beta.name=linear_schedule',
     'config.model.beta: linear_schedule needs init_value, end_value, transition_steps: set config',
   ),
+  'a schedule that is a module': ('--config.model.beta.name=losses', "config.model.beta.name='losses' is unknown"),
+  'a helper that is no schedule': ('--config.model.beta.name=warm_up_decay', 'is unknown'),
+  'a schedule of any arguments': ('--config.model.beta.name=chain', 'config.model.beta'),
   'a schedule of no steps': (
     '--config.model.beta.name=cosine_decay_schedule --config.model.beta.init_value=1 --config.model.beta.decay_steps=0',
     'config.model.beta: The cosine_decay_schedule requires positive decay_steps, got decay_steps=0.',

@@ -59,6 +59,7 @@ def test_a_workdir_holds_what_others_rely_on(trained):
   report = (trained / 'report.html').read_text()
   assert not re.search(r'src="(?!data:)|https?://', report)
   assert report.count('data:image/png') >= 8
+  assert {'alt="elbo by training step"', 'alt="loss by training step"'} <= set(re.findall('alt="[^"]*"', report))
 
 
 def test_a_conditional_model_draws_the_classes_that_are_asked_for_and_completes_images(capsys, tmp_path):

@@ -34,9 +34,9 @@ def config_with(changes: Mapping[str, Any], config: ConfigDict | None = None) ->
 
 
 def beta_vae_row(batch_size: int) -> Row:
-  """The default beta-VAE with beta and learning rate held constant."""
+  """A beta-VAE of the networks of Higgins et al. (2017) for faces, with beta and learning rate held constant."""
   changes = {'batch_size': batch_size, 'model': {'beta': 4.0}, 'optimizer': {'schedule': 'constant'}}
-  config = config_with(changes, beta_vae.get_config())
+  config = config_with(changes, beta_vae.get_config('falling'))
   return config, build.dataset(config, 'train')
 
 

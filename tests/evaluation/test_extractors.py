@@ -283,7 +283,7 @@ def test_only_good_weights_are_kept_and_the_shipped_ones_stay(cache, capsys, tmp
 
 
 @pytest.mark.data
-@pytest.mark.slow
+@pytest.mark.slow  # the hashes of the weights are tested always
 @pytest.mark.parametrize(
   ('name', 'kind', 'gray', 'binary'),  # measured
   [

@@ -128,7 +128,7 @@ def test_every_finite_value_is_drawn_and_what_is_not_is_named():
 def test_few_or_odd_records_can_be_shown(records):
   panels = [png(figure) for figure in panel_figures(records).values()]
   with Image.open(io.BytesIO(tile_panels(panels))) as image:
-    assert image.width >= 600 and np.ptp(np.asarray(image.convert('L'))) > 100
+    assert image.size == (600, 405) and np.ptp(np.asarray(image.convert('L'))) > 100
 
 
 def test_entries_that_are_explained_are_lines_of_their_names():
