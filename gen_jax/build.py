@@ -220,11 +220,11 @@ def instantiate(spec: ConfigDict, known: Mapping[str, Any], path: str) -> Any:
       key = untrue[0]
       raise UserError(f'{path}.{key}={arguments[key]!r}: the data make it {known[key]!r}; leave it out')
     arguments = {key: value for key, value in known.items() if key in fields} | arguments
-  parameters = inspect.signature(made_of).parameters.values()
-  named = [each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
-  if lacking := [each.name for each in named if each.default is each.empty and each.name not in arguments]:
-    raise UserError(f'{path}: {name} needs {", ".join(lacking)}: set {path}.{lacking[0]}')
   try:
+    parameters = inspect.signature(made_of).parameters.values()
+    named = [each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    if lacking := [each.name for each in named if each.default is each.empty and each.name not in arguments]:
+      raise UserError(f'{path}: {name} needs {", ".join(lacking)}: set {path}.{lacking[0]}')
     return made_of(**arguments)
   except (TypeError, ValueError) as error:  # of what it is made with, as schedules say it
     raise UserError(f'{path}: {error}') from None
