@@ -9,7 +9,7 @@ the end beta = 1 and L = 0.
 Two CPU cores, 8 min 43 s. On 20,000 unseen combinations of factors: -ELBO 63.4 nats (reconstruction 47.3, KL 16.0);
 three latents follow x, y and scale with |Spearman rho| .998, .998 and .917, two share shape and turn, three are off.
 Of perfect codes and noise MIG is .896 and .000, here .399; FactorVAE's score 1.000 and .196, here .816. Two more seeds:
--ELBO 67.5 and 75.3, |rho| as here. After 16,000 steps, two seeds: -ELBO 53.8 and 59.5, MIG .429 and .408.
+-ELBO 67.5 and 75.3, MIG .403 and .396. After 16,000 steps, two seeds: -ELBO 53.8 and 59.5, MIG .429 and .408.
 
 `falling`, the convolutional networks of Higgins et al. (2017) and beta from 200 to 4, 8 min 9 s: -ELBO 113.7, MIG .371,
 three latents and no shape; with beta falling to 1 instead .337 (-ELBO 110.9), and with beta = 4 from the start .075 +-
