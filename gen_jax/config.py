@@ -239,7 +239,7 @@ def update(config: ConfigDict, changes: Mapping[str, Any], free: bool = False) -
   """Writes nested `changes` over `config`; only below `averages`, `model` and `player_optimizers` may keys be new.
 
   There (`free`), a section that names another class replaces the old one, as their fields differ; and what is
-  UNSET is left out.
+  UNSET is left out, at any depth.
   """
   for key, value in with_names(changes).items():
     if key not in config and not free:
@@ -251,8 +251,13 @@ def update(config: ConfigDict, changes: Mapping[str, Any], free: bool = False) -
       continue
     if inside and key in config:
       del config[key]  # or its type would be kept, and a schedule could not take the place of a number
-    if value is not UNSET:
-      config[key] = ConfigDict(value) if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+      config[key] = ConfigDict()
+      update(config[key], value, free=True)
+    elif value is not UNSET:
+      config[key] = value
+    elif not inside:
+      raise ValueError(f'{key} cannot be UNSET: every config has it')
 
 
 def experiment(default: Mapping[str, Any], **variants: Mapping[str, Any]) -> Callable[[str], ConfigDict]:

@@ -30,7 +30,7 @@ def interpolated_schedule(
   if not (np.diff(at) > 0).all():
     raise ValueError(f'steps={tuple(steps)}: each must be above the one before')
   if not np.isfinite(heights).all() or (logarithmic and heights.min() <= 0):
-    above = ' above 0, as their logarithms are interpolated' if logarithmic else ''
+    above = ' and above 0, as their logarithms are interpolated' if logarithmic else ''
     raise ValueError(f'levels={tuple(levels)}: all must be finite{above}')
   if logarithmic:
     return lambda step: jnp.exp(jnp.interp(jnp.asarray(step, float), at, np.log(heights)))

@@ -90,6 +90,12 @@ def test_a_variant_may_leave_out_what_the_default_sets():
   assert get_config('plain').model.to_dict() == {'name': 'VAE'}
   assert get_config('other').model.free_nats is None
   assert get_config().model.to_dict() == section
+  nested = {'penalty': {'name': 'TotalCorrelation', 'weight': config_lib.UNSET}}  # of a section that is replaced whole
+  assert experiment(default={'model': section}, other={'model': nested})('other').model.penalty.to_dict() == {
+    'name': 'TotalCorrelation'
+  }
+  with pytest.raises(ValueError, match='steps cannot be UNSET'):
+    experiment(default={'steps': config_lib.UNSET})('default')
 
 
 def test_merged_are_groups_key_by_key_and_a_group_and_a_value_replace_each_other():

@@ -25,7 +25,7 @@ def test_values_are_interpolated_and_constant_outside(logarithmic):
     ((1, 2), (1.0,), '2 steps and 1 levels'),
     ((), (), '0 steps'),
     ((1, 1), (1.0, 2.0), 'each must be above the one before'),
-    ((1, 2), (1.0, 0.0), 'all must be finite above 0'),
+    ((1, 2), (1.0, 0.0), 'all must be finite and above 0'),
     ((1, 2), (1.0, float('nan')), 'all must be finite'),
     (('a', 'b'), (1.0, 2.0), 'could not convert string to float'),
   ],
