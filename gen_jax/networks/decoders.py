@@ -72,42 +72,49 @@ class ConvDecoder(nn.Module):
 
 
 class BroadcastDecoder(nn.Module):
-  """A coarse map whose every place sees all of z and where it is, then transposed convolutions of stride 2.
+  """A coarse map whose every place sees all of z and where it is, doubled by transposed convolutions, then patches.
 
   After the spatial broadcast decoder of Watters et al. (2019, arXiv:1901.07017), which has a map as large as the image:
   as dense layers, the same at each place, are given its coordinates, they compare them with z, and what an object looks
-  like need not be learned anew for each place. `hidden` are their widths; each entry of `features`, and the output, is
-  reached by doubling.
+  like need not be learned anew for each place. `hidden` are their widths; each entry of `features` is reached by
+  doubling; a last dense layer makes a patch of `patch` x `patch` pixels of each place, which costs less than a
+  transposed convolution of the image's size (the sub-pixel layer of Shi et al., 2016).
   """
 
   hidden: Sequence[int] = (128, 128)
-  features: Sequence[int] = (32, 16)
+  features: Sequence[int] = (32,)
   kernel: int = 4
+  patch: int = 4
   activation: str = 'relu'
   dtype: Any = jnp.float32
 
   def problems(self, facts: Facts) -> Iterator[str]:
     """Layers, and widths above 0."""
     yield from at_least_one(self, 'hidden')
-    yield from positive(self, 'features', 'kernel')
+    yield from positive(self, 'features', 'kernel', 'patch')
 
   @nn.compact
   def __call__(self, z: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
     """[B, D] -> float32 [B, H, W, C] = [B, *shape], any H and W."""
     activation = getattr(jax.nn, self.activation)
-    sizes = doubling_sizes(shape, len(self.features) + 1)
+    height, width, channels = shape
+    patches = (-(-height // self.patch), -(-width // self.patch), channels)
+    sizes = doubling_sizes(patches, len(self.features))
     lines = [jnp.linspace(-1, 1, size) for size in sizes[0]]
     coordinates = jnp.stack(jnp.meshgrid(*lines, indexing='ij'), axis=-1)[None]  # y and x, [1,h,w,2]
     # a dense layer of z and the coordinates, whose part of z is the same everywhere; each begins at its own scale
     first, *others = self.hidden
     x = nn.Dense(first, dtype=self.dtype)(z)[:, None, None]
     x = x + nn.Dense(first, use_bias=False, dtype=self.dtype)(coordinates)
-    for width in others:
-      x = nn.Dense(width, dtype=self.dtype)(activation(x))
-    for outputs, (h, w) in zip((*self.features, shape[2]), sizes[1:], strict=True):
+    for units in others:
+      x = nn.Dense(units, dtype=self.dtype)(activation(x))
+    for outputs, (h, w) in zip(self.features, sizes[1:], strict=True):
       x = ConvTranspose(outputs, (self.kernel, self.kernel), strides=2, dtype=self.dtype)(activation(x))
       x = x[:, :h, :w]  # an odd size comes back one too large
-    return x.astype(jnp.float32)
+    x = nn.Dense(self.patch**2 * channels, dtype=self.dtype)(activation(x))
+    x = x.reshape(*x.shape[:3], self.patch, self.patch, channels).swapaxes(2, 3)  # [B, h, patch, w, patch, C]
+    x = x.reshape(-1, patches[0] * self.patch, patches[1] * self.patch, channels)
+    return x[:, :height, :width].astype(jnp.float32)
 
 
 def doubling_sizes(shape: tuple[int, int, int], times: int) -> list[tuple[int, int]]:
