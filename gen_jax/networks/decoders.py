@@ -78,7 +78,8 @@ class BroadcastDecoder(nn.Module):
   as dense layers, the same at each place, are given its coordinates, they compare them with z, and what an object looks
   like need not be learned anew for each place. `hidden` are their widths; each entry of `features` is reached by
   doubling; a last dense layer makes a patch of `patch` x `patch` pixels of each place, which costs less than a
-  transposed convolution of the image's size (the sub-pixel layer of Shi et al., 2016).
+  transposed convolution of the image's size (the sub-pixel layer of Shi et al., 2016,
+  arXiv:1609.05158).
   """
 
   hidden: Sequence[int] = (128, 128)
