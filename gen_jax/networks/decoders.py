@@ -77,9 +77,8 @@ class BroadcastDecoder(nn.Module):
   After the spatial broadcast decoder of Watters et al. (2019, arXiv:1901.07017), which has a map as large as the image:
   as dense layers, the same at each place, are given its coordinates, they compare them with z, and what an object looks
   like need not be learned anew for each place. `hidden` are their widths; each entry of `features` is reached by
-  doubling; a last dense layer makes a patch of `patch` x `patch` pixels of each place, which costs less than a
-  transposed convolution of the image's size (the sub-pixel layer of Shi et al., 2016,
-  arXiv:1609.05158).
+  doubling; a last dense layer makes a patch of `patch` x `patch` pixels of each place, as the sub-pixel layer of Shi et
+  al. (2016, arXiv:1609.05158), which costs less than a transposed convolution of the image's size.
   """
 
   hidden: Sequence[int] = (128, 128)
@@ -99,8 +98,8 @@ class BroadcastDecoder(nn.Module):
     """[B, D] -> float32 [B, H, W, C] = [B, *shape], any H and W."""
     activation = getattr(jax.nn, self.activation)
     height, width, channels = shape
-    patches = (-(-height // self.patch), -(-width // self.patch), channels)
-    sizes = doubling_sizes(patches, len(self.features))
+    places = (-(-height // self.patch), -(-width // self.patch), channels)  # that become a patch each
+    sizes = doubling_sizes(places, len(self.features))
     lines = [jnp.linspace(-1, 1, size) for size in sizes[0]]
     coordinates = jnp.stack(jnp.meshgrid(*lines, indexing='ij'), axis=-1)[None]  # y and x, [1,h,w,2]
     # a dense layer of z and the coordinates, whose part of z is the same everywhere; each begins at its own scale
@@ -114,7 +113,7 @@ class BroadcastDecoder(nn.Module):
       x = x[:, :h, :w]  # an odd size comes back one too large
     x = nn.Dense(self.patch**2 * channels, dtype=self.dtype)(activation(x))
     x = x.reshape(*x.shape[:3], self.patch, self.patch, channels).swapaxes(2, 3)  # [B, h, patch, w, patch, C]
-    x = x.reshape(-1, patches[0] * self.patch, patches[1] * self.patch, channels)
+    x = x.reshape(-1, places[0] * self.patch, places[1] * self.patch, channels)
     return x[:, :height, :width].astype(jnp.float32)
 
 
