@@ -18,14 +18,14 @@ from ml_collections import ConfigDict
 from gen_jax import files, models, networks, randomness, schedules
 from gen_jax import optimizers as optimizers_lib
 from gen_jax.data import preprocess as preprocess_lib
-from gen_jax.data import sources
+from gen_jax.data import resampling, sources
 from gen_jax.data.dataset import Dataset
 from gen_jax.errors import UserError, must_be_fraction, nearest
 from gen_jax.models import penalties
 from gen_jax.types import Batch, Facts, Model
 
 Preprocess = Callable[[Batch, jax.Array], Batch]
-NAMESPACES = (models, penalties, networks)
+NAMESPACES = (models, penalties, networks, resampling)
 
 
 class Task(NamedTuple):
@@ -38,16 +38,17 @@ class Task(NamedTuple):
   averages: Mapping[str, Callable[[jax.Array], jax.Array]]  # {name: its decay at a step}
   preprocess: Preprocess  # as in training
   until: int  # the step at which this stage ends
+  resampling: Any = None  # one of `data.resampling`, by which examples are drawn
 
 
 def task(config: ConfigDict, step: int = 0, data: Dataset | None = None) -> Task:
   """The task that the run of `config` has at `step`; there is one stage. `data`: its training split, if it is open."""
   del step
   data = data or dataset(config, 'train')
-  made = model(config, data)
-  return Task(
-    config, data, made, optimizers(config, made), averages(config), preprocessor(config, data, train=True), config.steps
-  )
+  made, process, rule = model(config, data), preprocessor(config, data, train=True), resampling_rule(config, data)
+  if rule:
+    data = resampling.with_resampling(data, rule)
+  return Task(config, data, made, optimizers(config, made), averages(config), process, config.steps, rule)
 
 
 # Data
@@ -66,7 +67,7 @@ def preprocess_with(**options: Any) -> Preprocess:
 
 def preprocessor(config: ConfigDict, data: Dataset, train: bool, **changes: Any) -> Preprocess:
   """(raw batch, key) -> the batch as the model sees it; `changes` of config.data."""
-  names = ('size', 'crop', 'flip', 'value_range', 'binarize', 'dequantize')
+  names = ('size', 'mutate', 'crop', 'flip', 'value_range', 'binarize', 'dequantize')
   options = {name: config.data[name] for name in names} | changes
   return preprocess_with(**options, features=tuple(data.features.items()), train=train)
 
@@ -129,6 +130,7 @@ def facts(config: ConfigDict, data: Dataset, players: Mapping[str, Any]) -> Fact
     dequantize=config.data.dequantize,
     num_classes=data.num_classes,
     num_examples=data.size,
+    outliers='outlier' in data.features,
     batch_size=config.batch_size,
     shared_optimizer=config.optimizer.to_dict(),
     optimizers={name: optimizer_of(config, name).to_dict() for name in players},
@@ -141,6 +143,28 @@ def problems(config: ConfigDict, data: Dataset, model: Model) -> Iterator[str]:
   for path, module in modules_of(model, 'config.model'):
     for line in module.problems(of_model) if hasattr(module, 'problems') else ():
       yield line if line.startswith('config.') else f'{path}.{line}'
+  if of_model.outliers and getattr(model, 'outlier_weight', None) is None:
+    yield f'config.data.outliers={config.data.outliers}: has no effect without config.model.outlier_weight, of a VAE'
+  if rule := resampling_rule(config, data):
+    yield from problems_of_rule(rule, of_model, data, model)
+
+
+def problems_of_rule(rule: Any, of_model: Facts, data: Dataset, model: Model) -> Iterator[str]:
+  """Why a rule of resampling would fail with these data and this model."""
+  if not isinstance(rule, resampling.Uniform):
+    yield f'config.resampling.name={type(rule).__name__}: that is no rule of gen_jax/data/resampling.py'
+    return
+  if of_itself := [f'config.resampling.{line}' for line in rule.problems(of_model)]:
+    yield from of_itself
+    return
+  if rule.method and not hasattr(model, rule.method):
+    yield f'config.resampling.name={type(rule).__name__}: needs a model that can {rule.method}'
+  if getattr(model, 'positive', rule.positive) != rule.positive:
+    yield f'config.resampling.positive={rule.positive}: config.model.positive is {model.positive}'
+  try:
+    resampling.with_resampling(data, rule)
+  except UserError as error:
+    yield str(error)
 
 
 def modules_of(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
@@ -156,7 +180,7 @@ def modules_of(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
 
 
 def find_class(name: str, path: str) -> Any:
-  """The model, penalty, network, or schedule of ours or Optax's, of this name; or a class of the user's own.
+  """The model, penalty, network, rule of resampling or schedule, ours or Optax's, of this name; or one of the user's.
 
   That is named MODULE:CLASS, by its import path, or FILE.py:CLASS. Nothing is imported or run here, as the name may
   come from the config.json of a stranger's run: the module must have been imported, the file must be the experiment
@@ -178,13 +202,16 @@ def find_class(name: str, path: str) -> Any:
 
 
 def names_in(namespace: types.ModuleType) -> list[str]:
-  """Those that a config may give: of our schedules only what is one, beside helpers and imported modules."""
+  """Those that a config may give: of our schedules and rules only what is one, beside helpers and what they import."""
+  if namespace is resampling:
+    return [name for name, rule in vars(resampling).items() if getattr(rule, '__module__', '') == resampling.__name__]
   return [name for name in dir(namespace) if namespace is not schedules or name.endswith('_schedule')]
 
 
 def classes() -> dict[str, type]:
-  """{name: class} of all models, penalties and networks."""
-  return {name: getattr(namespace, name) for namespace in NAMESPACES for name in dir(namespace) if name[0].isupper()}
+  """{name: class} of all models, penalties, networks and rules of resampling."""
+  named = ((namespace, name) for namespace in NAMESPACES for name in names_in(namespace))
+  return {name: getattr(namespace, name) for namespace, name in named if name[0].isupper()}
 
 
 def own_class(where: str, name: str, given: str) -> Any:
@@ -311,6 +338,11 @@ def fields_that_may_differ(section: Mapping[str, Any], prefix: str = 'model') ->
 def model(config: ConfigDict, data: Dataset) -> Model:
   """The model that `config.model` names, sized by the data."""
   return instantiate(config.model, known_fields(config, data), 'config.model')
+
+
+def resampling_rule(config: ConfigDict, data: Dataset) -> Any:
+  """The rule of `data.resampling` that `config.resampling` names; None where it names none."""
+  return instantiate(config.resampling, known_fields(config, data), 'config.resampling') if config.resampling else None
 
 
 def optimizer_of(config: ConfigDict, player: str) -> ConfigDict:

@@ -42,6 +42,12 @@ def must_be_threads(value: Any) -> str | None:
   return must_be_positive(value) or (None if value <= 1024 else 'must be at most 1024')
 
 
+def must_be_pair(value: Any) -> str | None:
+  """Two integers above 0."""
+  is_number = lambda x: isinstance(x, int) and not isinstance(x, bool) and x > 0
+  return None if isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value)) else 'must be two, above 0'
+
+
 OPTIMIZER = {  # Adam
   'learning_rate': Key(1e-3, must_be_positive),
   'schedule': Key('constant', must_be_one_of('constant', 'cosine', 'linear')),  # the latter two to 0 at the last step
@@ -56,14 +62,15 @@ OPTIMIZER = {  # Adam
 
 BINARIZE = ('none', 'dynamic', 'static')
 DATA = {
-  # rendered: 'sprites' (dSprites), 'sprites_coloured', _noisy, _scrambled, 'shapes' (solids in a room); embedded:
-  # 'digits'; points of the plane: 'ring', 'grid', 'swiss_roll', 'moons', 'spirals', a .csv, or a picture as their
-  # density; else a TFDS name, or a folder
+  # rendered: 'sprites' (dSprites), 'sprites_coloured', _noisy, _scrambled, 'shapes' (solids in a room), 'rare_hearts';
+  # embedded: 'digits'; points of the plane: 'ring', 'grid', 'swiss_roll', 'moons', 'spirals', a .csv, or a picture as
+  # their density; of other sets: 'detection'; else a TFDS name, or a folder
   'name': Key('sprites'),
   'dir': Key('', may_differ=True),  # where prepared TFDS sets lie; '': TFDS's own default
   'train_split': Key('train[:90%]'),  # splits of TFDS sets; '' for all others, which have their own
   'validation_split': Key('train[90%:]'),
   'test_split': Key('test'),
+  'without': Key(()),  # classes, by number, none of whose examples are used
   'label': Key(''),  # the class feature of a TFDS set that is the label; '': the one called label
   # of a folder of images: what transparent pixels show, and whether folders of classes are in the order of their
   # numbers (2 before 10) or of their texts, as runs had it before this key
@@ -71,7 +78,18 @@ DATA = {
   'class_order': Key('natural', must_be_one_of('natural', 'text')),
   # of a .csv: whether the model sees each column less its mean, by its deviation; samples and figures keep the units
   'standardize': Key(True),
+  # of 'detection': the set of the positives, TFDS or a folder, and those of the negatives
+  'positives': Key(''),
+  'negatives': Key(()),
+  'attributes': Key(()),  # features of the positives: the first one's values are groups, in training of these `shares`
+  'shares': Key(()),
+  'examples': Key((2_000, 4_000), must_be_pair),  # positives and negatives in training
+  'near_positives': Key(0.0, must_be_fraction),  # the share of negatives that are corners of positives
+  'contrast_loss': Key(0.0, must_be_fraction),  # the most that an image loses of its contrast
+  'cover': Key(0.0, must_be_fraction),  # the side of a gray square on each image, as a share of the image's
   'invert': Key(False),  # of a picture as a density: dark pixels are dense, not bright ones
+  # a set whose images stand beside those of this one, as outliers that a model is trained to tell; '': none
+  'outliers': Key(''),
   # a larger set is streamed instead of kept on the device
   'resident_mib': Key(4096, must_not_be_negative, may_differ=True),
   'workers': Key(8, must_be_threads, may_differ=True),  # threads that read a streamed set
@@ -82,6 +100,7 @@ DATA = {
   'value_range': Key((0.0, 1.0), must_be_one_of((0.0, 1.0), (-1.0, 1.0))),  # what the model sees
   # 'dynamic': drawn anew each time from the gray values; 'static': drawn once
   'binarize': Key('none', must_be_one_of(*BINARIZE)),
+  'mutate': Key(0.0, must_be_fraction),  # the share of values replaced by uniform ones in training
   'dequantize': Key(False),  # adds uniform noise within a gray value's bin
 }
 
@@ -103,6 +122,7 @@ KEYS = {
   'evaluated_average': Key('', may_differ=True),
   'data': DATA,
   'model': {},  # 'name' and the fields of that class; modules and schedules likewise
+  'resampling': {},  # 'name' and the fields of a rule of `data.resampling`; none: each example once an epoch
   'optimizer': OPTIMIZER,  # of each player
   'player_optimizers': {},  # what differs for a player: {'discriminator': {'b1': 0.5}}
   'log_every': Key(50, must_be_positive, may_differ=True),  # a line of metrics: means over the dispatch that ends there
@@ -236,15 +256,15 @@ def name_of_class(named: type) -> str:
 
 
 def update(config: ConfigDict, changes: Mapping[str, Any], free: bool = False) -> None:
-  """Writes nested `changes` over `config`; only below `averages`, `model` and `player_optimizers` may keys be new.
+  """Writes nested `changes` over `config`.
 
-  There (`free`), a section that names another class replaces the old one, as their fields differ; and what is
-  UNSET is left out, at any depth.
+  Only below `averages`, `model`, `player_optimizers` and `resampling` may keys be new. There (`free`), a section that
+  names another class replaces the old one, as their fields differ; and what is UNSET is left out, at any depth.
   """
   for key, value in with_names(changes).items():
     if key not in config and not free:
       raise KeyError(f'{key} is no key of gen_jax/config.py')
-    inside, section = free or key in ('averages', 'model', 'player_optimizers'), config.get(key)
+    inside, section = free or key in ('averages', 'model', 'player_optimizers', 'resampling'), config.get(key)
     sections = isinstance(value, Mapping) and isinstance(section, ConfigDict)
     if sections and not (inside and value.get('name', section.get('name')) != section.get('name')):
       update(section, value, inside)

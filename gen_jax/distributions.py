@@ -54,6 +54,27 @@ class Normal:
 
 
 @struct.dataclass
+class Laplace:
+  """Density e^(-|x - mu| / b) / 2b, parametrized by log b."""
+
+  mu: jax.Array
+  log_scale: jax.Array
+
+  @property
+  def mean(self) -> jax.Array:
+    """mu."""
+    return self.mu
+
+  def log_prob(self, x: jax.Array) -> jax.Array:
+    """-|x - mu| / b - log 2b."""
+    return -jnp.abs(x - self.mu) * jnp.exp(-self.log_scale) - self.log_scale - math.log(2)
+
+  def sample(self, key: jax.Array) -> jax.Array:
+    """mu + b * eps, eps of density e^-|eps| / 2."""
+    return self.mu + jnp.exp(self.log_scale) * jax.random.laplace(key, self.mu.shape, self.mu.dtype)
+
+
+@struct.dataclass
 class MultivariateNormal:
   """N(mu, L L^T) of vectors [B,D], L [B,D,D] lower triangular with a positive diagonal."""
 

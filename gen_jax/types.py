@@ -32,6 +32,7 @@ class Facts(NamedTuple):
   dequantize: bool
   num_classes: int  # 0 without labels
   num_examples: int  # of the training split
+  outliers: bool  # whether a batch has outliers beside its images
   batch_size: int
   shared_optimizer: Mapping[str, Any]  # config.optimizer
   optimizers: Mapping[str, Mapping[str, Any]]  # {player: its own over config.optimizer}

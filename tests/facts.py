@@ -16,6 +16,7 @@ def facts(**changes):
     'dequantize': False,
     'num_classes': 10,
     'num_examples': 60,
+    'outliers': False,
     'batch_size': 8,
     'shared_optimizer': OPTIMIZER,
     'optimizers': dict.fromkeys(('model', 'discriminator', 'generator'), OPTIMIZER),

@@ -40,6 +40,13 @@ CONFIGS = {
   ),
   'pixelcnn': lambda: small_config(**pixelcnn('Bernoulli', {'binarize': 'dynamic'}, conditional=True) | STEPS),
   'gan': lambda: small_config('gan', **IMAGES | STEPS),
+  'db vae': lambda: small_config(
+    'rare_hearts',
+    model=CATEGORICAL | {'name': 'DBVAE', 'latent_dim': 2},
+    resampling={'name': 'LatentRarity', 'every': 2},
+    evals=('means', 'fairness'),
+    **STEPS,
+  ),
   'plane': lambda: small_config('ring', model=PLANE, evals=('fixed_noise',), **STEPS),
 }
 

@@ -40,13 +40,14 @@ def join_overrides(arguments: list[str]) -> list[str]:
 
 
 def make_room(arguments: list[str], config: ConfigDict) -> None:
-  """Adds to `config` the keys below `model` and `averages` that the arguments set and it leaves at their defaults.
+  """Adds to `config` the keys that the arguments set and it leaves at their defaults, below the sections of classes.
 
-  These are fields of the classes that it, or the arguments, name. A number may take the place of a schedule, and one
-  of those, KEY.name=SCHEDULE, that of a number.
+  These are `model`, `averages` and `resampling`, and the keys fields of the classes that it, or the arguments, name. A
+  number may take the place of a schedule, and one of those, KEY.name=SCHEDULE, that of a number.
   """
   words = [argument.lstrip('-').partition('=') for argument in arguments if argument.startswith('-')]
-  words = [(word.split('.'), value) for word, _, value in words if re.match(r'config\.(model|averages)\.', word)]
+  of_classes = r'config\.(model|averages|resampling)\.'
+  words = [(word.split('.'), value) for word, _, value in words if re.match(of_classes, word)]
   # classes first, the outer ones before the inner; then their fields
   for (_, *path, key), value in sorted(words, key=lambda word: (word[0][-1] != 'name', len(word[0]))):
     if key == 'name':
@@ -58,6 +59,8 @@ def make_room(arguments: list[str], config: ConfigDict) -> None:
       section = section.get(name) if isinstance(section, ConfigDict) else None
     if isinstance(section, ConfigDict):
       with section.unlocked():
+        if path == ['resampling'] and key == 'name' and not section:
+          section.name = ''  # most configs name no rule
         add_key(section, key, value)
 
 

@@ -3,14 +3,16 @@
 import hashlib
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from gen_jax.data import order
+from gen_jax.errors import UserError
 from gen_jax.progress import with_progress
 from gen_jax.types import Batch
 
@@ -90,6 +92,8 @@ class Dataset(NamedTuple):
     class_counts: the number of examples of each class, where they are known without reading these; else None.
     units: of points that are not in the units of their user; else None.
     about: what is said of it to its user.
+    attributes: {name: its values} of what is known of some examples and is not their class, such as {'turn': ('common',
+      'rare')}: a column int32 [N] of that name, -1 where an example has none.
     target: the distribution that the examples were drawn from, where it is known (`planar.Target`).
     initial_state: what `TrainState.data` begins with: whatever `rows` needs to know about the course of training.
     rows: the order: which examples stand in a batch of training. (seed, state, batch, row [B], batch_size, size) ->
@@ -110,6 +114,7 @@ class Dataset(NamedTuple):
   class_counts: tuple[int, ...] | None = None
   units: Units | None = None
   about: About = About()
+  attributes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
   target: Any = None
   initial_state: Any = ()
   rows: Callable[..., jax.Array] = order.shuffled_rows
@@ -187,6 +192,35 @@ def from_arrays(
   size = len(arrays[next(iter(features))])
   data = Dataset(size, features, num_classes, factor_sizes, arrays, fetch, identity)
   return data._replace(class_counts=count_classes(arrays['label'], num_classes)) if 'label' in arrays else data
+
+
+def leave_out(data: Dataset, classes: Sequence[int]) -> Dataset:
+  """The split without the examples of some classes, which it still counts, with none. UserError where it cannot be."""
+  if not data.num_classes:
+    raise UserError(f'config.data.without={tuple(classes)}: the data have no labels')
+  if wrong := [c for c in classes if c not in range(data.num_classes)]:
+    last = data.num_classes - 1
+    raise UserError(f'config.data.without={tuple(classes)}: {wrong[0]} is none of the classes 0 to {last}')
+  labels = labels_of(data)
+  kept = np.flatnonzero(~np.isin(labels, classes))
+  if not len(kept):
+    raise UserError(f'config.data.without={tuple(classes)}: no example is left')
+  names = ', '.join(data.names_of_classes[c] for c in classes)
+  return data._replace(
+    size=len(kept),
+    arrays=data.arrays and {name: values[kept] for name, values in data.arrays.items()},
+    fetch=lambda indices: data.fetch(kept[indices]),
+    class_counts=count_classes(labels[kept], data.num_classes),
+    about=data.about._replace(notes=(*data.about.notes, f'left out: {names}')),
+  )
+
+
+def labels_of(data: Dataset) -> np.ndarray:
+  """The class of each example, [N]; of a set that is not in memory a part at a time, as its images come with them."""
+  if data.arrays is not None:
+    return data.arrays['label']
+  parts = np.array_split(np.arange(data.size), max(1, data.size // 1_000))
+  return np.concatenate([data.fetch(part)['label'] for part in parts])
 
 
 def count_classes(labels: np.ndarray, num_classes: int) -> tuple[int, ...]:

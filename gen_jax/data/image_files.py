@@ -79,12 +79,16 @@ def decode(
     elif mode in ('L', 'RGB') and 'transparency' in image.info:  # one color or gray value that is transparent
       image = on_background(image, background).convert(mode)
     if size:
-      side = min(image.size)
-      left, top = (image.width - side) // 2, (image.height - side) // 2
-      square = image.crop((left, top, left + side, top + side))
-      image = square.resize((size, size), Image.Resampling.BICUBIC)
+      image = central_square(image).resize((size, size), Image.Resampling.BICUBIC)
     # tobytes is faster than np.asarray, and counts for small images.
     return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, len(mode))
+
+
+def central_square(image: Image.Image) -> Image.Image:
+  """The largest square around the center."""
+  side = min(image.size)
+  left, top = (image.width - side) // 2, (image.height - side) // 2
+  return image.crop((left, top, left + side, top + side))
 
 
 def on_background(image: Image.Image, background: str) -> Image.Image:
@@ -97,3 +101,25 @@ def on_background(image: Image.Image, background: str) -> Image.Image:
   canvas = Image.new('RGBA', image.size, (*BACKGROUNDS[background], 255))
   canvas.alpha_composite(image.convert('RGBA'))
   return canvas.convert('RGB')
+
+
+def conform(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+  """Images uint8 [N,h,w,c] in another shape: the central square resized with antialiasing, gray by luma or gray thrice.
+
+  Images of that shape stay as they are, so the rule is the same for all.
+  """
+  if images.shape[1:] == shape:
+    return images
+  height, width, channels = shape
+  if channels not in (1, 3):
+    raise UserError(f'images of {channels} channels have no counterpart among others: gray ones or RGB are needed')
+  mode = {1: 'L', 3: 'RGB'}[channels]
+
+  def one(image: np.ndarray) -> np.ndarray:
+    """One image [h,w,c]."""
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image[..., :3]).convert(mode)
+    if image.shape[:2] != (height, width):
+      picture = central_square(picture).resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(picture, np.uint8).reshape(shape)
+
+  return np.stack([one(image) for image in images])

@@ -22,6 +22,7 @@ def preprocess(
   train: bool,
   features: Mapping[str, Feature],
   size: int = 0,
+  mutate: float = 0.0,
   binarize: str = 'none',
   crop: int = 0,
   flip: bool = False,
@@ -31,6 +32,8 @@ def preprocess(
   """The batch with every image float32 [B,H,W,C] in `value_range`, from integers 0..levels - 1, in this order.
 
   size        central square, resized to size x size with antialiasing, rounded to integers; 0: as it is
+  mutate      each value becomes, with this probability, one of 0..levels - 1, in training only: to learn the
+              background alone (Ren et al., 2019)
   binarize    x ~ Bernoulli(x / (levels - 1)), after which levels is 2: 'dynamic' with noise of `key` and
               batch['row'] (Burda et al., 2016), 'static' with noise of batch['index'] alone, fixed for ever
               (Salakhutdinov and Murray, 2008)
@@ -50,13 +53,13 @@ def preprocess(
   images = {name: feature for name, feature in features.items() if feature.kind == 'image'}
   numbers = {name: batch[name].astype(jnp.float32) for name in features if name not in images}
   if not images:
-    changes = {'size': size, 'binarize': binarize != 'none' and binarize, 'crop': crop, 'flip': flip}
+    changes = {'size': size, 'mutate': mutate, 'binarize': binarize != 'none' and binarize, 'crop': crop, 'flip': flip}
     refuse_changes(**changes, dequantize=dequantize)
     return {**batch, **numbers}
   if crop:
     check_equal_sizes({name: shape_after(feature, size) for name, feature in images.items()})
   binarize_key, crop_key, flip_key, dequantize_key = jax.random.split(key, 4)
-  fixed_key = randomness.key(0)
+  fixed_key, mutate_key = randomness.key(0), jax.random.fold_in(key, 4)
 
   def process(place: int, name: str) -> jax.Array:
     """The image `name`; `place` is its number among the images, which keys its own noise."""
@@ -65,6 +68,8 @@ def preprocess(
     levels, x = images[name].levels, batch[name].astype(jnp.float32)
     if size:
       x = resize(x, size, levels)
+    if mutate and train:
+      x = jax.vmap(mutate_values, (0, 0, None, None))(row_keys(own(mutate_key), batch['row']), x, mutate, levels)
     if binarize != 'none':
       dynamic = binarize == 'dynamic'
       keys = row_keys(own(binarize_key), batch['row']) if dynamic else row_keys(own(fixed_key), batch['index'])
@@ -146,6 +151,13 @@ def random_crop(key: jax.Array, image: jax.Array, crop: int) -> jax.Array:
   room = jnp.array([image.shape[0] - crop, image.shape[1] - crop])
   top, left = jax.random.randint(key, (2,), 0, room + 1)
   return jax.lax.dynamic_slice(image, (top, left, 0), (crop, crop, image.shape[2]))
+
+
+def mutate_values(key: jax.Array, x: jax.Array, rate: float, levels: int) -> jax.Array:
+  """x with each value replaced, with probability `rate`, by a uniform one of 0..levels - 1."""
+  where, value = jax.random.split(key)
+  drawn = jax.random.randint(value, x.shape, 0, levels).astype(x.dtype)
+  return jnp.where(jax.random.bernoulli(where, rate, x.shape), drawn, x)
 
 
 def bernoulli(key: jax.Array, probability: jax.Array) -> jax.Array:

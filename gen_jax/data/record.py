@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +40,7 @@ class Record(NamedTuple):
   factor_names: tuple[str, ...]
   factor_sizes: tuple[int, ...]
   units: Units | None
+  attributes: Mapping[str, tuple[str, ...]] = MappingProxyType({})  # none of runs older than this field
 
   @property
   def fingerprint(self) -> str:
@@ -53,13 +55,14 @@ class Record(NamedTuple):
     content['splits'] = {name: split._asdict() for name, split in self.splits.items()}
     content['features'] = {name: feature._asdict() for name, feature in self.features.items()}
     content['units'] = self.units and self.units._asdict()
+    content['attributes'] = dict(self.attributes)
     return json.dumps(content, indent=2) + '\n'
 
   @classmethod
   def from_json(cls, text: str) -> 'Record':
     """The record of a text. Raises ValueError, TypeError or KeyError where it is none."""
     content = tuples(json.loads(text))
-    content = {name: content[name] for name in cls._fields}
+    content = {name: content[name] for name in cls._fields if name in content or name not in cls._field_defaults}
     content['splits'] = {name: RecordedSplit(**split) for name, split in content['splits'].items()}
     content['features'] = {name: Feature(**feature) for name, feature in content['features'].items()}
     content['units'] = content['units'] and Units(**content['units'])
@@ -97,6 +100,7 @@ def record_once(data: FrozenConfigDict) -> Record:
     factor_names=tuple(train.factor_names),
     factor_sizes=tuple(train.factor_sizes),
     units=train.units,
+    attributes=dict(train.attributes),
   )
 
 

@@ -9,7 +9,8 @@ from types import ModuleType
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from gen_jax.config import DATA
-from gen_jax.data.dataset import Dataset
+from gen_jax.data import outliers
+from gen_jax.data.dataset import Dataset, leave_out
 from gen_jax.data.sets import SETS, folder
 from gen_jax.errors import UserError
 
@@ -29,6 +30,13 @@ def open_once(data: FrozenConfigDict, split: str) -> Dataset:
   """`open_split` of a section that can be a key of the cache."""
   owner = owner_of(data)
   opened = owner.open_split(data, split)
+  if data.without:
+    opened = leave_out(opened, data.without)
+  if data.outliers:
+    section = ConfigDict(data.to_dict())
+    of_this_set = ('train_split', 'validation_split', 'test_split', 'label', 'without', 'outliers')
+    section.update({key: DATA[key].default for key in of_this_set} | {'name': data.outliers, 'resident_mib': 2**20})
+    opened = outliers.beside(opened, data.outliers, lambda: open_split(section, split))
   about = opened.about
   what = about.what or f'the set {data.name}'
   return opened._replace(about=about._replace(what=what, notes=(*namesakes(data), *about.notes)))
@@ -105,6 +113,10 @@ def normalized(data: ConfigDict) -> ConfigDict:
   if section.name and (path := path_of(section)):
     section.name = absolute(path)
   section.dir = absolute(section.dir)
+  absolute_of = lambda name: absolute(name) if folder.owns(ConfigDict({**section, 'name': name})) else name
+  section.positives = absolute_of(section.positives) if section.positives else ''
+  section.outliers = absolute_of(section.outliers) if section.outliers else ''
+  section.negatives = tuple(absolute_of(name) for name in section.negatives)
   taken = takes(owner_of(section), section) if section.name else ()
   for key in ('train_split', 'validation_split', 'test_split'):
     if key not in taken and section[key] == DATA[key].default:

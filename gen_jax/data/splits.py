@@ -80,6 +80,7 @@ class Splits:
       class_counts=record.splits[split].class_counts,
       units=record.units,
       about=About(record.what, record.split_rule, record.notes),
+      attributes=record.attributes,
     )
 
   @property

@@ -6,6 +6,7 @@ from gen_jax.evaluation.discriminator import discriminator as discriminator
 from gen_jax.evaluation.discriminator import fixed_noise as fixed_noise
 from gen_jax.evaluation.disentanglement.suite import boosted_dci as boosted_dci
 from gen_jax.evaluation.disentanglement.suite import disentanglement as disentanglement
+from gen_jax.evaluation.fairness import fairness as fairness
 from gen_jax.evaluation.fid import inception_distances as inception_distances
 from gen_jax.evaluation.likelihood import elbo_decomposition as elbo_decomposition
 from gen_jax.evaluation.likelihood import likelihood as likelihood

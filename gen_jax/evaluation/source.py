@@ -2,18 +2,21 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from gen_jax import build
 from gen_jax.config import keys_that_may_differ
 from gen_jax.data.batches import evaluation_batches
-from gen_jax.data.dataset import Dataset
+from gen_jax.data.dataset import Dataset, from_arrays
+from gen_jax.data.preprocess import to_uint8
 from gen_jax.data.splits import Splits
+from gen_jax.errors import UserError
 from gen_jax.types import Batch
 
 EVALUATION_BATCH = 256
@@ -60,6 +63,14 @@ class Source:
     """The training split, or `examples` of it."""
     return self._batches_of(self.split('train'), examples)
 
+  def validation(self) -> Iterator[Batch]:
+    """The validation split."""
+    return self._batches_of(self.split('validation'))
+
+  def of_split(self, name: str) -> 'Source':
+    """The same of another split."""
+    return dataclasses.replace(self, data=self.split(name), examples=0)
+
   def counts(self) -> dict[str, int]:
     """{split: how many of its examples evaluations are of}."""
     most = {'train': 0, 'validation': self.settings.validation_examples, 'test': self.settings.test_examples}
@@ -89,12 +100,38 @@ class Source:
     """The same data as gray values, where the model sees them binarized."""
     return dataclasses.replace(self, _binarized=False)
 
-  def other(self, name: str, split: str = 'test') -> 'Source':
-    """A split of another data set, preprocessed alike, as many examples of it."""
+  def other(self, name: str, split: str = 'test', **changes: Any) -> 'Source':
+    """A split of another data set, preprocessed alike, as many examples of it; `changes` of the section config.data."""
     config = ConfigDict(self._config.to_dict())
-    config.data.name = name
+    config.data.update({'name': name, 'without': (), 'outliers': '', **changes})
     splits = Splits(config.data)
     return dataclasses.replace(self, data=splits.open(split), name=name, _config=config, _splits=splits)
+
+  def left_out(self) -> 'Source':
+    """The examples of the classes that the data are without. UserError where that is none."""
+    without = self._config.data.without
+    if not without:
+      raise UserError('config.data.without names no class')
+    return self.other(self.name, without=tuple(sorted(set(range(self.data.num_classes)) - set(without))))
+
+  def batches_of(self, arrays: Mapping[str, np.ndarray], **changes: Any) -> Iterator[Batch]:
+    """Other examples, {'image': uint8 [N,H,W,C] of gray values, ...}, in their order; `changes` of config.data.
+
+    Where the data are binary, from 128 on a gray value counts as 1.
+    """
+    data = self.data
+    if data.kind == 'image' and data.levels == 2 and arrays['image'].max() > 1:  # stored as 0 and 1, shown as 0 and 255
+      arrays = {**arrays, 'image': (arrays['image'] > 127).astype(np.uint8)}
+    given = from_arrays(arrays, levels=data.levels, kind=data.kind, num_classes=data.num_classes)
+    process = build.preprocessor(self._config, given, train=False, **changes)
+    return evaluation_batches(given, process, min(EVALUATION_BATCH, given.size))
+
+  def gray_values(self, images: jax.Array) -> np.ndarray:
+    """uint8 of images as the model sees them, without the noise of dequantization."""
+    low, high = self.value_range
+    if self._config.data.dequantize:
+      images = jnp.floor((images - low) / (high - low) * 256) / 255 * (high - low) + low
+    return np.asarray(to_uint8(images, self.value_range))
 
   def _batches_of(self, data: Dataset, examples: int = 0) -> Iterator[Batch]:
     changes = {} if self._binarized else {'binarize': 'none'}

@@ -11,10 +11,12 @@ from gen_jax.figures.latents import interpolate as interpolate
 from gen_jax.figures.latents import plane as plane
 from gen_jax.figures.latents import traverse as traverse
 from gen_jax.figures.neighbors import neighbors as neighbors
+from gen_jax.figures.outliers import outliers as outliers
 from gen_jax.figures.planar import points as points
 from gen_jax.figures.progress import progress as progress
 from gen_jax.figures.reconstructions import complete as complete
 from gen_jax.figures.reconstructions import reconstruct as reconstruct
+from gen_jax.figures.resampling import resampled as resampled
 from gen_jax.figures.samples import sample as sample
 from gen_jax.figures.vanishing import vanish as vanish
 

@@ -37,6 +37,9 @@ class VAE(nn.Module):
   the annealed VAE (Burgess et al., 2018, eq. 8); C = 0, beta = 1 is the negative ELBO. With `free_nats` L above 0 the
   KL is that of latents whose first nats are free, sum_j max(E_x KL_j, L) (Kingma et al., 2016, eq. 15).
 
+  `outlier_weight` adds w E max(0, m - ELBO(x) + ELBO(x')), for a batch with outliers x' beside its images x: these must
+  lie `outlier_margin` m nats below (outlier exposure, Hendrycks et al., 2019).
+
   `conditional` gives the label y to both networks: p(x|y), q(z|x, y); the prior is the same for all y, or p(z|y) where
   it is a ClassMixturePrior (Sohn et al., 2015).
   """
@@ -53,6 +56,8 @@ class VAE(nn.Module):
   free_nats: Schedule | None = None  # L in nats
   open_latents: Schedule | None = None  # how many latents are in use; None: all
   penalty: nn.Module | None = None  # one of `models.penalties`
+  outlier_weight: Schedule | None = None  # w; None: no outliers
+  outlier_margin: float = 100.0  # m in nats
   conditional: bool = False
   num_classes: int = 0
   label_map: nn.Module = LabelMap()  # (labels, classes, shape) -> one more channel of the encoder's image
@@ -61,6 +66,9 @@ class VAE(nn.Module):
     """Fields that leave others without effect or meaning."""
     yield from positive(self, 'latent_dim')
     yield from non_negative(self, 'beta', 'capacity')
+    yield from non_negative(self, 'outlier_margin', *(('outlier_weight',) if self.outlier_weight is not None else ()))
+    if self.outlier_weight is not None and not facts.outliers:
+      yield 'outlier_weight: needs config.data.outliers=NAME, a set of outliers'
     yield from missing_labels(self, facts)
     yield from problems_of_prior(self)
     yield from problems_of_single_latents(self, 'open_latents', 'free_nats')
@@ -107,10 +115,19 @@ class VAE(nn.Module):
     loss = reconstruction + value_at(self.beta, step) * jnp.abs(held - value_at(self.capacity, step))
 
     metrics = {'reconstruction': reconstruction, 'kl': kl, 'elbo': -reconstruction - kl}
+
+    # 3. OUTLIERS  below the images by a margin
+    if self.outlier_weight is not None:
+      outliers = batch | {'image': batch['outlier']}
+      of_outliers = sample_codes(self, outliers, self.make_rng('noise'), 1)
+      elbo = log_weight_terms(self, of_outliers, outliers, train=True).log_weight[0]
+      above = self.outlier_margin - terms.log_weight[0] + elbo
+      loss += value_at(self.outlier_weight, step) * jax.nn.relu(above).mean()
+      metrics['elbo_outliers'] = elbo.mean()
     if not self.penalty:
       return loss, metrics
 
-    # 3. AGGREGATE POSTERIOR  what q(z) is held to
+    # 4. AGGREGATE POSTERIOR  what q(z) is held to
     penalty, penalty_metrics = self.penalty(codes, gather_over_devices(codes), batch['row'], step)
     return loss + penalty, metrics | penalty_metrics
 

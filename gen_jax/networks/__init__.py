@@ -19,6 +19,7 @@ from gen_jax.networks.likelihoods import Categorical as Categorical
 from gen_jax.networks.likelihoods import DiscretizedLogistic as DiscretizedLogistic
 from gen_jax.networks.likelihoods import DiscretizedLogisticMixture as DiscretizedLogisticMixture
 from gen_jax.networks.likelihoods import Gaussian as Gaussian
+from gen_jax.networks.likelihoods import Laplace as Laplace
 from gen_jax.networks.likelihoods import LearnedGaussian as LearnedGaussian
 from gen_jax.networks.likelihoods import OptimalGaussian as OptimalGaussian
 from gen_jax.networks.likelihoods import PixelGaussian as PixelGaussian

@@ -13,7 +13,10 @@ from gen_jax.types import Facts
 
 
 class MLPEncoder(nn.Module):
-  """Flatten, then dense layers with an activation of `jax.nn` between them."""
+  """Flatten, then dense layers with an activation of `jax.nn` between them.
+
+  The last hidden layer is sown as 'hidden', for who asks for it by `mutable='intermediates'`.
+  """
 
   hidden: Sequence[int] = (500,)
   activation: str = 'relu'
@@ -30,6 +33,7 @@ class MLPEncoder(nn.Module):
     x = x.reshape(x.shape[0], -1)
     for width in self.hidden:
       x = activation(nn.Dense(width, dtype=self.dtype)(x))
+    self.sow('intermediates', 'hidden', x)
     return nn.Dense(outputs, dtype=self.dtype)(x).astype(jnp.float32)
 
 

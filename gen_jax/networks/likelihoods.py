@@ -101,6 +101,27 @@ class Gaussian(nn.Module):
     return bits_of_density(log_prob, dims, self.bin_width)
 
 
+class Laplace(nn.Module):
+  """Density e^(-|x - h| / b) / 2b with a fixed scale b, in units of the model's range: an absolute error."""
+
+  scale: float = 1.0
+  bin_width: float | None = None
+  outputs = 1
+
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """A scale above 0."""
+    yield from positive(self, 'scale')
+
+  @nn.compact
+  def __call__(self, h: jax.Array, target: jax.Array | None = None) -> distributions.Laplace:
+    """h: the median."""
+    return distributions.Laplace(h, jnp.full_like(h, math.log(self.scale)))
+
+  def bits_per_dim(self, log_prob: jax.Array, dims: int) -> jax.Array | None:
+    """None for data that are not dequantized."""
+    return bits_of_density(log_prob, dims, self.bin_width)
+
+
 class LearnedGaussian(nn.Module):
   """N(h, sigma^2) with one learned sigma for all values."""
 

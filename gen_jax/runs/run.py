@@ -16,13 +16,12 @@ from ml_collections import ConfigDict
 
 from gen_jax import build
 from gen_jax.config import must_be_seed
-from gen_jax.data.batches import evaluation_batches
-from gen_jax.data.dataset import from_arrays
 from gen_jax.data.preprocess import shape_after, to_uint8
 from gen_jax.errors import UserError, must_be_positive
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.evaluate import current_metric
 from gen_jax.evaluation.likelihood import estimator
+from gen_jax.evaluation.outliers.suite import Judge
 from gen_jax.evaluation.samples import draw_samples, sampling_batch
 from gen_jax.evaluation.source import Source, collect
 from gen_jax.files import expanded
@@ -149,6 +148,21 @@ class Run:
     samples = 0 if 'log_prob' in self.model else samples or self.config.importance_samples
     return self.collect(images, labels, lambda batch: self.model.compute(estimator(samples), batch).log_p)
 
+  @functools.cached_property
+  def judge(self) -> Judge:
+    """What tells how unlike the data an image is; fitted once, to its validation and training splits."""
+    return Judge(self.model, self.source)
+
+  def outlier_score(self, images: np.ndarray) -> np.ndarray:
+    """How unlike the data each image is, float64 [N], at least 0: the mean of -log p over the scores that are combined.
+
+    p is the share of held-out images of the data that are as unusual by one score: images like the data have about 1.
+    The last line of the table of --mode=outliers. UserError where the data cannot be read.
+    """
+    if self.model.classes:
+      raise UserError(f'{type(self.module).__name__} is conditional: outliers are judged by unconditional models')
+    return self.judge.combination(self.judge.statistics_of(lambda: self.batches(images)))
+
   def traverse(
     self,
     image: np.ndarray,
@@ -208,8 +222,6 @@ class Run:
       images = images.reshape(*images.shape[:3], -1)
       if images.shape[-1] != shape[-1] or (images.shape[1:] != shape and not self.config.data.size):
         raise UserError(f'this model sees images of {list(shape)}, not {list(images.shape[1:])}')
-      if data.levels == 2 and images.max() > 1:  # stored as 0 and 1, shown as 0 and 255
-        images = (images > 127).astype(np.uint8)
     if (labels is not None) != bool(self.model.classes):
       kind = 'is conditional: give labels [N] too' if self.model.classes else 'is not conditional: give no labels'
       raise UserError(f'{type(self.module).__name__} {kind}')
@@ -217,8 +229,7 @@ class Run:
     if labels is not None and (np.shape(labels) != (len(images),) or not set(labels) <= set(range(self.model.classes))):
       raise UserError(f'labels must be {len(images)} of the classes 0 to {self.model.classes - 1}')
     arrays = {'image': images} | ({} if labels is None else {'label': np.asarray(labels, np.int32)})
-    given = from_arrays(arrays, levels=data.levels, kind=data.kind, num_classes=data.num_classes)
-    return evaluation_batches(given, build.preprocessor(self.config, given, train=False), min(256, len(images)))
+    return self.source.batches_of(arrays)
 
 
 def points_as_images(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

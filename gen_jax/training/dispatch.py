@@ -67,8 +67,12 @@ def streamed_inputs(
       yield {name: np.moveaxis(np.stack([step[name] for step in window]), 2, 0) for name in window[0]}
 
 
-def repeat_step(train_step: Callable, batch_of: BatchOf, longest: int) -> Callable:
+def repeat_step(
+  train_step: Callable, batch_of: BatchOf, longest: int, update_data: Callable[..., TrainState] | None = None
+) -> Callable:
   """`run_steps(state, inputs, seed, count, rows)`: `count` <= `longest` training steps on one device.
+
+  `update_data(state, inputs, seed)`, where there is one, comes before each step and changes `state.data`, if it is due.
 
   `train_step(state, batch, seed)` is one of them. The seed, uint32, is an argument, so that runs that differ in
   nothing else share one compilation; so is the count, for windows of every length.
@@ -76,6 +80,7 @@ def repeat_step(train_step: Callable, batch_of: BatchOf, longest: int) -> Callab
 
   @jax.jit  # for its shapes and in the loop it is traced once
   def step_of(state: TrainState, inputs, seed: jax.Array, i: jax.Array, rows: jax.Array):
+    state = update_data(state, inputs, seed) if update_data else state
     batch = batch_of(inputs, state, seed, i, rows)
     updates = batch['index'].shape[0]
     return train_step(state, batch | {'row': jnp.broadcast_to(rows, (updates, *rows.shape))}, seed)

@@ -19,7 +19,7 @@ from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.source import VALIDATION_ROWS, Source
 from gen_jax.files import save_arrays
 from gen_jax.signals import stop_signals
-from gen_jax.training import dispatch, parallel, stages
+from gen_jax.training import dispatch, parallel, resampling, stages
 from gen_jax.training.checkpoint import Checkpoints
 from gen_jax.training.compiled import Compiled
 from gen_jax.training.metrics import Recorder
@@ -65,7 +65,8 @@ def inputs_of_windows(task: Task, rows: np.ndarray, start: int) -> Iterator[Mapp
 
 def compiled_steps(task: Task) -> Callable:
   """`run_steps(state, inputs, seed, count, rows)` on all devices."""
-  run_steps = dispatch.repeat_step(one_step(task), batches_of(task), longest_window(task))
+  update_data = resampling.update_of(task) if task.resampling else None
+  run_steps = dispatch.repeat_step(one_step(task), batches_of(task), longest_window(task), update_data)
   return parallel.data_parallel(run_steps, task.data.arrays is None, task.config.data_parallel)
 
 

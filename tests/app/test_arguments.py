@@ -59,6 +59,15 @@ def test_a_schedule_may_take_the_place_of_a_number():
   assert parse(VAE, *slow).averages.slow.to_dict() == {'name': 'constant_schedule', 'value': 0.9}
 
 
+def test_a_rule_of_resampling_may_be_named_and_its_fields_set():
+  rule = parse('--config=experiments/db_vae.py', '--config.resampling.form=product').resampling
+  assert rule.to_dict() == {'name': 'LatentRarity', 'form': 'product'}
+  other = ('--config.resampling.attribute=turn', '--config.resampling.name=GroupBalance')
+  rule = parse('--config=experiments/db_vae.py', *other).resampling
+  assert rule.to_dict() == {'name': 'GroupBalance', 'attribute': 'turn'}
+  assert parse(VAE, '--config.resampling.name=Uniform').resampling.to_dict() == {'name': 'Uniform'}
+
+
 def test_former_names_of_classes_fields_evaluators_and_metrics_are_read():
   model = parse('--config=experiments/gan.py', '--config.model.components=3').model
   assert model.latent_modes == 3 and 'components' not in model

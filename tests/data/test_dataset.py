@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from gen_jax.data import order
-from gen_jax.data.dataset import CHUNK, Feature, from_arrays, from_fetch
+from gen_jax.data.dataset import CHUNK, Feature, from_arrays, from_fetch, leave_out
+from gen_jax.data.outliers import beside
+from gen_jax.errors import UserError
 
 IMAGES = np.arange((CHUNK + 3) * 4, dtype=np.uint8).reshape(-1, 2, 2, 1)
 GRAY = {'image': Feature((2, 2, 1))}
@@ -76,3 +78,43 @@ def test_an_error_while_decoding_is_raised():
 
   with pytest.raises(ValueError, match='row 512'):
     from_fetch(broken, len(IMAGES), GRAY, 10**9)
+
+
+def test_classes_are_left_out():
+  images = np.arange(6, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8)
+  data = from_arrays({'image': images, 'label': np.array([0, 1, 2, 1, 0, 2], np.int32)}, num_classes=3)
+  left = leave_out(data, (1,))
+  np.testing.assert_array_equal(left.arrays['image'][:, 0, 0, 0], [0, 2, 4, 5])
+  np.testing.assert_array_equal(left.fetch(np.array([3, 1]))['image'][:, 0, 0, 0], [5, 2])
+  assert (left.size, left.class_counts, left.num_classes) == (4, (2, 0, 2), 3)
+  assert left.about.notes == ('left out: 1',)
+  with pytest.raises(UserError, match='3 is none of the classes 0 to 2'):
+    leave_out(data, (0, 3))
+  with pytest.raises(UserError, match='no example is left'):
+    leave_out(data, (0, 1, 2))
+  with pytest.raises(UserError, match='the data have no labels'):
+    leave_out(from_arrays({'image': images}), (0,))
+
+
+def test_outliers_stand_beside_images_in_their_shape_and_levels():
+  binary = from_arrays({'image': np.zeros((5, 4, 4, 1), np.uint8)}, levels=2)
+  gray = from_arrays({'image': np.full((3, 8, 8, 3), 200, np.uint8)})
+  both = beside(binary, 'gray', lambda: gray)
+  assert both.features['outlier'] == binary.features['image'] and both.size == 5
+  np.testing.assert_array_equal(both.arrays['outlier'], np.ones((5, 4, 4, 1), np.uint8))
+  np.testing.assert_array_equal(both.fetch(np.array([4]))['outlier'], both.arrays['outlier'][4:])
+  turned = beside(gray, 'binary', lambda: binary)
+  assert turned.arrays['outlier'].shape == (3, 8, 8, 3) and not turned.arrays['outlier'].any()
+
+
+def test_outliers_that_cannot_be_opened_are_named():
+  def refuse():
+    raise UserError('no such set')
+
+  images = from_arrays({'image': np.zeros((5, 4, 4, 1), np.uint8)})
+  with pytest.raises(UserError, match='outliers=nothing: no such set'):
+    beside(images, 'nothing', refuse)
+  with pytest.raises(UserError, match='kept, not drawn'):
+    beside(images, 'drawn', lambda: images._replace(arrays={'factors': np.zeros((5, 2))}))
+  with pytest.raises(UserError, match='kept in memory'):
+    beside(images._replace(arrays=None), 'images', lambda: images)

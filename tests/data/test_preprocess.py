@@ -262,3 +262,12 @@ def test_a_crop_needs_images_of_one_size():
     preprocess(batch, KEY, train=True, features=features, crop=4)
   after = compiled(batch, KEY, train=True, features=features, size=8, crop=4, flip=True)
   assert [after[name].shape for name in PAIR] == [(2, 4, 4, 3), (2, 4, 4, 1)]
+
+
+def test_mutation_replaces_a_share_of_the_values_in_training_alone():
+  images = np.full((50, 8, 8, 3), 100, np.uint8)
+  mutated = np.round(images_of(batch_of(images), mutate=0.2) * 255)
+  changed = mutated != 100
+  assert abs(changed.mean() - 0.2 * 255 / 256) < 0.02
+  assert np.abs(np.bincount(mutated[changed].astype(int), minlength=256)).max() < 30  # any gray value
+  np.testing.assert_array_equal(images_of(batch_of(images), mutate=0.2, train=False), images_of(batch_of(images)))

@@ -41,6 +41,7 @@ def names_of_runs(run_of):
     'pixelcnn': ('means',),
     'plane': ('means', 'points', 'discriminator', 'fixed_noise'),
     'sprites': ('spearman',),
+    'db vae': ('means', 'fairness'),
   }
   for name, evaluators in said.items():
     run = run_of(name)

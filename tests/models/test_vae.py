@@ -231,3 +231,32 @@ def test_the_loss_is_minus_the_elbo_of_its_examples():
   for name in ('elbo', 'reconstruction', 'kl'):
     np.testing.assert_allclose(metrics[name], terms[name].mean(), rtol=1e-6)
   assert terms['reconstruction'].min() > 0 and terms['kl'].min() > 0  # of binary images, and of any two densities
+
+
+def test_outliers_must_lie_a_margin_below_the_images():
+  # a posterior that is the prior, and pixels that are 1 with probability sigmoid(b) whatever z is: both ELBOs are exact
+  b, ones, zeros = 0.02, np.ones((6, 8, 8, 1), np.float32), np.zeros((6, 8, 8, 1), np.float32)
+  mixed = np.where(np.arange(6)[:, None, None, None] < 2, ones, zeros)  # outliers, two of which look like the images
+  batch = BATCH | {'image': ones, 'outlier': mixed}
+  plain, exposed = vae(), vae(outlier_weight=0.5, outlier_margin=2.0)
+  variables = jax.tree.map(jnp.zeros_like, init(plain, BATCH))
+  variables['params']['decoder']['Dense_1']['bias'] += b
+  (without, _), (loss, metrics) = (apply(model, variables, batch, 0, method='loss') for model in (plain, exposed))
+  log_p = {1: -64 * np.log1p(np.exp(-b)), 0: -64 * np.log1p(np.exp(b))}
+  above = {x: max(0.0, 2.0 - log_p[1] + log_p[0 if x == 0 else 1]) for x in (0, 1)}
+  np.testing.assert_allclose(loss - without, 0.5 * (2 * above[1] + 4 * above[0]) / 6, rtol=1e-4)
+  np.testing.assert_allclose(metrics['elbo_outliers'], (2 * log_p[1] + 4 * log_p[0]) / 6, rtol=1e-5)
+  assert above[1] == 2.0 and 0 < above[0] < 1
+
+
+def test_outliers_that_lie_far_below_cost_nothing():
+  batch = BATCH | {'outlier': 1 - BATCH['image']}
+  plain, exposed = vae(), vae(outlier_weight=3.0, outlier_margin=0.0)
+  variables = jax.tree.map(jnp.zeros_like, init(plain, BATCH))
+  likely = 4.0 * (2 * BATCH['image'] - 1)  # the logits of one image, which the bias of the decoder is
+  batch['image'], batch['outlier'] = (jnp.broadcast_to(x[:1], x.shape) for x in (batch['image'], batch['outlier']))
+  variables['params']['decoder']['Dense_1']['bias'] = likely[0].ravel()
+  (without, _), (loss, _) = (apply(model, variables, batch, 0, method='loss') for model in (plain, exposed))
+  assert loss == without
+  swapped = batch | {'image': batch['outlier'], 'outlier': batch['image']}
+  assert apply(exposed, variables, swapped, 0, method='loss')[0] > apply(plain, variables, swapped, 0, method='loss')[0]

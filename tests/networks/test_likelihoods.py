@@ -23,6 +23,14 @@ def test_fixed_and_learned_gaussians_are_scipys():
   assert learned.init(KEY, H)['params']['log_sigma'] == 0
 
 
+def test_a_laplace_is_scipys_and_an_absolute_error():
+  p = likelihoods.Laplace(scale=0.3).apply({}, H)
+  np.testing.assert_allclose(p.log_prob(X), scipy.stats.laplace(H, 0.3).logpdf(X), rtol=1e-4)
+  samples = jax.vmap(p.sample)(jax.random.split(KEY, 4_000))
+  np.testing.assert_allclose(jnp.abs(samples - H[None]).mean(0), 0.3, atol=0.03)  # E|x - h| = b
+  np.testing.assert_array_equal(p.mean, H)
+
+
 def batch_apply(module, variables, h, target):
   """Two devices of an axis named 'batch', half the rows each."""
   split = lambda x: x.reshape(2, -1, *x.shape[1:])
@@ -104,7 +112,7 @@ def test_bits_per_dim_of_discrete_data():
 def test_bits_per_dim_of_dequantized_data(width):
   # the uniform density on the model's range is 8 bits a dimension, whatever the range
   log_prob = jnp.full(3, -48 * math.log(width))
-  for module in (likelihoods.Gaussian, likelihoods.LearnedGaussian, likelihoods.PixelGaussian):
+  for module in (likelihoods.Gaussian, likelihoods.Laplace, likelihoods.LearnedGaussian, likelihoods.PixelGaussian):
     results = module(bin_width=width / 256).bits_per_dim(log_prob, 48)
     np.testing.assert_allclose(results, np.full(3, 8.0), rtol=1e-6)
     assert module().bits_per_dim(log_prob, 48) is None

@@ -6,6 +6,6 @@ section, `takes(data)` and `ALL_TAKES`); `path_of(data) -> str`, the folder or f
 `in_files(data) -> bool`, whether it is read from files, which may be moved, changed or lost.
 """
 
-from gen_jax.data.sets import digits, folder, planar, shapes, sprites, tfds
+from gen_jax.data.sets import detection, digits, folder, planar, rare_hearts, shapes, sprites, tfds
 
-SETS = (digits, shapes, sprites, planar, folder, tfds)
+SETS = (digits, shapes, sprites, rare_hearts, detection, planar, folder, tfds)

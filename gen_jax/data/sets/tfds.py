@@ -4,7 +4,9 @@ import functools
 import hashlib
 import io
 import logging
+import operator
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,14 @@ def open_split(data: ConfigDict, split: str) -> Dataset:
 
 
 def load(
-  name: str, split: str, data_dir: str | os.PathLike | None, budget_bytes: int, *, label: str = '', size: int = 0
+  name: str,
+  split: str,
+  data_dir: str | os.PathLike | None,
+  budget_bytes: int,
+  *,
+  label: str = '',
+  size: int = 0,
+  attributes: Sequence[str] = (),
 ) -> Dataset:
   """One split of a prepared set; `split` is a TFDS expression ('train[:55000]', 'test').
 
@@ -56,6 +65,8 @@ def load(
   feature 'image', or the only one that is an image. The label is the class feature `label`, or for '' the one
   named 'label' if there is one. Class features named label_* (dSprites, Shapes3D) are the factors, in
   alphabetical order. Images without a fixed shape are cropped to their central square and resized to `size`.
+  `attributes` become those of the data set: features that are classes or bool, of which 'attributes/Male' is one inside
+  another.
   Raises UserError: unknown name, split or label, not prepared, damaged.
   """
   builder = find_builder(name, data_dir)
@@ -76,6 +87,7 @@ def load(
     notes.append(f'no labels: the feature label is {type(features["label"]).__name__}, no class{others}')
   label = label or ('label' if 'label' in classes else '')
   factors = sorted(key for key in classes if key.startswith('label_'))
+  values_of = {key: attribute_values(name, features, key) for key in attributes}
   fixed = height and width
   source = open_source(name, builder, split, image_key)
   shape = (height, width, channels) if fixed else (size, size, channels)
@@ -95,6 +107,8 @@ def load(
       rows['label'] = np.array([example[label] for example in examples], np.int32)
     if factors:
       rows['factors'] = np.array([[example[key] for key in factors] for example in examples], np.int32)
+    for key in attributes:
+      rows[key] = np.array([item_at(example, key) for example in examples], np.int32)
     return rows
 
   sample = fetch(np.linspace(0, len(source) - 1, min(len(source), SAMPLED)).astype(int))['image']
@@ -111,6 +125,7 @@ def load(
   return data._replace(
     factor_names=tuple(key.removeprefix('label_') for key in factors),
     class_names=tuple(features[label].names) if label else (),
+    attributes=values_of,
     about=About(
       f'the TFDS set {builder.info.full_name}',
       split,
@@ -118,6 +133,25 @@ def load(
       content=functools.partial(hash_stored, source, image_key, label),
     ),
   )
+
+
+def item_at(nested: Mapping[str, Any], key: str) -> Any:
+  """The item of nested mappings; 'a/b' is b inside a."""
+  return functools.reduce(operator.getitem, key.split('/'), nested)
+
+
+def attribute_values(name: str, features: Mapping[str, Any], key: str) -> tuple[str, ...]:
+  """The names of the values of a feature that is a class or bool."""
+  try:
+    feature = item_at(features, key)
+  except (KeyError, TypeError):
+    raise UserError(f'{name} has no feature {key!r}{nearest(key, features)}') from None
+  if type(feature).__name__ == 'ClassLabel':
+    return tuple(value.replace('_', ' ') for value in feature.names)
+  if getattr(feature, 'np_dtype', None) is np.bool_ and feature.shape == ():
+    last = key.split('/')[-1].replace('_', ' ')
+    return (f'not {last}', last)
+  raise UserError(f'the feature {key!r} of {name} is {type(feature).__name__}, neither a class nor true or false')
 
 
 def hash_stored(source: Any, image_key: str, label: str) -> str:
