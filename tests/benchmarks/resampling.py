@@ -49,7 +49,7 @@ def compiled_pass(task):
   """`compute()`: the weights from what the initial model says of all positives."""
   update, state = resampling.update_of(task), loop.initial_state(task)
   compute = parallel.data_parallel(
-    lambda state, inputs, seed, count, rows: (update(state, inputs), {}), False, task.config.data_parallel
+    lambda state, inputs, seed, count, rows: (update(state, inputs, seed), {}), False, task.config.data_parallel
   )
   inputs = next(loop.open_stage(task, 0, Stopwatch())[1])
   rows = parallel.local_rows(task.config.batch_size)
