@@ -1,6 +1,6 @@
 """Resampling: training sees the examples of one class, the positives, as often as a rule weighs them.
 
-A rule is a frozen dataclass with the fields of `Resampling`; `weights` gives what each positive weighs, from what the
+A rule is a frozen dataclass with the fields of `Uniform`; `weights` gives what each positive weighs, from what the
 model says of all of them. The weights stand in `TrainState.data`, so a resumed run draws the same batches.
 """
 

@@ -8,7 +8,7 @@ from gen_jax.data.image_files import conform
 from gen_jax.errors import UserError, nearest
 from gen_jax.evaluation.needs import images, methods, unconditional
 from gen_jax.evaluation.outliers.images import ALTERED, images_of
-from gen_jax.evaluation.outliers.model_free import MODEL_FREE
+from gen_jax.evaluation.outliers.model_free import MODEL_FREE, MOST_VALUES
 from gen_jax.evaluation.outliers.suite import INSIDE, Judge, table_of_detection
 from gen_jax.figures.figure import TRUST, Arrays, Flag, Output, Picture, Text, figure
 from gen_jax.plots import grids, histograms
@@ -107,4 +107,6 @@ def detection_table(scores: Mapping[str, Mapping[str, np.ndarray]]) -> str:
       label = f'{score} *' if score in MODEL_FREE else score
       values = ''.join(f'{found[score, name][metric]:.3f}'.rjust(column) for name in names)
       lines.append(label.ljust(width) + values)
+  if absent := [name for name in MODEL_FREE if name not in scores]:
+    lines.append(f'left out, as an image has more than {MOST_VALUES} values: {", ".join(absent)}')
   return '\n'.join([*lines, '* needs no model'])

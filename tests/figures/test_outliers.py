@@ -12,6 +12,7 @@ from small import MODEL, small_config, write_images
 from gen_jax import build
 from gen_jax.errors import UserError
 from gen_jax.evaluation.bound import BoundModel
+from gen_jax.evaluation.outliers import suite
 from gen_jax.evaluation.outliers.images import images_of
 from gen_jax.evaluation.outliers.model_free import MODEL_FREE
 from gen_jax.evaluation.outliers.statistics import code_statistics, complexity
@@ -138,3 +139,10 @@ def test_binary_data_are_judged_as_black_and_white():
   assert set(np.unique(noise)) == {0, 255} and 0.4 < (noise > 0).mean() < 0.6
   seen = next(source.batches_of({'image': noise}))['image']
   np.testing.assert_array_equal(seen, noise / 255)
+
+
+def test_scores_of_large_images_that_are_left_out_are_named(run_of, monkeypatch):
+  monkeypatch.setattr(suite, 'MOST_VALUES', 63)  # of 8x8
+  made = outputs(outliers, run_of('gan'), against=('noise',), outlier_examples=8)
+  assert 'principal components, full Gaussian' in made['text'][-2] and made['text'][-2].startswith('left out')
+  assert not any(name.startswith('full Gaussian') for name in made['outliers', 'npz'])

@@ -31,6 +31,7 @@ def copula_tails(fitted: np.ndarray) -> Density:
   number = len(fitted)
 
   def score(values: np.ndarray) -> np.ndarray:
+    """Of statistics [N,S], [N]."""
     left = np.stack([np.searchsorted(o, v, 'right') for o, v in zip(ordered.T, values.T, strict=True)], 1)
     right = number - np.stack([np.searchsorted(o, v, 'left') for o, v in zip(ordered.T, values.T, strict=True)], 1)
     # what lies beyond all of them counts as half of one
@@ -47,6 +48,7 @@ def kernel_densities(fitted: np.ndarray) -> Density:
   columns = [s for s, column in enumerate(fitted.T) if np.ptp(column) > 0]
 
   def score(values: np.ndarray) -> np.ndarray:
+    """Of statistics [N,S], [N]."""
     return -sum(log_density(kernel, values[:, s]) for kernel, s in zip(kernels, columns, strict=True))
 
   return score

@@ -31,6 +31,7 @@ def likelihood_regret(model: nn.Module, batch: Batch) -> jax.Array:
     return weights[:, 0]
 
   def of_image(one: Batch) -> jax.Array:
+    """The regret of one image, []."""
     one = jax.tree.map(lambda x: x[None], one)
     trained = variables['params']['encoder']
 

@@ -57,7 +57,7 @@ def model_statistics(model: nn.Module, batch: Batch) -> dict[str, jax.Array]:
 
 
 def complexity(images: np.ndarray) -> np.ndarray:
-  """The bits of each image uint8 [N,H,W,C] by zlib, after Paeth's filter as in PNG: a bound of -log2 p(x), [N]."""
+  """The bits of each image uint8 [N,H,W,C] by zlib, after Paeth's filter as in PNG, [N]."""
   x = np.pad(images.astype(np.int16), ((0, 0), (1, 0), (1, 0), (0, 0)))
   left, up, corner = x[:, 1:, :-1], x[:, :-1, 1:], x[:, :-1, :-1]
   guess = left + up - corner
