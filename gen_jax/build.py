@@ -161,10 +161,7 @@ def problems_of_rule(rule: Any, of_model: Facts, data: Dataset, model: Model) ->
     yield f'config.resampling.name={type(rule).__name__}: needs a model that can {rule.method}'
   if getattr(model, 'positive', rule.positive) != rule.positive:
     yield f'config.resampling.positive={rule.positive}: config.model.positive is {model.positive}'
-  try:
-    resampling.with_resampling(data, rule)
-  except UserError as error:
-    yield str(error)
+  yield from resampling.problems_of_data(data, rule)
 
 
 def modules_of(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:

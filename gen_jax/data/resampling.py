@@ -16,7 +16,7 @@ import numpy as np
 from gen_jax import randomness
 from gen_jax.data import order
 from gen_jax.data.dataset import Dataset, labels_of
-from gen_jax.errors import UserError, non_negative, one_of, positive
+from gen_jax.errors import non_negative, one_of, positive
 from gen_jax.randomness import row_keys
 from gen_jax.types import Facts
 
@@ -178,24 +178,30 @@ def positives_of(data: Dataset, rule: Any) -> np.ndarray:
   return np.flatnonzero(labels_of(data) == rule.positive).astype(np.int32)
 
 
+def problems_of_data(data: Dataset, rule: Any) -> Iterator[str]:
+  """Why nothing can be drawn by the rule: no positive, or nothing else, or not the attribute that it names."""
+  if data.arrays is None:
+    yield f'config.resampling: needs {data.about.what} in memory; raise config.data.resident_mib'
+    return
+  positives = positives_of(data, rule)
+  if not 0 < len(positives) < data.size:
+    name, what = data.names_of_classes[rule.positive], 'nothing but examples' if len(positives) else 'no example'
+    yield f'config.resampling.positive={rule.positive}: {data.about.what} has {what} of class {name}'
+  if (attribute := getattr(rule, 'attribute', None)) is None:
+    return
+  if attribute not in data.attributes:
+    known = ', '.join(data.attributes) or 'none'
+    yield f'config.resampling.attribute={attribute!r}: the attributes of {data.about.what} are {known}'
+  elif data.arrays[attribute][positives].min(initial=0) < 0:
+    yield f'config.resampling.positive={rule.positive}: its examples have no {attribute}'
+
+
 def with_resampling(data: Dataset, rule: Any) -> Dataset:
   """The data set with batches in which `rule.share` are positives, drawn by the weights in TrainState.data.
 
-  UserError where there is no positive, or nothing else, or the attribute that the rule names.
+  Of a finished run, `data` may say how many there are of each class, and have no rows.
   """
-  if data.arrays is None:
-    raise UserError(f'config.resampling: needs {data.about.what} in memory; raise config.data.resident_mib')
-  if (attribute := getattr(rule, 'attribute', None)) is not None:
-    if attribute not in data.attributes:
-      known = ', '.join(data.attributes) or 'none'
-      raise UserError(f'config.resampling.attribute={attribute!r}: the attributes of {data.about.what} are {known}')
-    if data.arrays[attribute][positives_of(data, rule)].min(initial=0) < 0:
-      raise UserError(f'config.resampling.positive={rule.positive}: its examples have no {attribute}')
   number = data.class_counts[rule.positive] if data.class_counts else len(positives_of(data, rule))
-  if not 0 < number < data.size:
-    name = data.names_of_classes[rule.positive]
-    lacking = 'nothing but examples' if number else 'no example'
-    raise UserError(f'config.resampling.positive={rule.positive}: {data.about.what} has {lacking} of class {name}')
   state = state_of_weights(jnp.full(number, 1 / number), jnp.zeros((), jnp.int32))
   return data._replace(initial_state=state, rows=weighted_rows(data, rule))
 

@@ -90,6 +90,15 @@ def test_a_run_whose_data_are_gone_samples_encodes_and_decodes(copy):
     run_command(f'--workdir={workdir}', f'--mode={mode}')
 
 
+def test_a_resampled_run_is_opened_with_nothing_but_its_record(tmp_path):
+  rule = {'name': 'LatentRarity', 'positive': 2, 'share': 0.25}
+  config = config_of(write_classes(tmp_path / 'photos'), resampling=rule)
+  train_run(config, tmp_path / 'run')
+  number = build.dataset(config, 'train').class_counts[2]
+  shutil.rmtree(tmp_path / 'photos')
+  assert gen_jax.load(tmp_path / 'run').state.data['weights'].shape == (number,)
+
+
 def test_the_test_images_of_figures_are_those_of_the_data(copy):
   folder, workdir = copy
   there = collect(build_source(workdir).batches(256), images='image', labels='label')
