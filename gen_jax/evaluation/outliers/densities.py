@@ -64,7 +64,7 @@ def log_density(kernel: scipy.stats.gaussian_kde, values: np.ndarray) -> np.ndar
     return np.maximum(np.log(kernel(values)), of_nearest)
 
 
-def two_sided(fitted: np.ndarray) -> Density:
+def distance_from_mean(fitted: np.ndarray) -> Density:
   """|s - mean s| of a single statistic: for -log p(x), typicality (Nalisnick et al., 2019)."""
   mean = fitted.mean(0)
   return lambda values: np.abs(values - mean).sum(1)

@@ -1,9 +1,9 @@
 """How well a score tells outliers from the rest: areas under two curves, and errors at a fixed rate of finds."""
 
 import numpy as np
-import scipy.stats
 
 from gen_jax.errors import UserError
+from gen_jax.evaluation.discriminator import roc_auc
 from gen_jax.metrics import Metric, measures
 
 
@@ -25,11 +25,9 @@ def detection(inside: np.ndarray, outside: np.ndarray) -> dict[str, float]:
     raise UserError('scores of at least one image of the data set and of one outlier are needed')
   if np.isnan(inside).any() or np.isnan(outside).any():
     raise UserError('a score is not a number: an image of another kind than the score can judge')
-  ranks = scipy.stats.rankdata(np.concatenate([inside, outside]))[len(inside) :]
-  auroc = (ranks.sum() - len(outside) * (len(outside) + 1) / 2) / (len(inside) * len(outside))
   threshold = np.sort(outside)[::-1][int(np.ceil(0.95 * len(outside))) - 1]
   return {
-    'auroc': float(auroc),
+    'auroc': roc_auc(outside, inside),
     'aupr': average_precision(inside, outside),
     'fpr95': float((inside >= threshold).mean()),
   }

@@ -19,7 +19,7 @@ RIDGE = 0.01  # added to the covariance of pixels in [0, 1]
 MOST_NEIGHBORS = 10_000  # training images among which the nearest is sought
 
 
-def two_sided(statistic: Score) -> Callable[[np.ndarray], Score]:
+def distance_from_median(statistic: Score) -> Callable[[np.ndarray], Score]:
   """|s - median s of the data set| of a statistic s."""
 
   def fit(images: np.ndarray) -> Score:
@@ -86,11 +86,11 @@ def unit_vectors(images: np.ndarray) -> np.ndarray:
 
 
 MODEL_FREE: dict[str, Callable[[np.ndarray], Score]] = {
-  'gray pixels': two_sided(gray_pixels),
-  'zero pixels': two_sided(zero_pixels),
-  'brightness': two_sided(brightness),
-  'total variation': two_sided(total_variation),
-  'compressed size': two_sided(compressed_size),
+  'gray pixels': distance_from_median(gray_pixels),
+  'zero pixels': distance_from_median(zero_pixels),
+  'brightness': distance_from_median(brightness),
+  'total variation': distance_from_median(total_variation),
+  'compressed size': distance_from_median(compressed_size),
   'principal components': principal_components,
   'full Gaussian': full_gaussian,
   'nearest image': nearest_image,

@@ -9,10 +9,10 @@ from gen_jax.evaluation.memorization import nearest_neighbors
 from gen_jax.evaluation.outliers.densities import (
   Density,
   copula_tails,
+  distance_from_mean,
   kernel_densities,
   mahalanobis,
   one_sided,
-  two_sided,
 )
 
 NEIGHBORS = 5  # of training, to whose features the mean distance is
@@ -95,7 +95,7 @@ MODEL_SCORES = {
   'reconstruction error': ModelScore(('residual',), one_sided),
   '-ELBO': ModelScore(('elbo',), negated),
   '-log p(x)': ModelScore(('log_p',), negated),
-  'typicality': ModelScore(('log_p',), two_sided),  # Nalisnick et al. (2019), of single images
+  'typicality': ModelScore(('log_p',), distance_from_mean),  # Nalisnick et al. (2019), of single images
   'complexity': ModelScore(('log_p', 'bits'), bits_beyond_compression),
   'likelihood ratio': ModelScore(('log_p', 'background_log_p'), difference),  # Ren et al. (2019)
   'Mahalanobis distance': ModelScore(('code',), mahalanobis),  # of the code
