@@ -3,9 +3,9 @@
     python launch.py --config=experiments/outlier_vae.py:mnist
     python launch.py --workdir=runs/outlier_vae-mnist --mode=outliers --against=fashion_mnist,flipped_vertically,noise
 
-One class left out, the area under the ROC curve of the combination, mean of ten: MNIST .931, Fashion-MNIST .757 (the
-nearest training image: .831, .718); three minutes each, one core. `background`, `cifar10` and `exposed` have not been
-run yet.
+The area under the ROC curve of the combination, beside the nearest training image's: Fashion-MNIST among MNIST .998
+(.981), MNIST among Fashion-MNIST .9995 (.977), three seeds; one class left out, mean of ten: MNIST .944 (.831),
+Fashion-MNIST .767 (.718). Three to four minutes a run, one core.
 """
 
 from experiments.common import MNIST

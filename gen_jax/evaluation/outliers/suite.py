@@ -18,7 +18,7 @@ from gen_jax.types import Batch
 
 FITTED = 10_000  # images at most that a score is fitted to; a neighbor is sought among all of training
 INSIDE = 'inside'  # the images of the data set itself
-COMBINED = ('-log p(x)', 'complexity', 'nearest features', 'nearest directions')
+COMBINED = ('complexity', 'nearest code', 'nearest features')
 
 
 class Judge:
