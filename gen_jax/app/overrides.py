@@ -127,12 +127,12 @@ def forget_other_data(arguments: list[str], config: ConfigDict) -> None:
 
 
 def with_words_as_tuples(arguments: list[str], config: ConfigDict) -> list[str]:
-  """The arguments with --config.KEY=('a', 'b') in place of --config.KEY=a,b where KEY is a tuple of words."""
+  """The arguments with --config.KEY=('a', 'b') for --config.KEY=a,b where KEY is a tuple of words; a, is one."""
   flat, written = flatten(config), []
   for argument in arguments:
     word, equals, value = argument.partition('=')
     now = flat.get(word.lstrip('-').removeprefix('config.'))
-    words = [part.strip() for part in value.split(',')]
+    words = [part.strip() for part in value.removesuffix(',').split(',')]
     if isinstance(now, tuple) and all(isinstance(item, str) for item in now) and all(map(str.isidentifier, words)):
       argument = f'{word}{equals}{tuple(words)!r}'
     written.append(argument)

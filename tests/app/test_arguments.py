@@ -89,6 +89,7 @@ def test_words_after_commas_are_a_tuple():
   assert gan.model.augment == ('color', 'translation')
   assert parse(VAE, '--config.model.encoder.hidden=64,32').model.encoder.hidden == (64, 32)
   assert parse(VAE, '--config.data.value_range=-1.0,1.0').data.value_range == (-1.0, 1.0)
+  assert parse(VAE, '--config.data.attributes=race,').data.attributes == ('race',)
 
 
 def test_keys_of_an_experiments_own_data_are_not_those_of_others(tmp_path, monkeypatch):
