@@ -81,11 +81,12 @@ def example_batch(data: Dataset, process: Preprocess, rows: int) -> Batch:
 
 def describe_changes(config: ConfigDict, data: Dataset) -> Iterator[str]:
   """A line where images are not seen as they are stored."""
-  shape, seen = data.image_shape, shape_of_images(config, data)
-  if data.kind == 'image' and shape != seen:
-    keys = ', '.join(f'config.data.{key}={config.data[key]}' for key in ('size', 'crop') if config.data[key])
-    (height, width), (new_height, new_width) = shape[:2], seen[:2]
-    yield f'images of {height}x{width} become {new_height}x{new_width}, by {keys}'
+  keys = ', '.join(f'config.data.{key}={config.data[key]}' for key in ('size', 'crop') if config.data[key])
+  after = preprocess_lib.shapes_after(data.features, config.data.size, config.data.crop)
+  shapes = dict.fromkeys((data.features[name].shape[:2], seen[:2]) for name, seen in after.items())
+  for (height, width), (new_height, new_width) in shapes:
+    if (height, width) != (new_height, new_width):
+      yield f'images of {height}x{width} become {new_height}x{new_width}, by {keys}'
 
 
 # Facts, which the data and the config fix
@@ -105,9 +106,11 @@ def known_fields(config: ConfigDict, data: Dataset) -> dict[str, Any]:
   """What the data and the precision fix for whichever class has a field of that name."""
   (low, high), levels = config.data.value_range, levels_of_images(config, data)
   image_shape = shape_of_images(config, data)
+  sides = {side: data.features[f'image_{side}'] for side in 'ab' if f'image_{side}' in data.features}
   return {
     'image_shape': image_shape,
     'channels': image_shape[-1],
+    **{f'channels_{side}': feature.shape[-1] for side, feature in sides.items()},
     'num_classes': data.num_classes,
     'num_examples': data.size,  # of the training split where there is a loss
     'dtype': jnp.dtype(config.precision),
@@ -124,6 +127,8 @@ def facts(config: ConfigDict, data: Dataset, players: Mapping[str, Any]) -> Fact
     data_name=config.data.name,
     kind=data.kind,
     image_shape=shape_of_images(config, data),
+    shapes=preprocess_lib.shapes_after(data.features, config.data.size, config.data.crop),
+    own_order=data.own_order,
     levels=levels_of_images(config, data),
     value_range=config.data.value_range,
     binarize=config.data.binarize,
@@ -333,7 +338,10 @@ def fields_that_may_differ(section: Mapping[str, Any], prefix: str = 'model') ->
 
 
 def model(config: ConfigDict, data: Dataset) -> Model:
-  """The model that `config.model` names, sized by the data."""
+  """The model that `config.model` names, sized by the data. UserError where they lack what it reads."""
+  reads = getattr(find_class(config.model.get('name', ''), 'config.model'), 'reads', ('image',))
+  if line := sources.lacking(config.data, data, reads):
+    raise UserError(f'config.model.name={config.model.name}: {line}')
   return instantiate(config.model, known_fields(config, data), 'config.model')
 
 

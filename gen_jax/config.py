@@ -48,9 +48,26 @@ def must_be_pair(value: Any) -> str | None:
   return None if isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value)) else 'must be two, above 0'
 
 
+def must_be_layout(value: Any) -> str | None:
+  """One of LAYOUTS, or none."""
+  return None if value in ('', *LAYOUTS) else f"choose one of {', '.join(LAYOUTS)}, or '' of single images"
+
+
+def must_be_palette(value: Any) -> str | None:
+  """Colors (red, green, blue), or none."""
+  is_level = lambda x: isinstance(x, int) and not isinstance(x, bool) and 0 <= x <= 255
+  is_color = lambda color: isinstance(color, tuple) and len(color) == 3 and all(map(is_level, color))
+  if value == ():
+    return None
+  if not isinstance(value, tuple) or not all(map(is_color, value)):
+    return 'must be colors (red, green, blue) of 0 to 255, ((0, 0, 0), (255, 255, 255))'
+  return None if 1 < len(set(value)) == len(value) else 'must be at least two colors, no two of them alike'
+
+
 OPTIMIZER = {  # Adam
   'learning_rate': Key(1e-3, must_be_positive),
-  'schedule': Key('constant', must_be_one_of('constant', 'cosine', 'linear')),  # the latter two to 0 at the last step
+  # 'cosine' and 'linear' to 0 at the last step; 'constant_linear' too, after a constant first half
+  'schedule': Key('constant', must_be_one_of('constant', 'cosine', 'linear', 'constant_linear')),
   'warmup_steps': Key(0, must_not_be_negative),  # linear, from 0
   'b1': Key(0.9, must_be_fraction),
   'b2': Key(0.999, must_be_fraction),
@@ -61,10 +78,12 @@ OPTIMIZER = {  # Adam
 }
 
 BINARIZE = ('none', 'dynamic', 'static')
+LAYOUTS = ('side_by_side', 'paired', 'unpaired')
 DATA = {
   # rendered: 'sprites' (dSprites), 'sprites_coloured', _noisy, _scrambled, 'shapes' (solids in a room), 'rare_hearts';
   # embedded: 'digits'; points of the plane: 'ring', 'grid', 'swiss_roll', 'moons', 'spirals', a .csv, or a picture as
-  # their density; of other sets: 'detection'; else a TFDS name, or a folder
+  # their density; of other sets: 'detection'; of two sides, A and B: pairs 'digit_edges', 'digit_labels', unpaired
+  # 'digit_twins', 'sprite_styles', 'unpaired_planes'; else a TFDS name, or a folder
   'name': Key('sprites'),
   'dir': Key('', may_differ=True),  # where prepared TFDS sets lie; '': TFDS's own default
   'train_split': Key('train[:90%]'),  # splits of TFDS sets; '' for all others, which have their own
@@ -76,6 +95,15 @@ DATA = {
   # numbers (2 before 10) or of their texts, as runs had it before this key
   'background': Key('white', must_be_one_of('white', 'black')),
   'class_order': Key('natural', must_be_one_of('natural', 'text')),
+  # a folder of two sides, A and B: 'side_by_side', each file holds a pair; 'paired', folders A/ and B/; 'unpaired',
+  # trainA/, trainB/ and so on, or a set of TFDS that has such splits; '': of single images
+  'layout': Key('', must_be_layout),
+  # of a set of two sides: A and B exchanged, after all else
+  'swap': Key(False),
+  # colors of a side that is a map of labels: each pixel becomes the class of the nearest one, one channel a class
+  'palette_a': Key((), must_be_palette),
+  'palette_b': Key((), must_be_palette),
+  'sides': Key(('moons', 'spirals')),  # of 'unpaired_planes': the points that are A, and those that are B
   # of a .csv: whether the model sees each column less its mean, by its deviation; samples and figures keep the units
   'standardize': Key(True),
   # of 'detection': the set of the positives, TFDS or a folder, and those of the negatives

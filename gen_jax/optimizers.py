@@ -8,12 +8,16 @@ import optax
 def learning_rate_schedule(
   learning_rate: float, schedule: str, warmup_steps: int, decay_steps: int
 ) -> optax.Schedule:
-  """A linear warm-up from 0, then 'constant', or 'cosine' or 'linear' to 0 at `decay_steps` (warm-up included)."""
+  """A linear warm-up from 0, then 'constant', or 'cosine' or 'linear' to 0 at `decay_steps` (warm-up included).
+
+  'constant_linear' is constant for the first half of the steps after the warm-up, then linear (Zhu et al., 2017).
+  """
   rest = max(decay_steps - warmup_steps, 1)
   after = {
     'constant': lambda: optax.constant_schedule(learning_rate),
     'cosine': lambda: optax.cosine_decay_schedule(learning_rate, rest),
     'linear': lambda: optax.linear_schedule(learning_rate, 0.0, rest),
+    'constant_linear': lambda: optax.linear_schedule(learning_rate, 0.0, rest - rest // 2, rest // 2),
   }[schedule]()
   if not warmup_steps:
     return after

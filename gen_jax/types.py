@@ -26,6 +26,8 @@ class Facts(NamedTuple):
   data_name: str
   kind: str  # of the data: 'image' or 'points'
   image_shape: tuple[int, int, int]  # (H, W, C) after preprocessing
+  shapes: Mapping[str, tuple[int, ...]]  # {feature: its shape after preprocessing}; of 'image' or the first, as above
+  own_order: Mapping[str, int]  # {feature: examples} of those in an order of their own, such as unpaired images
   levels: int  # number of gray values as the model sees them, 2 where they are binarized; 0 for points
   value_range: tuple[float, float]  # what the model sees
   binarize: str  # 'none', 'dynamic' or 'static'
@@ -46,9 +48,10 @@ class Model(Protocol):
   `reconstruct(batch) -> [B,H,W,C]`, from the code that `encode` gives, and where that is the mean of a posterior
   `reconstruct_sampled(batch)`, from a sample of it; `log_prob(batch) -> [B]`,
   `log_weights(batch, key, samples) -> [samples,B]`, `latents(batch) -> [B,D]`, `logits(batch) -> [B]`,
-  `fake_logits(batch) -> [B]`, `classify(batch) -> [B]`, `complete(batch) -> [B,H,W,C]`, which keeps the upper half, and
-  `sample(batch) -> [B,H,W,C]`, from the prior, whose number of rows and conditions come from `batch`. Images come in
-  the model's range.
+  `fake_logits(batch) -> [B]`, `classify(batch) -> [B]`, `complete(batch) -> [B,H,W,C]`, which keeps the upper half,
+  `translate_to_a(batch)` and `translate_to_b(batch) -> [B,H,W,C]` of the images of the other side, whose heights and
+  widths are multiples of the model's `multiple`, and `sample(batch) -> [B,H,W,C]`, from the prior, whose number of rows
+  and conditions come from `batch`. Images come in the model's range.
 
   `problems` is optional too, and may be stated by every module that the model is made of. Old configs are read by what
   a class says of itself: `formerly`, its old name; `former_fields`, {old name: new name}; and
@@ -56,6 +59,7 @@ class Model(Protocol):
   """
 
   players: Mapping[str, Player]  # updated in this order
+  # optional: `reads: tuple[str, ...]`, the features of the data that it asks a batch for; ('image',) by default
   # optional: `averaged: tuple[str, ...]`, the groups that an average of the parameters is of; all by default
 
   def __call__(self, batch: Batch) -> Any:

@@ -10,6 +10,8 @@ def facts(**changes):
     'data_name': 'digits',
     'kind': 'image',
     'image_shape': (8, 8, 1),
+    'shapes': {'image': (8, 8, 1)},
+    'own_order': {},
     'levels': 256,
     'value_range': (0.0, 1.0),
     'binarize': 'none',

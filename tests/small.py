@@ -28,6 +28,14 @@ GAN = {  # of digits: two optimizers, an average of one player, spectral vectors
 }
 
 
+def cyclegan(translator='ResNetTranslator', discriminator='PatchDiscriminator', fields=None):
+  fields = fields or {'features': (4, 4), 'blocks': 1}
+  generator = {'name': translator, **fields}
+  critic = {'name': discriminator, **(fields if 'hidden' in fields else {'features': 4, 'halvings': 1})}
+  players = {'generator_a': generator, 'generator_b': generator, 'discriminator_a': critic, 'discriminator_b': critic}
+  return {'name': 'CycleGAN', **players, 'identity_weight': 0.0, 'pool_size': 3}
+
+
 def random_variables(init, *arguments, scale=0.6):
   """Variables of the shapes that `init(*arguments)` gives, all drawn from N(0, scale^2), biases too."""
   rng = np.random.default_rng(0)
@@ -46,7 +54,7 @@ def write_images(folder: pathlib.Path, number: int = 60) -> pathlib.Path:
 
 def small_config(kind: str = 'digits', **changes):
   """A run of 100 steps with an average, 5 steps a dispatch, checkpoints every 20."""
-  name = {'rendered': 'sprites', 'resident': 'digits', 'gan': 'digits'}.get(kind, kind)
+  name = {'rendered': 'sprites', 'resident': 'digits', 'gan': 'digits', 'cyclegan': 'digit_twins'}.get(kind, kind)
   default = {
     'batch_size': 8,
     'steps': 100,
@@ -65,6 +73,9 @@ def small_config(kind: str = 'digits', **changes):
   if kind == 'gan':
     changes_of_gan = {'data': {'value_range': (-1.0, 1.0)}, 'best': '', 'evals': ('discriminator', 'fixed_noise')}
     default |= {'model': GAN, 'data': default['data'] | changes_of_gan.pop('data'), **changes_of_gan}
+  if kind == 'cyclegan':  # pools, sides in their own order, a rate that is constant and then falls
+    default |= {'model': cyclegan(), 'best': '', 'evals': ('means',), 'optimizer': {'schedule': 'constant_linear'}}
+    default['data'] |= {'size': 16, 'value_range': (-1.0, 1.0), 'resident_mib': 64}
   config = experiment(default, changed=changes)('changed')
   config.experiment = 'small'
   return config

@@ -100,3 +100,31 @@ def test_splits_of_the_embedded_sets(split):
     batch = build.example_batch(data, build.preprocessor(small_config(kind), data, train=False), rows=3)
     assert batch['image'].dtype == jnp.float32 and 0 <= batch['image'].min() <= batch['image'].max() <= 1
     assert jax.tree.all(jax.tree.map(lambda x: len(x) == 3, batch))
+
+
+def test_a_model_of_single_images_needs_such():
+  config = small_config(data={'name': 'digit_edges'})
+  with pytest.raises(UserError, match=r'config.model.name=VAE: reads image, and digit_edges has image_a and'):
+    build.model(config, build.dataset(config, 'train'))
+
+
+def test_a_model_of_two_sides_needs_such(monkeypatch):
+  monkeypatch.setattr(models.VAE, 'reads', ('image_a', 'image_b'), raising=False)
+  config = small_config('digits')
+  with pytest.raises(UserError, match=r'VAE: reads image_a and image_b, and digits has image; .* config.data.layout'):
+    build.model(config, build.dataset(config, 'train'))
+  config = small_config(data={'name': 'digit_edges'})
+  assert build.model(config, build.dataset(config, 'train')).image_shape == (32, 32, 1)
+
+
+def test_classes_and_facts_know_the_shapes_of_both_sides():
+  palette = ((0, 0, 170), (255, 170, 0), (170, 255, 85), (9, 9, 9))
+  config = small_config(data={'name': 'digit_labels', 'palette_a': palette, 'crop': 24})
+  data = build.dataset(config, 'train')
+  known = build.known_fields(config, data)
+  assert (known['channels_a'], known['channels_b'], known['image_shape']) == (4, 3, (24, 24, 4))
+  assert build.facts(config, data, {}).shapes == {'image_a': (24, 24, 4), 'image_b': (24, 24, 3)}
+  assert list(build.describe_changes(config, data)) == ['images of 32x32 become 24x24, by config.data.crop=24']
+  single = small_config('digits')
+  assert 'channels_a' not in build.known_fields(single, build.dataset(single, 'train'))
+  assert build.facts(single, build.dataset(single, 'train'), {}).shapes == {'image': (8, 8, 1)}

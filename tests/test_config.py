@@ -25,6 +25,19 @@ def test_all_defaults_are_allowed():
     ({'seed': -1}, 'config.seed=-1: must not be negative'),
     ({'data': {'crop': -1}}, 'config.data.crop=-1: must not be negative'),
     ({'optimizer': {'b1': 1.0}}, 'config.optimizer.b1=1.0: must lie in [0, 1)'),
+    (
+      {'data': {'layout': 'pairs'}},
+      "config.data.layout='pairs': choose one of side_by_side, paired, unpaired, or '' of single images",
+    ),
+    (
+      {'data': {'palette_a': ((0, 0, 0), (0, 0, 0))}},
+      'config.data.palette_a=((0, 0, 0), (0, 0, 0)): must be at least two colors, no two of them alike',
+    ),
+    (
+      {'data': {'palette_b': ((0, 0), (0, 0, 300))}},
+      'config.data.palette_b=((0, 0), (0, 0, 300)): must be colors (red, green, blue) of 0 to 255, '
+      '((0, 0, 0), (255, 255, 255))',
+    ),
     ({'data_parallel': 'map'}, "config.data_parallel='map': choose one of pmap, shard_map"),
     ({'best_mode': 'least'}, "config.best_mode='least': choose one of max, min"),
   ],

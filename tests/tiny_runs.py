@@ -7,9 +7,10 @@ import pathlib
 import shutil
 
 import pytest
-from small import MODEL, pixelcnn, small_config
+from small import MODEL, cyclegan, pixelcnn, small_config
 
 from gen_jax import build, runs
+from gen_jax.data.sets import digit_pairs
 from gen_jax.runs.workdir import claim_workdir
 from gen_jax.training import loop
 
@@ -22,6 +23,12 @@ PLANE = {
   'generator': {'name': 'MLPGenerator', 'hidden': (8,), 'bounded': False},
   'discriminator': {'name': 'MLPDiscriminator', 'hidden': (8,)},
   'latent_dim': 2,
+}
+TWO_SIDES = {'size': 16, 'value_range': (-1.0, 1.0), 'resident_mib': 64}
+PIX2PIX = {
+  'name': 'Pix2Pix',
+  'generator': {'name': 'UNetTranslator', 'features': (4, 4), 'dropouts': 1},
+  'discriminator': {'name': 'PatchDiscriminator', 'features': 4, 'halvings': 1},
 }
 CONFIGS = {
   'vae': lambda: small_config(model=VAE, **STEPS),
@@ -46,6 +53,17 @@ CONFIGS = {
     resampling={'name': 'LatentRarity', 'every': 2},
     evals=('means', 'fairness'),
     **STEPS,
+  ),
+  'pix2pix': lambda: small_config(
+    'digit_edges', model=PIX2PIX, data=TWO_SIDES, evals=('means', 'fixed_translations'), extractors='mnist', **STEPS
+  ),
+  'labels': lambda: small_config(
+    'digit_labels', model=PIX2PIX, data=TWO_SIDES | {'palette_a': digit_pairs.PALETTE}, evals=('means',), **STEPS
+  ),
+  'cyclegan': lambda: small_config('digit_twins', model=cyclegan(), data=TWO_SIDES, evals=('means',), **STEPS),
+  'two planes': lambda: small_config(
+    'unpaired_planes', model=cyclegan('MLPTranslator', 'PointDiscriminator', {'hidden': (8,)}), evals=('means',),
+    **STEPS | {'data': {'resident_mib': 64}},
   ),
   'plane': lambda: small_config('ring', model=PLANE, evals=('fixed_noise',), **STEPS),
 }

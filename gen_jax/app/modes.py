@@ -16,6 +16,7 @@ from gen_jax import build, figures, runs
 from gen_jax.app import check, cluster, compilation_cache, memory
 from gen_jax.app.benchmark import measure
 from gen_jax.app.results import PROTOCOL, describe_evaluation, explanations, table_of
+from gen_jax.app.translate import translate as translate
 from gen_jax.data.record import Record, describe
 from gen_jax.errors import Interrupted, UserError, show
 from gen_jax.evaluation import evaluate as evaluate_lib

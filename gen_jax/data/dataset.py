@@ -95,6 +95,12 @@ class Dataset(NamedTuple):
     attributes: {name: its values} of what is known of some examples and is not their class, such as {'turn': ('common',
       'rare')}: a column int32 [N] of that name, -1 where an example has none.
     target: the distribution that the examples were drawn from, where it is known (`planar.Target`).
+    own_order: {name: its number of examples} of the features that stand in an order of their own, such as the two sides
+      of unpaired images, {'image_a': 1231, 'image_b': 962}; `size` is the largest. Training draws each of them by
+      `order.own_rows`; `fetch` gives of each the row modulo its number, so that the first rows show every example.
+      Such features are kept in `arrays`, under their names.
+    true_maps: what a translation should be, where it is known: {'b': images of side A uint8 [N,H,W,C] -> those of side
+      B, 'a': the inverse, where there is one}.
     initial_state: what `TrainState.data` begins with: whatever `rows` needs to know about the course of training.
     rows: the order: which examples stand in a batch of training. (seed, state, batch, row [B], batch_size, size) ->
       indices int32 [B] in [0, size) of those at the rows `row` of batch number `batch`; `state` is TrainState.data.
@@ -116,6 +122,8 @@ class Dataset(NamedTuple):
   about: About = About()
   attributes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
   target: Any = None
+  own_order: Mapping[str, int] = MappingProxyType({})
+  true_maps: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType({})
   initial_state: Any = ()
   rows: Callable[..., jax.Array] = order.shuffled_rows
 
@@ -192,6 +200,39 @@ def from_arrays(
   size = len(arrays[next(iter(features))])
   data = Dataset(size, features, num_classes, factor_sizes, arrays, fetch, identity)
   return data._replace(class_counts=count_classes(arrays['label'], num_classes)) if 'label' in arrays else data
+
+
+def from_sides(arrays: Mapping[str, np.ndarray], features: Mapping[str, Feature]) -> Dataset:
+  """A resident split of features that each stand in an order of their own.
+
+  {'image_a': [N_a, ...], 'image_b': [N_b, ...]}; its size is the largest of their numbers.
+  """
+
+  def fetch(indices: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: values[np.asarray(indices) % len(values)] for name, values in arrays.items()}
+
+  numbers = {name: len(arrays[name]) for name in features}
+  return Dataset(max(numbers.values()), features, 0, (), arrays, fetch, identity, own_order=numbers)
+
+
+def exchange_sides(data: Dataset) -> Dataset:
+  """The split with 'image_a' in the place of 'image_b', and the other way round."""
+  names = {'image_a': 'image_b', 'image_b': 'image_a'}
+
+  def exchange(columns: Mapping[str, Any]) -> dict[str, Any]:
+    first = {name: columns[names[name]] for name in names if names[name] in columns}
+    return first | {name: column for name, column in columns.items() if name not in names}
+
+  sides = {'a': 'b', 'b': 'a'}
+  return data._replace(
+    features=exchange(data.features),
+    arrays=data.arrays and exchange(data.arrays),
+    fetch=lambda indices: exchange(data.fetch(indices)),
+    finish=lambda rows: exchange(data.finish(exchange(rows))),
+    own_order=exchange(data.own_order),
+    true_maps={sides[to]: function for to, function in data.true_maps.items()},
+    about=data.about._replace(notes=(*data.about.notes, 'the sides A and B are exchanged')),
+  )
 
 
 def leave_out(data: Dataset, classes: Sequence[int]) -> Dataset:

@@ -69,6 +69,11 @@ def decode(
     name: stands in the message where `source` is not a path.
     background: what transparent pixels let through, one of BACKGROUNDS, where the mode has no opacity.
   """
+  return pixels_of(read_image(source, mode, name, background), size)
+
+
+def read_image(source: Path | BinaryIO, mode: str, name: str | Path = '', background: str = 'white') -> Image.Image:
+  """The image of a file, upright and in this mode; the arguments are those of `decode`."""
   with open_image(source, name or source) as image:
     image.load()  # what a PNG says behind its pixels is known from here on
     if orientation(image) > 1:
@@ -78,10 +83,15 @@ def decode(
       image = image.convert(mode)
     elif mode in ('L', 'RGB') and 'transparency' in image.info:  # one color or gray value that is transparent
       image = on_background(image, background).convert(mode)
-    if size:
-      image = central_square(image).resize((size, size), Image.Resampling.BICUBIC)
-    # tobytes is faster than np.asarray, and counts for small images.
-    return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, len(mode))
+    return image
+
+
+def pixels_of(image: Image.Image, size: int = 0) -> np.ndarray:
+  """uint8 [H,W,C]; with `size` > 0 the central square, resized to size x size with antialiasing."""
+  if size:
+    image = central_square(image).resize((size, size), Image.Resampling.BICUBIC)
+  # tobytes is faster than np.asarray, and counts for small images.
+  return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, len(image.mode))
 
 
 def central_square(image: Image.Image) -> Image.Image:

@@ -42,11 +42,11 @@ def list_images(root: Path, class_order: str = 'natural') -> Listing:
   the classes: in the order of their numbers and names, or of their texts as older runs had it (`class_order`).
   Raises UserError: no such folder, no images, too few for three splits.
   """
-  if root.is_file():
-    raise UserError(f'{root} is a file: name a folder of images, a .csv of points, or a picture')
-  if not root.is_dir():
-    raise UserError(f'there is no folder {root}{nearest_folder(root)}')
-  files, notes = find_files(root)
+  return arrange(root, *find_files(root), class_order)
+
+
+def arrange(root: Path, files: Sequence[str], notes: Sequence[str], class_order: str) -> Listing:
+  """The listing of `files` below `root`, of which `notes` are said already; see `list_images`."""
   images = [file for file in files if suffix_of(file) in SUFFIXES]
   if not images:
     raise UserError(f'no images ({", ".join(sorted(SUFFIXES))}) in {root}')
@@ -55,12 +55,19 @@ def list_images(root: Path, class_order: str = 'natural') -> Listing:
   inside = {path: path.split('/')[1:] if folders else path.split('/') for paths in splits.values() for path in paths}
   classes, class_of, of_classes = find_classes(inside, class_order)
   of_classes += untaught(classes, {class_of[path] for path in splits['train']} if classes else set())
-  notes += [*left_out_by_suffix(files), *of_splits, *of_classes, *several_images(inside)]
-  return Listing(root, splits, tuple(map(printable, classes)), class_of, rule, tuple(notes))
+  notes = (*notes, *left_out_by_suffix(files), *of_splits, *of_classes, *several_images(inside))
+  return Listing(root, splits, tuple(map(printable, classes)), class_of, rule, notes)
 
 
 def find_files(root: Path) -> tuple[list[str], list[str]]:
-  """(paths of all files that are not hidden, nor in hidden folders; lines about what was left out)."""
+  """(paths of all files that are not hidden, nor in hidden folders; lines about what was left out).
+
+  UserError where `root` is no folder.
+  """
+  if root.is_file():
+    raise UserError(f'{root} is a file: name a folder of images, a .csv of points, or a picture')
+  if not root.is_dir():
+    raise UserError(f'there is no folder {root}{nearest_folder(root)}')
   files, hidden, linked = [], collections.Counter(), []
   for folder, folders, names in os.walk(root, onerror=refuse_unreadable):
     below = os.path.relpath(folder, root)
@@ -138,7 +145,7 @@ def split_folders(images: Iterable[str]) -> dict[str, str]:
 
 
 def divide(
-  root: Path, images: Sequence[str], folders: Mapping[str, str]
+  root: Path | str, images: Sequence[str], folders: Mapping[str, str]
 ) -> tuple[dict[str, list[str]], str, list[str]]:
   """({split: paths}, the rule in words, lines about images that are in no split), by the folders of the splits."""
   splits, outside = {split: [] for split in SPLIT_FOLDERS}, []

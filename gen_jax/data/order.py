@@ -27,6 +27,18 @@ def rows(seed: jax.Array | int, batch: jax.Array | int, row: jax.Array, batch_si
   return permute(seed, epoch + offset // size, offset % size, size)
 
 
+def own_rows(
+  seed: jax.Array | int, place: int, batch: jax.Array | int, row: jax.Array, batch_size: int, size: int
+) -> jax.Array:
+  """`rows` of a feature that stands in an order of its own; `place` is its number among those that do.
+
+  Its seed is mix(seed ^ mix(place + 1)): a bijection of the seed for each place, and for each seed another one at each
+  place, so that features of equally many examples do not move in step.
+  """
+  own_seed = mix(jnp.asarray(seed, jnp.uint32) ^ mix(jnp.uint32(place + 1)))
+  return rows(own_seed, batch, row, batch_size, size)
+
+
 def shuffled_rows(
   seed: jax.Array | int, state: Any, batch: jax.Array | int, row: jax.Array, batch_size: int, size: int
 ) -> jax.Array:

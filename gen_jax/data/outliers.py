@@ -15,6 +15,8 @@ def beside(data: Dataset, name: str, open_others: Callable[[], Dataset]) -> Data
   A row always has the same one, drawn at random; a smaller set is repeated. UserError where one is not in memory.
   """
   key = f'config.data.outliers={name}'
+  if 'image' not in data.features:
+    raise UserError(f'{key}: needs a set of single images, and this has {" and ".join(data.features)}')
   if data.kind != 'image' or 'image' not in (data.arrays or {}):
     raise UserError(f'{key}: needs images that are kept in memory, not drawn; raise data.resident_mib')
   try:

@@ -123,6 +123,11 @@ def shape_after(feature: Feature, size: int = 0, crop: int = 0) -> tuple[int, ..
   return (crop, crop, channels) if crop else (height, width, channels)
 
 
+def shapes_after(features: Mapping[str, Feature], size: int = 0, crop: int = 0) -> dict[str, tuple[int, ...]]:
+  """{feature: `shape_after` it}."""
+  return {name: shape_after(feature, size, crop) for name, feature in features.items()}
+
+
 def to_uint8(images: jax.Array, value_range: Sequence[float] = (0.0, 1.0)) -> jax.Array:
   """Images in `value_range`, clipped to it, as uint8 0..255: inverts the scaling of 256 levels exactly."""
   low, high = value_range

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from gen_jax.data import sources
 from gen_jax.data.dataset import Dataset, Feature, Units
 
+COLORS = {1: 'gray', 3: 'RGB'}  # by the number of channels
 MOST_CLASSES = 20  # that are named in a line
 
 
@@ -23,6 +24,11 @@ class RecordedSplit(NamedTuple):
   names: str  # a hash of the names of its examples, '' where they have none
   content: str  # a hash of its examples, or of some; '' of sets that are not in files
   class_counts: tuple[int, ...] | None  # examples of each class, where they are known
+  own_order: Mapping[str, int] = MappingProxyType({})  # {feature: examples} of those in an order of their own
+
+  def to_dict(self) -> dict[str, Any]:
+    """For JSON: without `own_order` where there is none, as runs have it that are older than this field."""
+    return {name: value for name, value in self._asdict().items() if value or name != 'own_order'}
 
 
 class Record(NamedTuple):
@@ -52,7 +58,7 @@ class Record(NamedTuple):
   def to_json(self) -> str:
     """The text of data.json."""
     content = {'fingerprint': self.fingerprint, **self._asdict()}
-    content['splits'] = {name: split._asdict() for name, split in self.splits.items()}
+    content['splits'] = {name: split.to_dict() for name, split in self.splits.items()}
     content['features'] = {name: feature._asdict() for name, feature in self.features.items()}
     content['units'] = self.units and self.units._asdict()
     content['attributes'] = dict(self.attributes)
@@ -106,7 +112,8 @@ def record_once(data: FrozenConfigDict) -> Record:
 
 def record_split(data: Dataset, in_files: bool = True) -> RecordedSplit:
   """What is kept of a split."""
-  return RecordedSplit(data.size, data.about.names, data.hash_content() if in_files else '', data.class_counts)
+  content = data.hash_content() if in_files else ''
+  return RecordedSplit(data.size, data.about.names, content, data.class_counts, dict(data.own_order))
 
 
 # What differs
@@ -126,7 +133,9 @@ def differences(then: Record, now: Record) -> Iterator[str]:
 
 def differences_of_split(name: str, then: RecordedSplit, now: RecordedSplit) -> Iterator[str]:
   """What of a split differs, in words."""
-  if then.size != now.size:
+  if then.own_order != now.own_order:
+    yield f'{name}: {count_examples(then)} then, {count_examples(now)} now'
+  elif then.size != now.size:
     yield f'{name}: {then.size:,} examples then, {now.size:,} now'
   elif then.names != now.names:
     yield f'{name}: other names of files'
@@ -134,13 +143,19 @@ def differences_of_split(name: str, then: RecordedSplit, now: RecordedSplit) -> 
     yield f'{name}: other content'
 
 
+def count_examples(split: RecordedSplit) -> str:
+  """'60'; '1,067 and 1,334' of features in orders of their own."""
+  return ' and '.join(f'{number:,}' for number in split.own_order.values()) or f'{split.size:,}'
+
+
 def describe_feature(feature: Feature) -> str:
   """'images 64x64, RGB'; 'points'."""
   if feature.kind != 'image':
     return feature.kind
   height, width, channels = feature.shape
-  color = {1: 'gray', 3: 'RGB'}.get(channels, f'{channels} channels')
-  return f'images {height}x{width}, {"black and white" if feature.levels == 2 else color}'
+  if feature.levels == 2:
+    return f'images {height}x{width}, {"black and white" if channels == 1 else f"{channels} channels of 0 and 1"}'
+  return f'images {height}x{width}, {COLORS.get(channels, f"{channels} channels")}'
 
 
 def name_classes(names: tuple[str, ...]) -> str:
@@ -161,7 +176,7 @@ def classes_in_words(record: Record) -> Iterator[str]:
 
 def describe(record: Record) -> Iterator[str]:
   """What was read, in lines: the set, its splits and their rule, its classes, and what was left out."""
-  counts = ', '.join(f'{split.size:,} {name}' for name, split in record.splits.items())
+  counts = ', '.join(f'{count_examples(split)} {name}' for name, split in record.splits.items())
   kinds = '; '.join(
     describe_feature(feature) if name == 'image' else f'{name}: {describe_feature(feature)}'
     for name, feature in record.features.items()

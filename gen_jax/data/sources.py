@@ -10,11 +10,12 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from gen_jax.config import DATA
 from gen_jax.data import outliers
-from gen_jax.data.dataset import Dataset, leave_out
-from gen_jax.data.sets import SETS, folder
+from gen_jax.data.dataset import Dataset, exchange_sides, leave_out
+from gen_jax.data.sets import SETS, folder, pairs, unpaired
 from gen_jax.errors import UserError
 
 SPLITS = ('train', 'validation', 'test')
+OF_TWO_SIDES = ('layout', 'swap', 'palette_a', 'palette_b', 'sides')
 
 
 def open_split(data: ConfigDict, split: str) -> Dataset:
@@ -30,11 +31,15 @@ def open_once(data: FrozenConfigDict, split: str) -> Dataset:
   """`open_split` of a section that can be a key of the cache."""
   owner = owner_of(data)
   opened = owner.open_split(data, split)
+  if data.swap:
+    opened = exchange_sides(opened)
+  if opened.own_order and data.binarize == 'static':
+    raise UserError("config.data.binarize='static': unpaired sides have no row in common to key it by; use 'dynamic'")
   if data.without:
     opened = leave_out(opened, data.without)
   if data.outliers:
     section = ConfigDict(data.to_dict())
-    of_this_set = ('train_split', 'validation_split', 'test_split', 'label', 'without', 'outliers')
+    of_this_set = ('train_split', 'validation_split', 'test_split', 'label', 'without', 'outliers', *OF_TWO_SIDES)
     section.update({key: DATA[key].default for key in of_this_set} | {'name': data.outliers, 'resident_mib': 2**20})
     opened = outliers.beside(opened, data.outliers, lambda: open_split(section, split))
   about = opened.about
@@ -63,7 +68,7 @@ def in_files(data: ConfigDict) -> bool:
 
 def is_own(data: ConfigDict) -> bool:
   """Whether what the section names are images of the user's own, in a folder."""
-  return owner_of(data) is folder
+  return owner_of(data) in (folder, pairs, unpaired) and folder.is_folder(data.name)
 
 
 def namesakes(data: ConfigDict) -> list[str]:
@@ -101,6 +106,18 @@ def problems(data: ConfigDict) -> Iterator[str]:
       yield f'config.data.{key}={data[key]!r}: has no effect on {data.name}{own}'
 
 
+def lacking(data: ConfigDict, opened: Dataset, reads: tuple[str, ...]) -> str:
+  """What to do where a model reads features that the data have not, in words; '' where they have all."""
+  if set(reads) <= set(opened.features):
+    return ''
+  remedy = ''
+  if 'image_a' in reads:
+    remedy = '; name a set of two sides, or say by config.data.layout how a folder holds them'
+  elif 'image_a' in opened.features:
+    remedy = f'; name a set of single images{", without config.data.layout" if data.layout else ""}, or a model of two'
+  return f'reads {" and ".join(reads)}, and {data.name} has {" and ".join(opened.features)}{remedy}'
+
+
 def without_keys_of_others(data: ConfigDict) -> dict[str, str]:
   """{key: default} of the keys of the section that have no effect on what it names."""
   taken = takes(owner_of(data), data)
@@ -113,7 +130,7 @@ def normalized(data: ConfigDict) -> ConfigDict:
   if section.name and (path := path_of(section)):
     section.name = absolute(path)
   section.dir = absolute(section.dir)
-  absolute_of = lambda name: absolute(name) if folder.owns(ConfigDict({**section, 'name': name})) else name
+  absolute_of = lambda name: absolute(name) if folder.is_folder(name) else name
   section.positives = absolute_of(section.positives) if section.positives else ''
   section.outliers = absolute_of(section.outliers) if section.outliers else ''
   section.negatives = tuple(absolute_of(name) for name in section.negatives)

@@ -81,6 +81,7 @@ class Splits:
       units=record.units,
       about=About(record.what, record.split_rule, record.notes),
       attributes=record.attributes,
+      own_order=record.splits[split].own_order,
     )
 
   @property

@@ -18,8 +18,13 @@ def order_of_steps(dataset: Dataset, seed: int, updates: int, batch_size: int) -
   """`step -> indices` int32 [updates, batch_size], the rows that the compiled loop draws from `dataset.rows`.
 
   Evaluated on the host's processor, so that it never waits for the accelerator, and ahead of the training. UserError
-  where the order depends on the course of training, which is not known then.
+  where the order depends on the course of training, which is not known then, or differs from feature to feature.
   """
+  if dataset.own_order:
+    raise UserError(
+      f'{" and ".join(dataset.own_order)} stand in orders of their own, so they cannot be read ahead: '
+      'raise config.data.resident_mib until they fit'
+    )
   if jax.tree.leaves(dataset.initial_state):
     raise UserError(
       'the examples of these data are chosen by the course of training, so they cannot be read ahead: '

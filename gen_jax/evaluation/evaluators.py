@@ -18,3 +18,8 @@ from gen_jax.evaluation.probe import probe as probe
 from gen_jax.evaluation.sample_distances import frechet as frechet
 from gen_jax.evaluation.sample_distances import sample_distances as sample_distances
 from gen_jax.evaluation.spearman import spearman as spearman
+from gen_jax.evaluation.translation.suite import fixed_translations as fixed_translations
+from gen_jax.evaluation.translation.suite import label_consistency as label_consistency
+from gen_jax.evaluation.translation.suite import translation_distances as translation_distances
+from gen_jax.evaluation.translation.suite import translation_errors as translation_errors
+from gen_jax.evaluation.translation.suite import true_map_errors as true_map_errors

@@ -11,10 +11,12 @@ import numpy as np
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from gen_jax import build
-from gen_jax.config import keys_that_may_differ
+from gen_jax.config import DATA, keys_that_may_differ
+from gen_jax.data import sources
 from gen_jax.data.batches import evaluation_batches
-from gen_jax.data.dataset import Dataset, from_arrays
-from gen_jax.data.preprocess import to_uint8
+from gen_jax.data.dataset import CONDITIONS, Dataset, from_arrays
+from gen_jax.data.preprocess import shapes_after, to_uint8
+from gen_jax.data.side_format import SideFormat
 from gen_jax.data.splits import Splits
 from gen_jax.errors import UserError
 from gen_jax.types import Batch
@@ -103,7 +105,8 @@ class Source:
   def other(self, name: str, split: str = 'test', **changes: Any) -> 'Source':
     """A split of another data set, preprocessed alike, as many examples of it; `changes` of the section config.data."""
     config = ConfigDict(self._config.to_dict())
-    config.data.update({'name': name, 'without': (), 'outliers': '', **changes})
+    of_this_set = {} if name == self.name else {key: DATA[key].default for key in sources.OF_TWO_SIDES}
+    config.data.update({'name': name, 'without': (), 'outliers': '', **of_this_set, **changes})
     splits = Splits(config.data)
     return dataclasses.replace(self, data=splits.open(split), name=name, _config=config, _splits=splits)
 
@@ -117,14 +120,29 @@ class Source:
   def batches_of(self, arrays: Mapping[str, np.ndarray], **changes: Any) -> Iterator[Batch]:
     """Other examples, {'image': uint8 [N,H,W,C] of gray values, ...}, in their order; `changes` of config.data.
 
-    Where the data are binary, from 128 on a gray value counts as 1.
+    The names are those of features, or 'label' and 'factors'; of pairs, one side will do. Where the data are binary,
+    from 128 on a gray value counts as 1.
     """
-    data = self.data
-    if data.kind == 'image' and data.levels == 2 and arrays['image'].max() > 1:  # stored as 0 and 1, shown as 0 and 255
-      arrays = {**arrays, 'image': (arrays['image'] > 127).astype(np.uint8)}
-    given = from_arrays(arrays, levels=data.levels, kind=data.kind, num_classes=data.num_classes)
+    data, features = self.data, {}
+    for name in arrays.keys() - set(CONDITIONS):
+      if name not in data.features:
+        raise UserError(f'these data have no {name}: their features are {", ".join(data.features)}')
+      feature = data.features[name]
+      features[name] = feature._replace(shape=arrays[name].shape[1:])
+      if feature.kind == 'image' and feature.levels == 2 and arrays[name].max() > 1:  # of 0 and 1, shown as 0 and 255
+        arrays = {**arrays, name: (arrays[name] > 127).astype(np.uint8)}
+    given = from_arrays(arrays, features=features, num_classes=data.num_classes)
     process = build.preprocessor(self._config, given, train=False, **changes)
     return evaluation_batches(given, process, min(EVALUATION_BATCH, given.size))
+
+  @property
+  def shapes(self) -> dict[str, tuple[int, ...]]:
+    """{feature: its shape} as the model sees the examples."""
+    return shapes_after(self.data.features, self._config.data.size, self._config.data.crop)
+
+  def side(self, name: str) -> SideFormat:
+    """How images of the side 'a' or 'b' are shown, and how the model sees them."""
+    return SideFormat(self._config.data, name, self.data.features[f'image_{name}'])
 
   def gray_values(self, images: jax.Array) -> np.ndarray:
     """uint8 of images as the model sees them, without the noise of dequantization."""

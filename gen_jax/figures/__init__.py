@@ -18,6 +18,8 @@ from gen_jax.figures.reconstructions import complete as complete
 from gen_jax.figures.reconstructions import reconstruct as reconstruct
 from gen_jax.figures.resampling import resampled as resampled
 from gen_jax.figures.samples import sample as sample
+from gen_jax.figures.translations import paths as paths
+from gen_jax.figures.translations import translations as translations
 from gen_jax.figures.vanishing import vanish as vanish
 
 

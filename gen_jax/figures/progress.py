@@ -1,4 +1,4 @@
-"""What the same noise becomes over training, from what the evaluator `fixed_noise` has left at each evaluation."""
+"""What the same noise, or the same images, become over training, from what each evaluation has left of them."""
 
 import contextlib
 import pathlib
@@ -18,6 +18,10 @@ FRAMES = 40  # of the animation, at most
 STRIPS, COLUMNS = 8, 12  # steps of which the strip shows images, and images of each
 PANELS = 6  # steps of which the strip shows points
 GRID = 10  # columns of a frame of images
+FIXED = {  # the evaluators that leave it
+  'fixed_noise': 'What the same noise becomes over training',
+  'fixed_translations': 'What the same images become over training',
+}
 
 
 def evenly_spaced(steps: list[int], most: int) -> list[int]:
@@ -36,45 +40,45 @@ def open_arrays(path: pathlib.Path) -> Iterator[np.ndarray | Mapping[str, np.nda
     raise UserError(f'{path} is damaged ({error}): remove it') from None
 
 
-def fixed_noise_files(workdir: pathlib.Path) -> dict[int, pathlib.Path]:
+def files_by_step(workdir: pathlib.Path, name: str) -> dict[int, pathlib.Path]:
   """{step: file} in ascending order: evaluations/STEP.npz that hold it, or fixed_noise/STEP.npy of older runs."""
-  files = {int(path.stem): path for path in (workdir / 'fixed_noise').glob('*.npy') if path.stem.isdecimal()}
+  files = {int(path.stem): path for path in (workdir / name).glob('*.npy') if path.stem.isdecimal()}
   for path in (workdir / 'evaluations').glob('*.npz'):
     if path.stem.isdecimal():
       with open_arrays(path) as arrays:
-        if 'fixed_noise' in arrays:
+        if name in arrays:
           files[int(path.stem)] = path
   return dict(sorted(files.items()))
 
 
-def read_fixed_noise(path: pathlib.Path) -> np.ndarray:
-  """What fixed noise had become: images uint8 [N,H,W,C], or points [N,2]."""
+def read_array(path: pathlib.Path, name: str) -> np.ndarray:
+  """What stood fixed had become: images uint8 [N,H,W,C], or points [N,2]."""
   with open_arrays(path) as arrays:
-    return arrays if isinstance(arrays, np.ndarray) else arrays['fixed_noise']
+    return arrays if isinstance(arrays, np.ndarray) else arrays[name]
 
 
-def fixed_noise_by_step(workdir: pathlib.Path) -> dict[int, np.ndarray]:
-  """{step: what fixed noise had become}, evenly spaced over training."""
-  files = fixed_noise_files(workdir)
-  return {step: read_fixed_noise(files[step]) for step in evenly_spaced(list(files), FRAMES)}
+def arrays_by_step(workdir: pathlib.Path, name: str) -> dict[int, np.ndarray]:
+  """{step: what fixed noise, or fixed images, had become}, evenly spaced over training."""
+  files = files_by_step(workdir, name)
+  return {step: read_array(files[step], name) for step in evenly_spaced(list(files), FRAMES)}
 
 
-def has_fixed_noise(run: Run) -> bool:
-  """Whether the run has left any."""
-  return bool(fixed_noise_files(run.workdir))
+def what_stood_fixed(run: Run) -> str:
+  """The name of the evaluator whose arrays the run has left; '' where it has left none."""
+  return next((name for name in FIXED if files_by_step(run.workdir, name)), '')
 
 
 @figure(
-  'what fixed noise became in training: figures/progress.png, and as an animation, animation.png',
+  'what fixed noise, or fixed images, became in training: figures/progress.png, and as an animation, animation.png',
   place=90,
-  automatic=has_fixed_noise,
+  automatic=lambda run: bool(what_stood_fixed(run)),
 )
 def progress(run: Run) -> Iterator[Output]:
-  """What the same noise becomes: a strip of several steps, and an animation."""
-  by_step = fixed_noise_by_step(run.workdir)
-  if not by_step:
-    raise UserError(f'{run.workdir} has no samples of fixed noise: train with fixed_noise among config.evals')
-  title = 'What the same noise becomes over training'
+  """What the same noise, or the same images, become: a strip of several steps, and an animation."""
+  name = what_stood_fixed(run)
+  if not name:
+    raise UserError(f'{run.workdir} has no samples of fixed noise: train with {" or ".join(FIXED)} among config.evals')
+  title, by_step = FIXED[name], arrays_by_step(run.workdir, name)
   if is_planar(run):
     real, in_units, names = real_points(run), run.source.data.in_units, axis_names(run)
     extent = extent_in_units(run, planar.extent_of(real))

@@ -23,6 +23,8 @@ from gen_jax.networks.likelihoods import Laplace as Laplace
 from gen_jax.networks.likelihoods import LearnedGaussian as LearnedGaussian
 from gen_jax.networks.likelihoods import OptimalGaussian as OptimalGaussian
 from gen_jax.networks.likelihoods import PixelGaussian as PixelGaussian
+from gen_jax.networks.patches import PatchDiscriminator as PatchDiscriminator
+from gen_jax.networks.patches import PointDiscriminator as PointDiscriminator
 from gen_jax.networks.pixelcnn import GatedPixelCNN as GatedPixelCNN
 from gen_jax.networks.posteriors import DiagonalNormal as DiagonalNormal
 from gen_jax.networks.posteriors import FullNormal as FullNormal
@@ -32,3 +34,6 @@ from gen_jax.networks.priors import ClusterPrior as ClusterPrior
 from gen_jax.networks.priors import MixturePrior as MixturePrior
 from gen_jax.networks.priors import StandardNormal as StandardNormal
 from gen_jax.networks.priors import VampPrior as VampPrior
+from gen_jax.networks.translators import MLPTranslator as MLPTranslator
+from gen_jax.networks.translators import ResNetTranslator as ResNetTranslator
+from gen_jax.networks.translators import UNetTranslator as UNetTranslator

@@ -1,4 +1,4 @@
-"""Batch normalization, plain and conditional, over the global batch; spectral normalization of a kernel."""
+"""Batch normalization, plain and conditional, over the global batch; of each image; spectral norms of kernels."""
 
 from collections.abc import Callable
 from typing import Any
@@ -62,6 +62,28 @@ class BatchNorm(nn.Module):
     return (x * gain.reshape(like_x) + offset.reshape(like_x)).astype(self.dtype)
 
 
+class InstanceNorm(nn.Module):
+  """(x - E x) / sqrt(Var x + 10^-5) by the moments of each channel of each image alone (Ulyanov et al., 2016).
+
+  `affine` adds a learned scale and offset of each channel: what batch normalization is of batches of one image.
+  """
+
+  affine: bool = False
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[B,H,W,C] -> the same shape; computed in float32."""
+    x = x.astype(jnp.float32)
+    mean = x.mean((1, 2), keepdims=True)
+    variance = ((x - mean) ** 2).mean((1, 2), keepdims=True)
+    x = (x - mean) * jax.lax.rsqrt(variance + 1e-5)
+    if self.affine:
+      x = x * self.param('scale', nn.initializers.ones, (1, 1, 1, x.shape[-1]))
+      x = x + self.param('bias', nn.initializers.zeros, (1, 1, 1, x.shape[-1]))
+    return x.astype(self.dtype)
+
+
 def to_unit_norm(x: jax.Array) -> jax.Array:
   """x / ||x||."""
   return x / jnp.maximum(jnp.linalg.norm(x), EPSILON)
@@ -104,11 +126,12 @@ class SpectralDense(nn.Module):
 
 
 class SpectralConv(nn.Module):
-  """A convolution whose kernel, as a matrix, has spectral norm 1; padding 'SAME'."""
+  """A convolution whose kernel, as a matrix, has spectral norm 1; `padding` 'SAME', or so many zeros on every side."""
 
   features: int
   kernel_size: int
   strides: int = 1
+  padding: str | int = 'SAME'
   kernel_init: Callable[..., jax.Array] = nn.initializers.xavier_uniform()
   dtype: Any = jnp.float32
 
@@ -119,4 +142,5 @@ class SpectralConv(nn.Module):
     kernel = self.param('kernel', self.kernel_init, (*window, x.shape[-1], self.features))
     kernel = spectral_norm(self, kernel, train).astype(self.dtype)
     bias = self.param('bias', nn.initializers.zeros, (1, 1, 1, self.features)).astype(self.dtype)
-    return convolve(x.astype(self.dtype), kernel, strides, same_pads(x, window, strides), (1, 1)) + bias
+    pads = same_pads(x, window, strides) if self.padding == 'SAME' else ((self.padding,) * 2,) * 2
+    return convolve(x.astype(self.dtype), kernel, strides, pads, (1, 1)) + bias

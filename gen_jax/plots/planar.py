@@ -193,6 +193,29 @@ def transform(
   return figure
 
 
+def paths(source: np.ndarray, sent: np.ndarray, target: np.ndarray, title: str, lines: int = 200) -> Figure:
+  """Left, points [N,2], colored by place; right, where they are sent, [N,2], in the same colors, over the target [M,2].
+
+  Lines join some of the points to where they are sent.
+  """
+  from matplotlib.collections import LineCollection
+
+  figure = new_figure(9.0, 4.9)
+  figure.set_layout_engine('constrained', w_pad=0.1, h_pad=0.1)
+  figure.suptitle(title, size=10.5, weight='bold', color=INK, x=0.1 / figure.get_figwidth(), ha='left')
+  colors = place_colors((source - source.mean(0)) / source.std(0))
+  left, right = figure.subplots(1, 2)
+  extent = extent_of(np.concatenate([source, target]))
+  left.scatter(*source.T, s=4, color=colors, linewidths=0)
+  plane_axes(left, extent, 'before')
+  right.scatter(*target.T, s=14, color=REAL, linewidths=0)
+  ends = np.stack([source[:lines], sent[:lines]], axis=1)
+  right.add_collection(LineCollection(ends, colors=colors[:lines], linewidths=0.5, alpha=0.5), autolim=False)
+  right.scatter(*sent.T, s=4, color=colors, linewidths=0)
+  plane_axes(right, extent, 'after, over their target', sent)
+  return figure
+
+
 def animation(frames: Sequence[bytes], seconds: float = 0.15, pause: float = 2.0) -> bytes:
   """An animated PNG of figures as PNGs of one size, which repeats and holds the last for `pause` seconds.
 

@@ -1,6 +1,6 @@
 """CheckedModel: the model of a run for experts, which refuses a batch of which it would make wrong numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import flax.linen as nn
@@ -20,7 +20,7 @@ class CheckedModel(BoundModel):
 
   shapes       {feature: [H,W,C]} of the images as the model sees them
   value_range  in which they lie
-  binary       whether they consist of the two ends of that range alone
+  binary       the features that consist of the two ends of that range alone
   """
 
   def __init__(
@@ -29,7 +29,7 @@ class CheckedModel(BoundModel):
     variables: Mapping[str, Any],
     shapes: Mapping[str, tuple[int, ...]],
     value_range: tuple[float, float],
-    binary: bool,
+    binary: Set[str],
   ):
     super().__init__(module, variables)
     self._shapes, self._value_range, self._binary = shapes, value_range, binary
@@ -44,10 +44,10 @@ class CheckedModel(BoundModel):
   def check_batch(self, batch: Batch) -> None:
     """Raises UserError for the first feature of the batch that is no image as this model sees them."""
     for name in self._shapes.keys() & batch.keys():
-      if problem := self.problem_of(batch[name], self._shapes[name]):
+      if problem := self.problem_of(batch[name], self._shapes[name], name in self._binary):
         raise UserError(f'batch[{name!r}] {problem}: {REMEDY}')
 
-  def problem_of(self, images: Any, shape: tuple[int, ...]) -> str | None:
+  def problem_of(self, images: Any, shape: tuple[int, ...], binary: bool) -> str | None:
     """What is wrong with images [B,H,W,C]; values cannot be told while a function is traced."""
     low, high = self._value_range
     if not jnp.issubdtype(images.dtype, jnp.floating):
@@ -59,7 +59,7 @@ class CheckedModel(BoundModel):
     least, most, from_ends = (float(x) for x in extremes(images, low, high))
     if not low - ROUNDING <= least <= most <= high + ROUNDING:
       return f'has values from {least:g} to {most:g}, and this model sees [{low:g}, {high:g}]'
-    if self._binary and from_ends > ROUNDING:
+    if binary and from_ends > ROUNDING:
       return f'has gray values, and this model sees binary images, of {low:g} and {high:g} alone'
     return None
 

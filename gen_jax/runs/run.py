@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from gen_jax import build
 from gen_jax.config import must_be_seed
 from gen_jax.data.preprocess import shape_after, to_uint8
+from gen_jax.data.side_format import SideFormat
 from gen_jax.errors import UserError, must_be_positive
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.evaluate import current_metric
@@ -28,6 +29,7 @@ from gen_jax.files import expanded
 from gen_jax.runs.checked_model import CheckedModel
 from gen_jax.runs.data import splits_of_run
 from gen_jax.runs.labels import find_class
+from gen_jax.runs.translation import FROM, translate_images
 from gen_jax.runs.workdir import open_config
 from gen_jax.training import loop
 from gen_jax.training.checkpoint import Checkpoints
@@ -60,7 +62,8 @@ class Run:
     data, config = self.source.data, self.config
     images = {name: feature for name, feature in data.features.items() if feature.kind == 'image'}
     shapes = {name: shape_after(feature, config.data.size, config.data.crop) for name, feature in images.items()}
-    binary = build.levels_of_images(config, data) == 2
+    binarized = config.data.binarize != 'none'
+    binary = {name for name, feature in images.items() if feature.levels == 2 or (binarized and feature.levels)}
     return CheckedModel(self.module, self.variables, shapes, tuple(config.data.value_range), binary)
 
   def bound(self, seed: int = 0) -> BoundModel:
@@ -181,6 +184,33 @@ class Run:
     codes = np.repeat(code, len(values), axis=0)
     codes[:, latent] = values
     return self.decode(codes, label)
+
+  def translate(self, images: Sequence[np.ndarray], to: str = 'b') -> list[np.ndarray]:
+    """Each image uint8 [H,W,C], of any size, translated to the side `to`, 'a' or 'b', of its own height and width.
+
+    A map of labels is given, and comes back, in the colors of its palette. Images are not resized: networks that were
+    trained at one scale translate well what is of that scale.
+    """
+    if self.source.data.kind != 'image':
+      raise UserError(f'{self.source.name} holds {self.source.data.kind}, and images are translated')
+    self.check_side(to)
+    given, wanted = self.side(FROM[to]), self.side(to)
+    images = [np.asarray(image) for image in images]
+    for image in images:
+      if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != given.channels or not image.size:
+        found = f'{image.dtype} {list(image.shape)}'
+        raise UserError(f'images must be uint8 [H,W,{given.channels}], of 0 to 255, not {found}')
+    return list(translate_images(self.bound(), images, len(images), to, given, wanted))
+
+  def check_side(self, to: str) -> None:
+    """Raises UserError where the model does not translate to the side `to`."""
+    if to not in FROM or f'translate_to_{to}' not in self.model:
+      sides = ' or '.join(side for side in FROM if f'translate_to_{side}' in self.model) or 'no side'
+      raise UserError(f'--to={to}: {type(self.module).__name__} translates to {sides}')
+
+  def side(self, name: str) -> SideFormat:
+    """How images of the side 'a' or 'b' are shown, and seen by the model."""
+    return self.source.side(name)
 
   def class_number(self, label: int | str | None) -> int | None:
     """The number of the class that `label` names, None for None. UserError where it is no class of the model."""

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gen_jax.data import stream
+from gen_jax.data import order, stream
 from gen_jax.data.dataset import Dataset
 from gen_jax.training.state import TrainState
 from gen_jax.types import Batch
@@ -20,7 +20,10 @@ Windows = Sequence[tuple[int, int]]  # (first step, step after the last) of each
 
 
 def resident_batch(dataset: Dataset, batch_size: int, updates: int) -> BatchOf:
-  """Takes the arrays of the data set for inputs, and gathers the rows where the arrays are."""
+  """Takes the arrays of the data set for inputs, and gathers the rows where the arrays are.
+
+  Features that stand in an order of their own are gathered by it; 'index' is the row of all else.
+  """
 
   def batch_of(
     inputs: Mapping[str, jax.Array], state: TrainState, seed: jax.Array, i: jax.Array, rows: jax.Array
@@ -30,7 +33,9 @@ def resident_batch(dataset: Dataset, batch_size: int, updates: int) -> BatchOf:
     numbers = (state.step * updates + jnp.arange(updates)).astype(jnp.uint32)
     of_batch = lambda k: dataset.rows(seed, state.data, k, rows, batch_size, dataset.size)
     index = jax.vmap(of_batch)(numbers)
-    gathered = {name: array[index] for name, array in inputs.items()} | {'index': index}
+    own_of = lambda place, size: jax.vmap(lambda k: order.own_rows(seed, place, k, rows, batch_size, size))(numbers)
+    own = {name: own_of(place, size) for place, (name, size) in enumerate(dataset.own_order.items())}
+    gathered = {name: array[own.get(name, index)] for name, array in inputs.items()} | {'index': index}
     return jax.vmap(dataset.finish)(gathered)
 
   return batch_of

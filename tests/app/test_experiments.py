@@ -30,13 +30,28 @@ GET_CONFIG = {name: importlib.import_module(f'experiments.{name}').get_config fo
 VARIANTS = [(name, variant) for name, get_config in GET_CONFIG.items() for variant in get_config.variants]
 
 
+def write_sides(folder, layout):
+  """A folder of a few pairs side by side, or of unpaired sides."""
+  names = ('train', 'val', 'test') if layout == 'side_by_side' else ('trainA', 'trainB', 'testA', 'testB')
+  width = 16 if layout == 'side_by_side' else 8
+  for name in names:
+    (folder / name).mkdir()
+    for i in range(6):
+      pixels = np.random.default_rng(i).integers(0, 256, (8, width, 3)).astype(np.uint8)
+      Image.fromarray(pixels).save(folder / name / f'{i}.png')
+  return folder
+
+
 @pytest.mark.parametrize(('name', 'variant'), VARIANTS)
-def test_every_variant_passes_the_checks(name, variant):
+def test_every_variant_passes_the_checks(name, variant, tmp_path):
   config = arguments.load_experiment(f'experiments/{name}.py:{variant}')
   assert config.is_locked and config.experiment == f'{name}:{variant}'
   with config.unlocked():
-    if not config.data.outliers:
+    if not config.data.outliers and not config.data.layout:
       config.data.resident_mib = 0  # prepared sets are opened, and not read into memory
+    config.batch_size = max(config.batch_size, 4)  # those of one image are for one device
+    if config.data.layout:
+      config.data.name = str(write_sides(tmp_path, config.data.layout))
   try:
     check.check(config)
   except UserError as error:  # of prepared data, which the tests do without

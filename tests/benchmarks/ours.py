@@ -82,10 +82,14 @@ class Worker:
     }
 
   def export(self, row: str, path: str, precision: str = 'float32', short: bool = False) -> dict[str, int]:
-    """The row's first images before `preprocess`, [N,H,W,C], as a .npy file; what else PyTorch must be told."""
+    """The row's first images before `preprocess`, [N,H,W,C], as a .npy file; what else PyTorch must be told.
+
+    Pairs of images are one with the channels of both.
+    """
     made = rows.task(row, precision, short)
     index = np.arange(min(EXPORTED, made.data.size), dtype=np.int32)
-    np.save(path, made.data.finish(made.data.fetch(index))['image'])
+    batch = made.data.finish(made.data.fetch(index))
+    np.save(path, np.concatenate([batch[name] for name in made.data.features], axis=-1))
     return {'batch_size': made.config.batch_size}
 
   def build(self, row: str, precision: str = 'float32', short: bool = False) -> dict[str, Any]:

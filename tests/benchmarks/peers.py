@@ -288,6 +288,163 @@ def sngan_32(mode: Mode, path: str, batch_size: int) -> Training:
   return gan(mode, path, *players, 128, batch_size, 2e-4, levels=256, losses=HINGE)
 
 
+# Translation of images; A and B lie side by side in the channels of what is drawn
+
+
+def half(inputs: int, outputs: int, kernel: int, padding: int, normalized: bool, affine: bool) -> list[nn.Module]:
+  conv = nn.Conv2d(inputs, outputs, kernel, 2, padding, bias=not normalized)
+  return [conv, nn.InstanceNorm2d(outputs, affine=affine)] if normalized else [conv]
+
+
+class UNet(nn.Module):
+  """The generator of pix2pix, with dropout in three layers."""
+
+  def __init__(self, widths: list[int]):
+    super().__init__()
+    last = len(widths) - 1
+    pairs = list(enumerate(itertools.pairwise([3, *widths])))
+    self.down = nn.ModuleList(nn.Sequential(*half(i, o, 4, 1, 0 < k < last, True)) for k, (i, o) in pairs)
+    outputs = [*widths[-2::-1], 3]
+    inputs = [widths[-1], *(2 * width for width in widths[-2::-1])]
+    self.up = nn.ModuleList(
+      nn.Sequential(
+        nn.ConvTranspose2d(i, o, 4, 2, 1, bias=k == last),
+        nn.Tanh() if k == last else nn.InstanceNorm2d(o, affine=True),
+      )
+      for k, (i, o) in enumerate(zip(inputs, outputs, strict=True))
+    )
+
+  def forward(self, x: Tensor) -> Tensor:
+    maps = []
+    for k, layer in enumerate(self.down):
+      x = layer(functional.leaky_relu(x, 0.2) if k else x)
+      maps.append(x)
+    for k, layer in enumerate(self.up):
+      x = layer(functional.relu(torch.cat([x, maps[-1 - k]], 1) if k else x))
+      x = functional.dropout(x, 0.5, True) if k < 3 else x
+    return x
+
+
+def patch_discriminator(channels: int, width: int) -> nn.Module:
+  """Of patches of 34x34."""
+  first = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+  second = [*half(width, 2 * width, 4, 1, True, False), nn.LeakyReLU(0.2)]
+  third = [nn.Conv2d(2 * width, 4 * width, 4, 1, 1, bias=False), nn.InstanceNorm2d(4 * width), nn.LeakyReLU(0.2)]
+  return nn.Sequential(*first, *second, *third, nn.Conv2d(4 * width, 1, 4, 1, 1))
+
+
+def drawn_pairs(draw: Callable[[int], Tensor], batch_size: int) -> tuple[Tensor, Tensor]:
+  """Images of A and of B in [-1, 1]."""
+  a, b = (draw(batch_size) * (2 / 255) - 1).chunk(2, 1)
+  return a, b
+
+
+def pix2pix(mode: Mode, path: str, batch_size: int, levels: int) -> Training:
+  generator = mode.module(UNet([32, 64, 128, *[256] * (levels - 3)]))
+  discriminator = mode.module(patch_discriminator(6, 32))
+  g_optimizer, d_optimizer = (mode.adam(player, 2e-4, 0.5) for player in (generator, discriminator))
+  draw = mode.images(path)
+
+  def discriminator_loss(a: Tensor, b: Tensor) -> Tensor:
+    with torch.no_grad():
+      fake = generator(a)
+    real, of_fake = discriminator(torch.cat([a, b], 1)), discriminator(torch.cat([a, fake], 1))
+    return 0.5 * softplus_of_real_and_fake(real, of_fake)
+
+  def generator_loss(a: Tensor, b: Tensor) -> Tensor:
+    fake = generator(a)
+    return NON_SATURATING[1](discriminator(torch.cat([a, fake], 1))) + 100 * (b - fake).abs().mean()
+
+  d_loss, g_loss = mode.loss(discriminator_loss), mode.loss(generator_loss)
+
+  def step() -> list[Tensor]:
+    d_value = descend(d_optimizer, d_loss, *drawn_pairs(draw, batch_size))
+    discriminator.requires_grad_(False)
+    g_value = descend(g_optimizer, g_loss, *drawn_pairs(draw, batch_size))
+    discriminator.requires_grad_(True)
+    return [d_value, g_value]
+
+  return Training([generator, discriminator], step)
+
+
+class ResidualTranslation(nn.Module):
+  """x + two convolutions of x, mirrored at its borders."""
+
+  def __init__(self, width: int):
+    super().__init__()
+    conv = lambda: [nn.Conv2d(width, width, 3, 1, 1, bias=False, padding_mode='reflect'), nn.InstanceNorm2d(width)]
+    self.residual = nn.Sequential(*conv(), nn.ReLU(), *conv())
+
+  def forward(self, x: Tensor) -> Tensor:
+    return x + self.residual(x)
+
+
+def residual_translator(width: int, blocks: int) -> nn.Module:
+  first = [nn.Conv2d(3, width, 7, 1, 3, bias=False, padding_mode='reflect'), nn.InstanceNorm2d(width), nn.ReLU()]
+  down = [layer for w in (width, 2 * width) for layer in (*half(w, 2 * w, 3, 1, True, False), nn.ReLU())]
+  up = [
+    layer
+    for w in (4 * width, 2 * width)
+    for layer in (nn.ConvTranspose2d(w, w // 2, 3, 2, 1, 1, bias=False), nn.InstanceNorm2d(w // 2), nn.ReLU())
+  ]
+  middle = [ResidualTranslation(4 * width) for _ in range(blocks)]
+  last = [nn.Conv2d(width, 3, 7, 1, 3, padding_mode='reflect'), nn.Tanh()]
+  return nn.Sequential(*first, *down, *middle, *up, *last)
+
+
+class Pool:
+  """Earlier images of a generator, of which half of those asked for are given."""
+
+  def __init__(self, size: int = 50):
+    self._images, self._size = [], size
+
+  def __call__(self, images: Tensor) -> Tensor:
+    return torch.stack([self._exchange(image) for image in images])
+
+  def _exchange(self, image: Tensor) -> Tensor:
+    if len(self._images) < self._size:
+      self._images.append(image)
+      return image
+    if torch.rand(()) < 0.5:
+      return image
+    place = int(torch.randint(self._size, ()))
+    old, self._images[place] = self._images[place], image
+    return old
+
+
+def cyclegan(mode: Mode, path: str, batch_size: int) -> Training:
+  to_a, to_b = (mode.module(residual_translator(32, 6)) for _ in range(2))
+  critic_a, critic_b = (mode.module(patch_discriminator(3, 32)) for _ in range(2))
+  generators, critics = nn.ModuleList([to_a, to_b]), nn.ModuleList([critic_a, critic_b])
+  g_optimizer, d_optimizer = (mode.adam(player, 2e-4, 0.5) for player in (generators, critics))
+  draw, pool_a, pool_b = mode.images(path), Pool(), Pool()
+  l1 = lambda x, y: (x - y).abs().mean()
+  squares = lambda logits, target: ((logits - target) ** 2).mean()
+
+  def generator_loss(a: Tensor, b: Tensor) -> Tensor:
+    fake_a, fake_b = to_a(b), to_b(a)
+    fooled = squares(critic_a(fake_a), 1) + squares(critic_b(fake_b), 1)
+    cycle, identity = l1(to_a(fake_b), a) + l1(to_b(fake_a), b), l1(to_a(a), a) + l1(to_b(b), b)
+    return fooled + 10 * cycle + 5 * identity
+
+  def discriminator_loss(a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> Tensor:
+    of_a = squares(critic_a(a), 1) + squares(critic_a(fake_a), 0)
+    return 0.5 * (of_a + squares(critic_b(b), 1) + squares(critic_b(fake_b), 0))
+
+  g_loss, d_loss = mode.loss(generator_loss), mode.loss(discriminator_loss)
+
+  def step() -> list[Tensor]:
+    critics.requires_grad_(False)
+    g_value = descend(g_optimizer, g_loss, *drawn_pairs(draw, batch_size))
+    critics.requires_grad_(True)
+    a, b = drawn_pairs(draw, batch_size)
+    with torch.no_grad():
+      fake_a, fake_b = pool_a(to_a(b)), pool_b(to_b(a))
+    return [g_value, descend(d_optimizer, d_loss, a, b, fake_a, fake_b)]
+
+  return Training([generators, critics], step)
+
+
 ROWS = {
   'beta_vae_64': beta_vae,
   'beta_vae_256': beta_vae,
@@ -295,6 +452,10 @@ ROWS = {
   'gan_2d': gan_2d,
   'dcgan_32': dcgan_32,
   'sngan_32': sngan_32,
+  'pix2pix_64': lambda *given, **named: pix2pix(*given, **named, levels=6),
+  'pix2pix_128': lambda *given, **named: pix2pix(*given, **named, levels=7),
+  'cyclegan_64': cyclegan,
+  'cyclegan_128': cyclegan,
 }
 WITHOUT_CHANNELS_LAST = {'mlp_vae', 'gan_2d'}  # no convolutions
 

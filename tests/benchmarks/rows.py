@@ -94,6 +94,36 @@ def sngan_32_row() -> Row:
   return gan_config(64, 2e-4, **players, latent_dim=128, loss='hinge'), noise_images((32, 32, 3))
 
 
+def noise_pairs(size: int) -> Dataset:
+  """Pairs of images of uniform noise."""
+  draw = lambda seed: np.random.default_rng(seed).integers(0, 256, (512, size, size, 3), np.uint8)
+  return from_arrays({'image_a': draw(0), 'image_b': draw(1)})
+
+
+def translation_config(batch_size: int, model: Mapping[str, Any]) -> ConfigDict:
+  """Adam as both papers set it, data in [-1, 1]."""
+  optimizer = {'learning_rate': 2e-4, 'b1': 0.5}
+  changes = {'batch_size': batch_size, 'data': {'value_range': (-1.0, 1.0)}, 'optimizer': optimizer}
+  return config_with(changes | {'model': dict(model)})
+
+
+CRITIC = {'name': 'PatchDiscriminator', 'features': 32, 'halvings': 2}
+
+
+def pix2pix_row(size: int, levels: int) -> Row:
+  """pix2pix at half the width of the paper, patches of 34x34, on noise."""
+  generator = {'name': 'UNetTranslator', 'features': (32, 64, 128, *[256] * (levels - 3))}
+  model = {'name': 'Pix2Pix', 'generator': generator, 'discriminator': CRITIC}
+  return translation_config(4, model), noise_pairs(size)
+
+
+def cyclegan_row(size: int) -> Row:
+  """CycleGAN of six blocks at half the width of the paper, patches of 34x34, on noise."""
+  generator = {'name': 'ResNetTranslator', 'features': (32, 64, 128), 'blocks': 6}
+  model = {'generator_a': generator, 'generator_b': generator, 'discriminator_a': CRITIC, 'discriminator_b': CRITIC}
+  return translation_config(1, {'name': 'CycleGAN', **model}), noise_pairs(size)
+
+
 ROWS = {  # the most important first
   'beta_vae_64': lambda: beta_vae_row(64),
   'dcgan_32': dcgan_32_row,
@@ -101,6 +131,10 @@ ROWS = {  # the most important first
   'mlp_vae': mlp_vae_row,
   'gan_2d': gan_2d_row,
   'beta_vae_256': lambda: beta_vae_row(256),
+  'pix2pix_64': lambda: pix2pix_row(64, 6),
+  'cyclegan_64': lambda: cyclegan_row(64),
+  'pix2pix_128': lambda: pix2pix_row(128, 7),
+  'cyclegan_128': lambda: cyclegan_row(128),
 }
 
 # Experiments, by themselves

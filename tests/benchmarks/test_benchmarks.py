@@ -26,6 +26,29 @@ DCGAN_D = convs(3, 64) + 16 * 64 * 128 + 2 * 128 + 16 * 128 * 256 + 2 * 256 + de
 WIDE = 9 * 64 * 64  # a 3x3 kernel of SNGAN's
 SNGAN_G = dense(128, 1024) + 3 * (2 * 2 * 64 + 2 * WIDE + 64 * 64) + 2 * 64 + 9 * 64 * 3 + 3
 SNGAN_D = 9 * 3 * 64 + 64 + WIDE + 64 + dense(3, 64) + 2 * (WIDE + 64) + dense(64, 64) + 4 * (WIDE + 64) + dense(64, 1)
+
+
+def unet(*widths):
+  """The generator of pix2pix of RGB: two numbers a channel for each normalization, in the place of a bias."""
+  last = len(widths) - 1
+  down = [16 * i * o + (2 * o if 0 < k < last else o) for k, (i, o) in enumerate(itertools.pairwise((3, *widths)))]
+  inputs, outputs = (widths[-1], *(2 * width for width in widths[-2::-1])), (*widths[-2::-1], 3)
+  up = [16 * i * o + (o if k == last else 2 * o) for k, (i, o) in enumerate(zip(inputs, outputs, strict=True))]
+  return sum(down) + sum(up)
+
+
+def patches(channels, width):
+  """The middle layers have no bias before their normalization."""
+  return convs(channels, width) + 16 * (width * 2 * width + 2 * width * 4 * width) + convs(4 * width, 1)
+
+
+def residual_translator(width, blocks):
+  """Of RGB, without biases but for the last layer."""
+  halves = 2 * 9 * (width * 2 * width + 2 * width * 4 * width)  # there, and back
+  return 2 * 49 * 3 * width + 3 + halves + blocks * 2 * 9 * (4 * width) ** 2
+
+
+CYCLEGAN = 2 * (residual_translator(32, 6) + patches(3, 32))
 PARAMETERS = {
   'beta_vae_64': BETA_VAE,
   'beta_vae_256': BETA_VAE,
@@ -33,10 +56,14 @@ PARAMETERS = {
   'gan_2d': dense(2, 128, 128, 128, 2) + dense(2, 128, 128, 128, 1),
   'dcgan_32': DCGAN_G + DCGAN_D,
   'sngan_32': SNGAN_G + SNGAN_D,
+  'pix2pix_64': unet(32, 64, 128, 256, 256, 256) + patches(6, 32),
+  'pix2pix_128': unet(32, 64, 128, 256, 256, 256, 256) + patches(6, 32),
+  'cyclegan_64': CYCLEGAN,
+  'cyclegan_128': CYCLEGAN,
 }
 
 
-SLOW = {'sngan_32': pytest.mark.slow}  # to compile
+SLOW = dict.fromkeys(('sngan_32', 'pix2pix_128', 'cyclegan_64', 'cyclegan_128'), pytest.mark.slow)  # to compile
 
 
 @pytest.mark.parametrize('name', [pytest.param(name, marks=SLOW.get(name, ())) for name in rows.ROWS])

@@ -5,7 +5,19 @@ from PIL import Image
 
 from gen_jax.config import common
 from gen_jax.data import sources
-from gen_jax.data.sets import SETS, digits, folder, planar, shapes, sprites, tfds
+from gen_jax.data.sets import (
+  SETS,
+  digit_pairs,
+  digit_twins,
+  digits,
+  folder,
+  planar,
+  shapes,
+  sprite_styles,
+  sprites,
+  tfds,
+  unpaired_planes,
+)
 from gen_jax.errors import UserError
 
 
@@ -32,6 +44,11 @@ def images(tmp_path):
     ('sprites', sprites),
     ('sprites_coloured', sprites),
     ('ring', planar),
+    ('digit_edges', digit_pairs),
+    ('digit_labels', digit_pairs),
+    ('digit_twins', digit_twins),
+    ('sprite_styles', sprite_styles),
+    ('unpaired_planes', unpaired_planes),
     ('points.csv', planar),
     ('~/picture.PNG', planar),
     ('mnist', tfds),

@@ -20,6 +20,8 @@ from gen_jax.evaluation.evaluate import all_evaluators
 from gen_jax.evaluation.explain import explain
 from gen_jax.evaluation.fid import inception_distances
 from gen_jax.evaluation.probe import probe
+from gen_jax.evaluation.translation import suite
+from gen_jax.evaluation.translation.sides import Sides
 from gen_jax.figures.factors import entry_names
 from gen_jax.plots.scores import cards, format_number
 
@@ -42,6 +44,8 @@ def names_of_runs(run_of):
     'plane': ('means', 'points', 'discriminator', 'fixed_noise'),
     'sprites': ('spearman',),
     'db vae': ('means', 'fairness'),
+    'pix2pix': ('means', 'translation_errors', 'fixed_translations'),
+    'cyclegan': ('means', 'true_map_errors'),
   }
   for name, evaluators in said.items():
     run = run_of(name)
@@ -76,6 +80,16 @@ def names_of_known_sources(monkeypatch):
   yield disentanglement, Codes(), factors
   yield boosted_dci, Codes(), factors
   few = padded_batches(image=IMAGES[:40, 10:14, 10:14], label=LABELS[:40])
+  labels = np.eye(4, dtype=np.uint8)[np.random.default_rng(0).integers(0, 4, (6, 8, 8))]
+  monkeypatch.setattr(suite, 'sides_of', lambda source, split='test': Sides(labels, labels[..., :3]))
+  monkeypatch.setattr(suite, 'translations', lambda model, source, to: labels[..., :3])
+  monkeypatch.setattr(suite, 'is_map', lambda source, side: side == 'a')
+  monkeypatch.setattr(suite, 'train_segmenter', lambda *given: lambda images: images.argmax(-1))
+  yield suite.label_consistency, None, None
+  monkeypatch.setattr(suite.extractors, 'of_source', lambda kind, source: None)
+  monkeypatch.setattr(suite, 'features_of', lambda extractor, images: images.reshape(len(images), -1)[:, :3] / 9)
+  pairs = types.SimpleNamespace(data=types.SimpleNamespace(own_order={}))
+  yield suite.translation_distances, {'translate_to_b'}, pairs
   yield probe, types.SimpleNamespace(encode=lambda batch: batch['image'].reshape(-1, 16)), KnownSource(few, few)
 
 

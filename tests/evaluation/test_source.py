@@ -7,6 +7,7 @@ from sources import padded_batches
 
 from gen_jax import build
 from gen_jax.distributions import Normal
+from gen_jax.errors import UserError
 from gen_jax.evaluation.source import EVALUATION_BATCH, Source, collect, without_padding
 
 
@@ -114,3 +115,30 @@ def test_batches_are_not_asked_for_beyond_the_first_where_one_is_enough():
 def test_the_source_of_a_rendered_set_has_factors():
   source = source_of(name='rendered')
   assert source.name == 'sprites' and len(source.data.factor_sizes) == 5
+
+
+def test_unpaired_sides_repeat_the_smaller_one():
+  seen = collect(source_of(split='train', name='digit_twins').batches(), a='image_a', b='image_b', index='index')
+  assert seen['index'].tolist() == list(range(701)) and seen['a'].shape == seen['b'].shape == (701, 32, 32, 3)
+  np.testing.assert_array_equal(seen['b'][696:], seen['b'][:5])
+  assert len(np.unique(seen['b'].reshape(701, -1), axis=0)) == len(np.unique(seen['b'][:696].reshape(696, -1), axis=0))
+
+
+def test_other_examples_may_be_of_one_side():
+  source = source_of(name='digit_labels', palette_a=((0, 0, 170), (255, 170, 0), (170, 255, 85)))
+  images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), np.uint8)
+  (batch,) = source.batches_of({'image_b': images})
+  np.testing.assert_array_equal(np.rint(255 * np.asarray(batch['image_b'])), images)
+  (batch,) = source.batches_of({'image_a': images})  # classes, shown as 0 and 255
+  np.testing.assert_array_equal(batch['image_a'], images > 127)
+  with pytest.raises(UserError, match=r'these data have no image: their features are image_a, image_b'):
+    source.batches_of({'image': images})
+
+
+def test_another_set_is_opened_as_what_it_is(tmp_path):
+  source = source_of(name='digit_labels', swap=True, palette_a=((0, 0, 170), (255, 170, 0)))
+  other = source.other('digits')
+  assert list(other.data.features) == ['image']
+  assert source.other(str(write_images(tmp_path / 'photos'))).data.image_shape == (8, 8, 1)
+  kept = source_of(name='digit_labels', swap=True, without=(3,)).left_out()
+  assert kept.data.features['image_b'].shape == (32, 32, 3) and set(kept.data.arrays['label']) == {3}

@@ -11,7 +11,7 @@ from PIL import Image
 
 from gen_jax.data.dataset import Units
 from gen_jax.errors import UserError
-from gen_jax.figures.progress import evenly_spaced, fixed_noise_by_step, has_fixed_noise, progress
+from gen_jax.figures.progress import arrays_by_step, evenly_spaced, progress, what_stood_fixed
 from gen_jax.files import save_arrays
 from gen_jax.plots import grids
 
@@ -34,7 +34,7 @@ def workdir(tmp_path):
 
 
 def test_both_kinds_of_files_are_read_in_the_order_of_steps(workdir):
-  by_step = fixed_noise_by_step(workdir)
+  by_step = arrays_by_step(workdir, 'fixed_noise')
   assert list(by_step) == [5, 10, 100, 1000]
   np.testing.assert_array_equal(by_step[5], images(5))
   for step in (10, 100, 1000):  # the newer file where there are two
@@ -44,7 +44,7 @@ def test_both_kinds_of_files_are_read_in_the_order_of_steps(workdir):
 def test_a_strip_and_an_animation_of_images(workdir, run_of):
   run = run_of('gan')
   made = outputs(progress, types.SimpleNamespace(workdir=workdir, source=run.source))
-  grid, by_step = axes_image(made['progress']), fixed_noise_by_step(workdir)
+  grid, by_step = axes_image(made['progress']), arrays_by_step(workdir, 'fixed_noise')
   for row, stored in enumerate(by_step.values()):
     for column in (0, 11):
       np.testing.assert_array_equal(cell(grid, row, column)[..., :1], stored[column])
@@ -60,8 +60,8 @@ def test_a_strip_and_an_animation_of_images(workdir, run_of):
 @pytest.mark.parametrize('name', ['gan', 'plane'])
 def test_training_leaves_what_it_shows(name, run_of):
   run = run_of(name)
-  assert has_fixed_noise(run) and progress.automatic(run)
-  assert list(fixed_noise_by_step(run.workdir)) == [2, 4]
+  assert what_stood_fixed(run) == 'fixed_noise' and progress.automatic(run)
+  assert list(arrays_by_step(run.workdir, 'fixed_noise')) == [2, 4]
   made = outputs(progress, run)
   with Image.open(io.BytesIO(made['animation'].content)) as moving:
     frames = []
@@ -78,15 +78,15 @@ def test_points_are_shown_in_the_units_of_their_user(run_of):
   first, last = outputs(progress, run)['progress'].content.axes
   for axes, points in ((first, 2), (last, 4)):
     real, fake = (np.asarray(drawn.get_offsets()) for drawn in axes.collections)
-    np.testing.assert_allclose(fake, units.restore(fixed_noise_by_step(run.workdir)[points]))
+    np.testing.assert_allclose(fake, units.restore(arrays_by_step(run.workdir, 'fixed_noise')[points]))
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     assert ((real > (left, bottom)) & (real < (right, top))).all()
 
 
 def test_a_run_without_fixed_noise(run_of):
   run = run_of('vae')
-  assert not has_fixed_noise(run)
-  with pytest.raises(UserError, match=r'has no samples of fixed noise: train with fixed_noise among config.evals'):
+  assert not what_stood_fixed(run)
+  with pytest.raises(UserError, match=r'train with fixed_noise or fixed_translations among config.evals'):
     outputs(progress, run)
 
 
@@ -94,7 +94,7 @@ def test_a_run_without_fixed_noise(run_of):
 def test_damaged_files_are_named(name, workdir):
   (workdir / name).write_bytes((workdir / name).read_bytes()[:100])
   with pytest.raises(UserError, match=f'{name} is damaged'):
-    fixed_noise_by_step(workdir)
+    arrays_by_step(workdir, 'fixed_noise')
 
 
 def test_steps_are_evenly_spaced():

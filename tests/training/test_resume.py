@@ -50,6 +50,7 @@ def killed(workdir, data, when):
     ('resident', 'step 71'),
     ('streamed', 'step 57'),
     ('gan', 'step 63'),
+    ('cyclegan', 'step 63'),
     ('resident', 'save 3'),
     ('resident', 'save 40'),
   ],

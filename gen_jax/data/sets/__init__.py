@@ -6,6 +6,22 @@ section, `takes(data)` and `ALL_TAKES`); `path_of(data) -> str`, the folder or f
 `in_files(data) -> bool`, whether it is read from files, which may be moved, changed or lost.
 """
 
-from gen_jax.data.sets import detection, digits, folder, planar, rare_hearts, shapes, sprites, tfds
+from gen_jax.data.sets import (
+  detection,
+  digit_pairs,
+  digit_twins,
+  digits,
+  folder,
+  pairs,
+  planar,
+  rare_hearts,
+  shapes,
+  sprite_styles,
+  sprites,
+  tfds,
+  unpaired,
+  unpaired_planes,
+)
 
-SETS = (digits, shapes, sprites, rare_hearts, detection, planar, folder, tfds)
+NAMED = (digits, digit_pairs, digit_twins, shapes, sprites, sprite_styles, rare_hearts, detection, unpaired_planes)
+SETS = (*NAMED, planar, pairs, unpaired, folder, tfds)

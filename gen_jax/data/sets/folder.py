@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from gen_jax.data.dataset import About, Dataset, Feature, count_classes, from_fetch
 from gen_jax.data.image_files import Header, decode, read_header
-from gen_jax.data.listing import Listing, count_of, list_images, printable
+from gen_jax.data.listing import count_of, list_images, printable
 from gen_jax.errors import UserError
 from gen_jax.progress import with_progress
 
@@ -22,8 +22,13 @@ HASHED_BYTES, HASHED_FILES = 2**26, 64  # of files: all are hashed up to so many
 
 
 def owns(data: ConfigDict) -> bool:
-  """Whether the section `config.data` names a folder, or a path where one could be, unless TFDS has prepared it."""
-  path, name = Path(data.name).expanduser(), data.name
+  """Whether the section `config.data` names a folder of single images."""
+  return not data.layout and is_folder(data.name)
+
+
+def is_folder(name: str) -> bool:
+  """Whether this is a folder, or a path where one could be, unless TFDS has prepared it."""
+  path = Path(name).expanduser()
   named = path.is_dir() or name.startswith(('/', './', '../', '~')) or name.endswith('/')
   named = named or (path.is_file() and path.suffix != '')  # which then is refused
   return named and not (path / 'dataset_info.json').exists()
@@ -63,7 +68,8 @@ def load(
   Raises UserError: what `list_images` does, unequal shapes without `size`, a file that is no image.
   """
   listing = list_images(Path(path).expanduser(), class_order)
-  shape, mode, notes = common_format(listing, size, background)
+  every = [listing.root / name for names in listing.splits.values() for name in names]
+  shape, mode, notes = common_format(every, size, background)
   files, paths = [listing.root / name for name in listing.splits[split]], listing.splits[split]
   labels = np.array([listing.class_of[name] for name in paths], np.int32) if listing.classes else None
   height, width = shape or (size, size)
@@ -72,9 +78,7 @@ def load(
     """The rows of these images."""
     images = [decode(files[i], mode, 0 if shape else size, background=background) for i in indices]
     for i, image in zip(indices, images, strict=True):
-      if image.shape[:2] != (height, width):
-        found = f'{image.shape[0]}x{image.shape[1]}'
-        raise UserError(f'{files[i]} is {found}, and {height}x{width} by its header or a moment ago: save it anew')
+      check_shape(files[i], image, (height, width))
     rows = {'image': np.stack(images)}
     return rows if labels is None else {**rows, 'label': labels[indices]}
 
@@ -87,7 +91,7 @@ def load(
     about=About(
       what=what,
       split_rule=listing.split_rule,
-      notes=(*listing.notes, *notes),
+      notes=(*listing.notes, *about_sides(listing.classes), *notes),
       names=hashlib.sha256(b'\0'.join(map(os.fsencode, paths))).hexdigest(),
       content=functools.partial(hash_files, files),
     ),
@@ -102,18 +106,11 @@ class Stamp(NamedTuple):
   modified: int  # nanoseconds
 
 
-def common_format(listing: Listing, size: int, background: str) -> tuple[tuple[int, int] | None, str, list[str]]:
+def common_format(files: Sequence[Path], size: int, background: str) -> tuple[tuple[int, int] | None, str, list[str]]:
   """((H, W) of all images or None where they differ, 'L' or 'RGB', lines about them). Reads headers only."""
-  files = [listing.root / path for paths in listing.splits.values() for path in paths]
-  try:
-    stamps = [Stamp(file, status.st_size, status.st_mtime_ns) for file in files if (status := file.stat())]
-  except OSError as error:
-    raise UserError(f'{error.filename} cannot be read as an image: {error.strerror}') from None
-  headers = headers_of(tuple(stamps))
+  headers = headers_of(stamps_of(files))
   mode = 'L' if all(header.gray for header in headers) else 'RGB'
-  transparent = sum(header.transparent for header in headers)
-  notes = [f'transparent pixels show {background}, in {count_of(transparent, "image")}'] if transparent else []
-  shape = headers[0].shape
+  notes, shape = about_transparency(headers, background), headers[0].shape
   for file, header in zip(files, headers, strict=True):
     if header.shape != shape:
       if not size:
@@ -122,6 +119,34 @@ def common_format(listing: Listing, size: int, background: str) -> tuple[tuple[i
         raise UserError(f'{sizes}: set data.size, to which all are cropped and resized')
       return None, mode, [*notes, f'images differ in shape: the central square of each is resized to {size}x{size}']
   return shape, mode, notes
+
+
+def about_sides(classes: Sequence[str]) -> list[str]:
+  """A line where classes have the names of the two sides of unpaired images."""
+  names = [name for name in classes if name.lower() in ('traina', 'trainb')]
+  remedy = "config.data.layout='unpaired' makes them two sides"
+  return [f'folders {names[0]}/ and {names[1]}/ are read as classes: {remedy}'] if len(names) == 2 else []
+
+
+def about_transparency(headers: Sequence[Header], background: str) -> list[str]:
+  """A line where images are transparent."""
+  number = sum(header.transparent for header in headers)
+  return [f'transparent pixels show {background}, in {count_of(number, "image")}'] if number else []
+
+
+def check_shape(file: Path, image: np.ndarray, shape: tuple[int, int]) -> None:
+  """UserError where an image [H,W,C] is no longer of the shape (H, W) that its header said."""
+  if image.shape[:2] != shape:
+    found, (height, width) = f'{image.shape[0]}x{image.shape[1]}', shape
+    raise UserError(f'{file} is {found}, and {height}x{width} by its header or a moment ago: save it anew')
+
+
+def stamps_of(files: Sequence[Path]) -> tuple[Stamp, ...]:
+  """The files as they are now. UserError where one is not there."""
+  try:
+    return tuple(Stamp(file, status.st_size, status.st_mtime_ns) for file in files if (status := file.stat()))
+  except OSError as error:
+    raise UserError(f'{error.filename} cannot be read as an image: {error.strerror}') from None
 
 
 @functools.lru_cache(4)

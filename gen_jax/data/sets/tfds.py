@@ -41,11 +41,15 @@ def in_files(data: ConfigDict) -> bool:
 
 def open_split(data: ConfigDict, split: str) -> Dataset:
   """The split of the prepared set that the section names, by the section's expression for it, `train_split` ..."""
-  expressions = {f'{name}_split': data[f'{name}_split'] for name in ('train', 'validation', 'test')}
-  expressions = {key: expression or DATA[key].default for key, expression in expressions.items()}
-  budget = data.resident_mib * 2**20
-  opened = load(data.name, expressions[f'{split}_split'], data.dir or None, budget, label=data.label, size=data.size)
+  expressions, budget = split_expressions(data), data.resident_mib * 2**20
+  opened = load(data.name, expressions[split], data.dir or None, budget, label=data.label, size=data.size)
   return opened._replace(about=opened.about._replace(split_rule=', '.join(expressions.values())))
+
+
+def split_expressions(data: ConfigDict) -> dict[str, str]:
+  """{split: its expression}, by default that of the key."""
+  keys = {name: f'{name}_split' for name in ('train', 'validation', 'test')}
+  return {name: data[key] or DATA[key].default for name, key in keys.items()}
 
 
 def load(
