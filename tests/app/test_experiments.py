@@ -12,6 +12,7 @@ from PIL import Image
 
 from gen_jax import build
 from gen_jax.app import arguments, check
+from gen_jax.data import sources
 from gen_jax.errors import UserError
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.training import loop, parallel
@@ -59,6 +60,7 @@ def test_every_variant_passes_the_checks(name, variant, tmp_path):
       raise
     with config.unlocked():
       config.data.update({'name': 'digits', 'size': config.data.size or 28})
+      config.data.update(sources.without_keys_of_others(config.data))
       config.data.outliers = 'digits' if config.data.outliers else ''
       config.update({'evals': (), 'final_evals': ()})
     check.check(config)
