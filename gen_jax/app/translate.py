@@ -11,13 +11,14 @@ from PIL import Image
 from gen_jax.data.image_files import SUFFIXES, decode
 from gen_jax.data.listing import find_files, suffix_of
 from gen_jax.data.palettes import colored, one_hot, resize_labels
+from gen_jax.data.side_format import OTHER, SideFormat
 from gen_jax.errors import UserError, show
 from gen_jax.evaluation.needs import images, methods
 from gen_jax.figures.figure import Flag, mode
 from gen_jax.files import expanded, write_bytes
 from gen_jax.progress import with_progress
 from gen_jax.runs.run import Run
-from gen_jax.runs.translation import FROM, SideFormat, translate_images
+from gen_jax.runs.translation import translate_images
 
 Size = tuple[int, int]  # height and width
 
@@ -45,7 +46,7 @@ def translate(
   if not (input and output):
     raise UserError('--mode=translate needs --input, an image or a folder, and --output, a folder')
   run.check_side(to)
-  back = FROM[to]
+  back = OTHER[to]
   if round_trip:
     run.check_side(back)
   source, target = run.side(back), run.side(to)
@@ -54,6 +55,7 @@ def translate(
   read: list[tuple[pathlib.Path, Size]] = []  # what could be read, in order
 
   def sources() -> Iterator[np.ndarray]:
+    """The images that can be read, in order."""
     for file in targets:
       try:
         image = decode(file, pixels, 0, background=run.config.data.background)

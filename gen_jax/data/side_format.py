@@ -6,6 +6,8 @@ from ml_collections import ConfigDict
 from gen_jax.data.dataset import Feature
 from gen_jax.data.palettes import Palette, colored, one_hot
 
+OTHER = {'b': 'a', 'a': 'b'}  # {side: the one from which images are translated to it}
+
 
 class SideFormat:
   """How images of a side are shown, uint8 [H,W,C] of 0 to 255, and how the model sees them.
@@ -36,5 +38,5 @@ class SideFormat:
 
 def palette_of(data: ConfigDict, side: str) -> Palette:
   """The palette of a side, () where it is no map of labels; of exchanged sides, that of the other one in the files."""
-  stored = {'a': 'b', 'b': 'a'}[side] if data.swap else side
+  stored = OTHER[side] if data.swap else side
   return data[f'palette_{stored}']

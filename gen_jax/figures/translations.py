@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from gen_jax.data.side_format import OTHER
 from gen_jax.evaluation.needs import images, methods
 from gen_jax.evaluation.source import collect
-from gen_jax.evaluation.translation.sides import OTHER, is_own
+from gen_jax.evaluation.translation.sides import is_own
 from gen_jax.figures.figure import Output, Picture, figure
 from gen_jax.figures.inputs import test_batch, test_batches
 from gen_jax.figures.planar import planar_data
@@ -17,7 +18,7 @@ SHOWN, POINTS = 12, 2_000
 
 
 @figure(
-  'test images, and what they are translated to: figures/translations.png',
+  'test images, and what they are translated to: figures/translations_to_b.png, and to_a',
   needs=(methods('translate_to_b'), images),
   place=12,
   automatic=True,

@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from gen_jax import build
 from gen_jax.config import must_be_seed
 from gen_jax.data.preprocess import shape_after, to_uint8
-from gen_jax.data.side_format import SideFormat
+from gen_jax.data.side_format import OTHER, SideFormat
 from gen_jax.errors import UserError, must_be_positive
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.evaluate import current_metric
@@ -29,7 +29,7 @@ from gen_jax.files import expanded
 from gen_jax.runs.checked_model import CheckedModel
 from gen_jax.runs.data import splits_of_run
 from gen_jax.runs.labels import find_class
-from gen_jax.runs.translation import FROM, translate_images
+from gen_jax.runs.translation import translate_images
 from gen_jax.runs.workdir import open_config
 from gen_jax.training import loop
 from gen_jax.training.checkpoint import Checkpoints
@@ -194,7 +194,7 @@ class Run:
     if self.source.data.kind != 'image':
       raise UserError(f'{self.source.name} holds {self.source.data.kind}, and images are translated')
     self.check_side(to)
-    given, wanted = self.side(FROM[to]), self.side(to)
+    given, wanted = self.side(OTHER[to]), self.side(to)
     images = [np.asarray(image) for image in images]
     for image in images:
       if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != given.channels or not image.size:
@@ -204,8 +204,8 @@ class Run:
 
   def check_side(self, to: str) -> None:
     """Raises UserError where the model does not translate to the side `to`."""
-    if to not in FROM or f'translate_to_{to}' not in self.model:
-      sides = ' or '.join(side for side in FROM if f'translate_to_{side}' in self.model) or 'no side'
+    if to not in OTHER or f'translate_to_{to}' not in self.model:
+      sides = ' or '.join(side for side in OTHER if f'translate_to_{side}' in self.model) or 'no side'
       raise UserError(f'--to={to}: {type(self.module).__name__} translates to {sides}')
 
   def side(self, name: str) -> SideFormat:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from gen_jax.data.side_format import SideFormat
+from gen_jax.data.side_format import OTHER, SideFormat
 from gen_jax.evaluation.bound import BoundModel
 
-FROM = {'b': 'a', 'a': 'b'}  # {side: from which images are translated to it}
 MOST_PIXELS = 2**18  # of the images of a batch, where they are several
 
 
@@ -44,6 +43,6 @@ def translate_images(
       x = np.stack([image for _, (image, _) in part])
       whole = 2 ** math.ceil(math.log2(len(part)))  # one of few sizes, so that few programs are compiled
       filled = np.resize(np.arange(len(part)), whole)
-      made = np.asarray(translate({f'image_{FROM[to]}': x[filled], 'row': rows[filled]}))
+      made = np.asarray(translate({f'image_{OTHER[to]}': x[filled], 'row': rows[filled]}))
       for y, (_, (_, place)) in zip(made, part, strict=False):
         yield wanted.from_model(y[place])

@@ -115,6 +115,7 @@ def augment(key: jax.Array, images: jax.Array, maps: jax.Array) -> tuple[jax.Arr
   reach = height // SHIFT, width // SHIFT
 
   def one(key: jax.Array, image: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """One image and its map."""
     flip_key, crop_key = jax.random.split(key)
     mirrored = jax.random.bernoulli(flip_key)
     image, labels = (jnp.where(mirrored, x[:, ::-1], x) for x in (image, labels))

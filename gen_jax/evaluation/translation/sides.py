@@ -5,10 +5,10 @@ from typing import NamedTuple
 import flax.linen as nn
 import numpy as np
 
+from gen_jax.data.side_format import OTHER
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.source import Source, collect
 
-OTHER = {'a': 'b', 'b': 'a'}
 FEATURES = 'image_a', 'image_b'
 
 

@@ -9,6 +9,7 @@ import flax.linen as nn
 import numpy as np
 
 from gen_jax.data.image_files import conform
+from gen_jax.data.side_format import OTHER
 from gen_jax.errors import UserError
 from gen_jax.evaluation import extractors
 from gen_jax.evaluation.bound import BoundModel
@@ -21,7 +22,7 @@ from gen_jax.evaluation.translation import errors
 from gen_jax.evaluation.translation.baselines import fit_baselines
 from gen_jax.evaluation.translation.segmentation import confusions, score_intervals
 from gen_jax.evaluation.translation.segmenter import WIDTHS, train_segmenter
-from gen_jax.evaluation.translation.sides import OTHER, is_map, pairs, sides_of, translations
+from gen_jax.evaluation.translation.sides import is_map, pairs, sides_of, translations
 from gen_jax.evaluation.translation.statistics import mean_interval
 from gen_jax.metrics import Metric, measures
 
