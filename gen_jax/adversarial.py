@@ -4,13 +4,14 @@
 minimized, one value an example [B].
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from gen_jax.distributions import softplus
+from gen_jax.types import Facts
 
 Logits = jax.Array
 EPSILON = 1e-12  # under the root of a gradient's norm, whose own gradient at 0 is not a number
@@ -83,3 +84,13 @@ def r2(logits: Callable, real: jax.Array, fake: jax.Array, mix: jax.Array) -> ja
 
 
 PENALTIES = {'wgan_gp': wgan_gp, 'r1': r1, 'r2': r2}
+
+
+def problems_of_clipping(facts: Facts) -> Iterator[str]:
+  """Clipping the weights of a critic, which bounds its slope, must not clip the generator's."""
+  if facts.optimizers['generator']['clip_weights']:
+    section = 'optimizer' if facts.shared_optimizer['clip_weights'] else 'player_optimizers.generator'
+    yield (
+      f'config.{section}.clip_weights: would clip the generator too; '
+      'set config.player_optimizers.discriminator.clip_weights'
+    )

@@ -20,6 +20,7 @@ from gen_jax.evaluation.sample_distances import sample_distances as sample_dista
 from gen_jax.evaluation.spearman import spearman as spearman
 from gen_jax.evaluation.translation.suite import fixed_translations as fixed_translations
 from gen_jax.evaluation.translation.suite import label_consistency as label_consistency
+from gen_jax.evaluation.translation.suite import side_recognition as side_recognition
 from gen_jax.evaluation.translation.suite import translation_distances as translation_distances
 from gen_jax.evaluation.translation.suite import translation_errors as translation_errors
 from gen_jax.evaluation.translation.suite import true_map_errors as true_map_errors

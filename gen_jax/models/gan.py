@@ -97,12 +97,7 @@ class GAN(nn.Module):
         "loss='wasserstein': nothing bounds the critic's slope; set penalty='wgan_gp', "
         "player_optimizers.discriminator.clip_weights, or discriminator.norm='spectral' and head.spectral=True"
       )
-    if facts.optimizers['generator']['clip_weights']:
-      section = 'optimizer' if facts.shared_optimizer['clip_weights'] else 'player_optimizers.generator'
-      yield (
-        f'config.{section}.clip_weights: would clip the generator too; '
-        'set config.player_optimizers.discriminator.clip_weights'
-      )
+    yield from adversarial.problems_of_clipping(facts)
 
   def problems_of_labels(self) -> Iterator[str]:
     """Both networks must see the labels, or none."""

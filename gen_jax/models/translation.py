@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import flax.linen as nn
 
+from gen_jax.adversarial import problems_of_clipping
 from gen_jax.types import Facts
 
 SLOWED = 0.5  # of a discriminator's loss, as both papers have it: Adam is but little slower for it, a penalty weaker
@@ -30,9 +31,4 @@ def problems_of_slope(loss: str, discriminators: Mapping[str, nn.Module], facts:
         f"loss='wasserstein': nothing bounds the critic's slope; set {field}.norm='spectral', or "
         'config.player_optimizers.discriminator.clip_weights'
       )
-  if facts.optimizers['generator']['clip_weights']:
-    section = 'optimizer' if facts.shared_optimizer['clip_weights'] else 'player_optimizers.generator'
-    yield (
-      f'config.{section}.clip_weights: would clip the generator too; '
-      'set config.player_optimizers.discriminator.clip_weights'
-    )
+  yield from problems_of_clipping(facts)

@@ -140,8 +140,8 @@ def to_input_on_cpu(
 
 def to_kernel_on_cpu(x: jax.Array, y: jax.Array, window: Pair, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
   """The images of a batch are the channels of a convolution with y, in which stride and dilation change places."""
-  many = y.shape[1] * y.shape[2] > MANY
-  if many or is_product_faster(x.shape[3], y.shape[3], window, strides, x.dtype):
+  slow = y.shape[1] * y.shape[2] > MANY or x.shape[0] < THIN
+  if slow or is_product_faster(x.shape[3], y.shape[3], window, strides, x.dtype):
     form = transpose_in_kernel(convolve_by_product)
     return form(x, y, window, strides=strides, pads=pads, dilation=dilation)
   reach = zip(window_spans(window, dilation), window_spans(y.shape[1:3], strides), x.shape[1:3], pads, strict=True)

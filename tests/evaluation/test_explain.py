@@ -84,8 +84,12 @@ def names_of_known_sources(monkeypatch):
   monkeypatch.setattr(suite, 'sides_of', lambda source, split='test': Sides(labels, labels[..., :3]))
   monkeypatch.setattr(suite, 'translations', lambda model, source, to: labels[..., :3])
   monkeypatch.setattr(suite, 'is_map', lambda source, side: side == 'a')
-  monkeypatch.setattr(suite, 'train_segmenter', lambda *given: lambda images: images.argmax(-1))
+  monkeypatch.setattr(suite, 'train_segmenter', lambda *given, **named: lambda images: images.argmax(-1))
   yield suite.label_consistency, None, None
+  monkeypatch.setattr(suite, 'sides_of', lambda source, split='test': Sides(labels[..., :3], labels[..., 1:]))
+  both = types.SimpleNamespace(data=types.SimpleNamespace(own_order={'image_a': 6}))
+  monkeypatch.setattr(suite, 'is_map', lambda source, side: False)
+  yield suite.side_recognition, {'translate_to_b', 'translate_to_a'}, both
   monkeypatch.setattr(suite.extractors, 'of_source', lambda kind, source: None)
   monkeypatch.setattr(suite, 'features_of', lambda extractor, images: images.reshape(len(images), -1)[:, :3] / 9)
   pairs = types.SimpleNamespace(data=types.SimpleNamespace(own_order={}))

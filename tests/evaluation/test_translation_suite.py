@@ -14,7 +14,7 @@ from gen_jax.data.side_format import SideFormat, palette_of
 from gen_jax.evaluation.source import collect
 from gen_jax.evaluation.translation import suite
 from gen_jax.evaluation.translation.errors import l1
-from gen_jax.evaluation.translation.sides import is_map, is_own, sides_of
+from gen_jax.evaluation.translation.sides import Sides, is_map, is_own, sides_of
 from gen_jax.figures.translations import paths
 from gen_jax.figures.translations import translations as figure_of_translations
 
@@ -61,6 +61,8 @@ def test_rows_that_only_fill_up_the_smaller_side_are_left_out(run_of):
 
 def test_distances_are_nothing_for_the_images_themselves(run_of, monkeypatch):
   run = run_of('pix2pix')
+  few = lambda source, split='': Sides(*(images[:400] for images in sides_of(source, split)))
+  monkeypatch.setattr(suite, 'sides_of', few)
   monkeypatch.setattr(suite.extractors, 'of_source', lambda kind, source: suite.extractors.load(kind, 'mnist'))
   values = dict(suite.translation_distances(run.model, run.source))
   unseen, made = values['frechet_over_trace_cnn_b_unseen'], values['frechet_over_trace_cnn_b']
@@ -127,11 +129,33 @@ def test_a_palette_follows_its_side_when_the_sides_are_exchanged():
   np.testing.assert_array_equal(side.from_model(0.3 * seen), image)
 
 
+def learn_colors(photos, maps, validation_photos, validation_maps, classes, **named):
+  """In the place of the segmenter: the class whose mean color in training is nearest, for each pixel."""
+  assert photos.shape[:3] == maps.shape and validation_photos.shape[:3] == validation_maps.shape
+  means = np.stack([photos[maps == k].mean(0) for k in range(classes)])
+  return lambda images: ((images[..., None, :] - means) ** 2).sum(-1).argmin(-1)
+
+
 def test_label_maps_are_found_in_real_photos(run_of, monkeypatch):
-  train = suite.train_segmenter
-  few = lambda photos, labels, *others: train(photos[:96], labels[:96], *others, epochs=6)
-  monkeypatch.setattr(suite, 'train_segmenter', few)
+  monkeypatch.setattr(suite, 'train_segmenter', learn_colors)
   run = run_of('labels')
   values = dict(suite.label_consistency(run.model, run.source))
   assert values['pixel_accuracy_real'] > 0.85 > values['pixel_accuracy']
   assert values['pixel_accuracy_low'] <= values['pixel_accuracy'] <= values['pixel_accuracy_high']
+
+
+def test_true_twins_are_recognized_and_untranslated_digits_are_not(run_of, monkeypatch):
+  monkeypatch.setattr(suite, 'train_segmenter', learn_colors)
+  run = run_of('cyclegan')
+  test = sides_of(run.source)
+  truth = run.source.data.true_maps['b'](test.a)
+  monkeypatch.setattr(suite, 'translations', lambda model, source, to: truth if to == 'b' else test.b)
+  values = dict(suite.side_recognition(run.model, run.source))
+  assert values['recognized_b'] == pytest.approx(values['recognized_b_real'], abs=0.05)  # others, of one kind
+  # nothing is made of the images of B, and the sides share many colors
+  assert values['recognized_a'] == pytest.approx(1 - values['recognized_b_real']) and values['changed_a'] == 0
+  assert values['recognized_b_of_identity'] == pytest.approx(1 - values['recognized_a_real'])
+  assert values['recognized_b_of_identity'] < values['recognized_b'] - 0.1
+  assert values['changed_b_of_identity'] == 0
+  assert values['changed_b'] == pytest.approx(l1(truth, test.a).mean())
+  assert suite.photos_of_both_sides(None, run_of('labels').source).startswith('needs two sides of images alike')

@@ -17,8 +17,9 @@ LABELS = ('background', 'stroke', 'hole')
 PALETTE = ((0, 0, 170), (255, 170, 0), (170, 255, 85))  # of LABELS, in image_a of 'digit_labels'
 GROUND, HOLE = (40, 44, 52), (198, 70, 52)  # colors of image_b
 STROKE = (96, 62, 20), (250, 222, 130)  # from where a stroke ends to where the digit is brightest
-PERIOD, DEPTH = 9, 0.45  # of the hatching: pixels along a row, and the share of a gray value
-COPIES = 8  # of a digit in training, each with a hatching of its own
+PERIOD, DEPTH = 13, 0.8  # of the hatching: pixels along a row, and the share of a gray value
+TURN, SHRINK = 30, 0.6  # of a hatched digit: degrees at most, scale at least
+COPIES = 8  # of a digit in training, each with a place and a hatching of its own
 SPLITS = ('train', 'validation', 'test')
 # the share of its largest gray value from which on a digit is stroke: the faint ends of a 0 close for labels
 OF_EDGES, OF_LABELS = 0.5, 0.35
@@ -44,20 +45,22 @@ def load_edges(split: str, size: int = SIZE) -> Dataset:
   """'image_a' the outline of a digit, 0 or 255, 'image_b' the digit, hatched, both uint8 [N,size,size,1]; its label.
 
   An outline says nothing of where the dark lines of the hatching lie: the mean of all digits that it may stand for has
-  none, and looks like none of them. In training each digit is there COPIES times, so that none is learned by heart.
+  none, and looks like none of them. Each digit is turned, shrunk and moved at random, in training COPIES times.
   """
   images, data = enlarged(split, size)
+  rng = np.random.default_rng(SPLITS.index(split))
   copies = COPIES if split == 'train' else 1
+  images, label = (np.repeat(values, copies, axis=0) for values in (images, data.arrays['label']))
+  images = np.stack([place(image, rng) for image in images])
   edges = np.uint8(255) * outlines(strokes(images, OF_EDGES))
-  phases = np.random.default_rng(SPLITS.index(split)).uniform(0, 2 * np.pi, copies * len(images))
-  a, b, label = (np.repeat(values, copies, axis=0) for values in (edges, images, data.arrays['label']))
-  return paired(data, a[..., None], hatch(b, phases)[..., None], label)
+  hatched = hatch(images, rng.uniform(0, 2 * np.pi, len(images)))
+  return paired(data, edges[..., None], hatched[..., None], label)
 
 
 def load_labels(split: str, size: int = SIZE, palette: Palette = ()) -> Dataset:
   """'image_a' LABELS in colors of PALETTE, 'image_b' the digit in other colors, uint8 [N,size,size,3]; with its label.
 
-  With a `palette`, which is to be PALETTE, image_a is one channel of 0 and 1 a label.
+  With a `palette`, such as PALETTE, image_a is one channel of 0 and 1 for each of its colors, that of the nearest 1.
   """
   images, data = enlarged(split, size)
   labels = label_maps(strokes(images, OF_LABELS))
@@ -91,6 +94,20 @@ def strokes(images: np.ndarray, share: float) -> np.ndarray:
 def label_maps(masks: np.ndarray) -> np.ndarray:
   """The places in LABELS, int [N,H,W], of strokes bool [N,H,W]: a hole is background that strokes enclose."""
   return np.where(masks, 1, np.where(filled(masks), 2, 0))
+
+
+def place(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+  """A digit uint8 [size,size], turned by TURN at most, shrunk to SHRINK at least, and moved where it has room."""
+  size = len(image)
+  angle, scale = np.deg2rad(rng.uniform(-TURN, TURN)), rng.uniform(SHRINK, 1)
+  cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
+  center = size / 2
+  x, y = center + center * (1 - scale) * rng.uniform(-1, 1, 2)  # where the center comes to lie
+  # PIL takes what each new pixel (u, v) is of: (c + cos (u - x) + sin (v - y), c - sin (u - x) + cos (v - y))
+  whence = (cos, sin, center - cos * x - sin * y, -sin, cos, center + sin * x - cos * y)
+  return np.asarray(
+    Image.fromarray(image).transform((size, size), Image.Transform.AFFINE, whence, Image.Resampling.BICUBIC)
+  )
 
 
 def hatch(images: np.ndarray, phases: np.ndarray) -> np.ndarray:

@@ -22,12 +22,13 @@ from gen_jax.evaluation.translation import errors
 from gen_jax.evaluation.translation.baselines import fit_baselines
 from gen_jax.evaluation.translation.segmentation import confusions, score_intervals
 from gen_jax.evaluation.translation.segmenter import WIDTHS, train_segmenter
-from gen_jax.evaluation.translation.sides import is_map, pairs, sides_of, translations
+from gen_jax.evaluation.translation.sides import Sides, is_map, pairs, sides_of, translations
 from gen_jax.evaluation.translation.statistics import mean_interval
 from gen_jax.metrics import Metric, measures
 
 Values = Iterator[tuple[str, float]]
 FIXED = 12  # images that are translated again and again
+EPOCHS_OF_SIDES = 8  # of the images of both sides, to tell them apart
 INTERVAL = {'{metric}_interval': Metric('half of the 95 % interval over images')}
 
 
@@ -186,6 +187,11 @@ def photos_of_labels(model: nn.Module, source: Source) -> str | None:
     return problem
   if not is_map(source, 'a'):
     return 'needs a side A that is a map of labels: set config.data.palette_a, or palette_b and swap'
+  return can_be_segmented(source)
+
+
+def can_be_segmented(source: Source) -> str | None:
+  """Images that the segmenter can halve as often as it does."""
   height, width = source.shapes['image_b'][:2]
   multiple = 2 ** len(WIDTHS)
   if height % multiple or width % multiple:
@@ -221,3 +227,57 @@ def label_consistency(model: BoundModel, source: Source) -> Values:
       yield f'{name}{suffix}', value.value
       if not suffix:
         yield from ((f'{name}_low', value.low), (f'{name}_high', value.high))
+
+
+# By what tells the sides apart
+
+
+def photos_of_both_sides(model: nn.Module, source: Source) -> str | None:
+  """Sides whose images one network can see."""
+  del model
+  if source.shapes['image_a'] != source.shapes['image_b'] or is_map(source, 'a') or is_map(source, 'b'):
+    return 'needs two sides of images alike in shape, and no maps of labels'
+  return can_be_segmented(source)
+
+
+@measures(
+  with_baselines({
+    f'recognized_{side}': Metric(
+      f'the share of translations to {side.upper()} that a network gives to that side, pixel by pixel', '', 'higher',
+      True,
+    )
+    for side in OTHER
+  } | {
+    f'changed_{side}': Metric(f'the mean absolute difference of translations to {side.upper()} from their images')
+    for side in OTHER
+  }),
+  {**INTERVAL, '{metric}_real': Metric('real images of that side, the ceiling')},
+)  # fmt: skip
+@needs(methods('translate_to_b'), images, photos_of_both_sides, examples(2, 'test'))
+def side_recognition(model: BoundModel, source: Source) -> Values:
+  """Whether a network takes translations for images of their side, and how far they are from what they were made of.
+
+  The network is the segmenter: it learns here, with a fixed seed and from real training images alone, to give each
+  pixel of an image the side of that image. A translation that only changes the colors may be recognized as well.
+  """
+  train, validation, test = sides_of(source, 'train'), sides_of(source, 'validation'), sides_of(source)
+  predict = train_segmenter(*maps_of_sides(train), *maps_of_sides(validation), len(OTHER), epochs=EPOCHS_OF_SIDES)
+  for place, to in enumerate(sorted(OTHER)):
+    if f'translate_to_{to}' not in model:
+      continue
+    share = lambda made, place=place: mean_interval((predict(made) == place).mean((1, 2)))
+    images_from = getattr(test, OTHER[to])
+    for suffix, made in candidates(model, source, to, paired=not source.data.own_order):
+      recognized = share(made)
+      yield f'recognized_{to}{suffix}', recognized.value
+      yield f'changed_{to}{suffix}', float(errors.l1(made, images_from).mean())
+      if not suffix:
+        yield f'recognized_{to}_interval', recognized.high - recognized.value
+    yield f'recognized_{to}_real', share(getattr(test, to)).value
+
+
+def maps_of_sides(sides: Sides) -> tuple[np.ndarray, np.ndarray]:
+  """Images of both sides [N,H,W,C], and at each pixel the side, 0 for A and 1 for B, [N,H,W]."""
+  photos = np.concatenate([sides.a, sides.b])
+  place = np.repeat([0, 1], [len(sides.a), len(sides.b)])
+  return photos, np.broadcast_to(place[:, None, None], photos.shape[:3])

@@ -30,6 +30,14 @@ def test_sizes_types_and_labels(name, channels, size):
   assert split.num_classes == 10 and split.about.what == f'the set {name}' and not split.own_order
 
 
+@pytest.fixture
+def plain(monkeypatch):
+  """The digits of 'digit_edges' as they are, neither turned nor shrunk."""
+  monkeypatch.setattr(digit_pairs, 'TURN', 0)
+  monkeypatch.setattr(digit_pairs, 'SHRINK', 1)
+
+
+@pytest.mark.usefixtures('plain')
 def test_edges_surround_what_is_half_as_bright_as_the_brightest():
   arrays = digit_pairs.load_edges('validation').arrays
   edges, digit = arrays['image_a'][..., 0], digit_pairs.enlarged('validation', 32)[0]
@@ -41,13 +49,15 @@ def test_edges_surround_what_is_half_as_bright_as_the_brightest():
   assert 0.05 < (edges > 0).mean() < 0.3
 
 
-def test_training_has_several_hatchings_of_a_digit():
+def test_training_has_several_places_of_a_digit():
   split, copies = digit_pairs.load_edges('train'), digit_pairs.COPIES
   assert split.size == 1_397 * copies == sum(split.class_counts)
-  outline, hatched = (split.arrays[name][:copies] for name in ('image_a', 'image_b'))
-  assert (outline == outline[:1]).all() and len(np.unique(hatched.reshape(copies, -1), axis=0)) == copies
+  for name in split.features:
+    assert len(np.unique(split.arrays[name][:copies].reshape(copies, -1), axis=0)) == copies
+  assert (split.arrays['label'][:copies] == split.arrays['label'][0]).all()
 
 
+@pytest.mark.usefixtures('plain')
 def test_a_hatching_is_of_its_digit_alone():
   whole, hatched = digit_pairs.enlarged('test', 32)[0], digit_pairs.load_edges('test').arrays['image_b'][..., 0]
   share = (hatched / np.maximum(whole, 1))[whole > 100]
@@ -58,6 +68,32 @@ def test_a_hatching_is_of_its_digit_alone():
   assert waves[0, 0, 0] == round(200 * least) and waves[1, 0, 0] == 200
   np.testing.assert_array_equal(waves[:, 1:, :-1], waves[:, :-1, 1:])  # along diagonals
   np.testing.assert_allclose(waves[..., period:], waves[..., :-period], atol=1)  # rounded either way
+
+
+@pytest.mark.parametrize('size', [16, 32])
+def test_a_placed_digit_has_the_turned_moments_of_the_given_one(size):
+  """Of a blob: the mean moves, the covariance turns by the angle and shrinks by the square of the scale."""
+  rows, columns = np.indices((size, size)) + 0.5
+  u, v = (columns - size / 2) / size, (rows - size / 2) / size
+  blob = np.round(255 * np.exp(-((u / 0.18) ** 2) - (v / 0.07) ** 2)).astype(np.uint8)
+
+  def moments(image):
+    weights = image / image.sum()
+    center = np.array([(weights * u).sum(), (weights * v).sum()])
+    apart = np.stack([u - center[0], v - center[1]])
+    return center, np.einsum('ihw,jhw,hw->ij', apart, apart, weights)
+
+  covariance = moments(blob)[1]
+  for seed in range(5):
+    placed = digit_pairs.place(blob, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    angle = np.deg2rad(rng.uniform(-digit_pairs.TURN, digit_pairs.TURN))
+    scale = rng.uniform(digit_pairs.SHRINK, 1)
+    moved = (1 - scale) / 2 * rng.uniform(-1, 1, 2)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    center, found = moments(placed)
+    np.testing.assert_allclose(center, moved, atol=0.01)
+    np.testing.assert_allclose(found, scale**2 * turn @ covariance @ turn.T, atol=0.0012)
 
 
 def test_labels_tell_holes_from_the_ground_around():

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from gen_jax.config import common
 from gen_jax.data import sources
@@ -27,10 +28,19 @@ def test_the_true_maps_undo_each_other_exactly(size):
 
 
 def test_an_image_of_b_is_the_map_of_its_sprite():
-  split = opened()
+  split = opened(64)
   _, index = sprite_styles.draw_examples('test')
-  filled = np.asarray(sprites.render(sprites.factors_of(index[:20])))[:, ::2, ::2]
-  np.testing.assert_array_equal(split.true_maps['b'](255 * np.repeat(filled, 3, -1)), split.arrays['image_b'][:20])
+  rendered = np.asarray(sprites.render(sprites.factors_of(index[:20])))[..., 0]
+  whole = np.array([ndimage.binary_fill_holes(image) for image in rendered])[..., None]  # the tops of some hearts
+  np.testing.assert_array_equal(split.true_maps['b'](255 * np.repeat(whole, 3, -1)), split.arrays['image_b'][:20])
+
+
+def test_windows_hold_whole_sprites_in_different_places():
+  index, _ = sprite_styles.draw_examples('test')
+  whole, window = (sprite_styles.masks_of(index, size) for size in (64, 32))
+  np.testing.assert_array_equal(window.sum((1, 2)), whole.sum((1, 2)))
+  tops = window.any(2).argmax(1)
+  assert len(np.unique(tops)) > 5
 
 
 def test_factors_are_disjoint_on_both_sides_and_in_all_splits():
