@@ -8,7 +8,8 @@
 
 Digits into twins, seeds 0 to 2, eight minutes each on one core: L1 from the true map .0355, .0326, .0343; untranslated
 .422, the nearest image of B .112, without the cycle terms .0685. Sprites: .0171, .0253, .0499; untranslated .654, the
-nearest image of B .0313. `season` and `paper` have no numbers yet.
+nearest image of B .0313. `season`: 53 % of the pixels are taken for winter; of the photos as they are 22, recolored 48,
+of real winter 63. `paper` has not been run yet.
 """
 
 from gen_jax.config import experiment
@@ -52,6 +53,7 @@ get_config = experiment(
   },
   season={
     'batch_size': 4,
+    'steps': 2_500,
     'data': {
       'name': '~/tensorflow_datasets/folders/summer2winter',
       'layout': 'unpaired',
