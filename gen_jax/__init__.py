@@ -7,15 +7,15 @@
 """
 
 
-def load(workdir, checkpoint='best', trust=False):
+def load(workdir, checkpoint='best', trust=False, ema_width=None):
   """The run in `workdir`, at its 'best' or 'last' checkpoint or at a step; see `gen_jax.runs.Run`.
 
   A model class of one's own is found where it stood, and runs its program: see `gen_jax.runs.programs`, also for what
-  `trust` allows. UserError where there is no such run.
+  `trust` allows. `ema_width`: in place of that of its config. UserError where there is no such run.
   """
   from gen_jax import runs  # `import gen_jax` need not wait for it
 
-  return runs.load(workdir, str(checkpoint), trust=trust)
+  return runs.load(workdir, str(checkpoint), trust=trust, ema_width=ema_width)
 
 
 def train(config, workdir):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from gen_jax import power_ema
 from gen_jax.errors import (
   UserError,
   must_be_fraction,
@@ -48,6 +49,13 @@ def must_be_pair(value: Any) -> str | None:
   return None if isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value)) else 'must be two, above 0'
 
 
+def must_be_interval(value: Any) -> str | None:
+  """(low, high), 0 <= low < high."""
+  is_number = lambda x: isinstance(x, int | float) and not isinstance(x, bool)
+  fits = isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value)) and 0 <= value[0] < value[1]
+  return None if fits else 'must be two noise levels (low, high), 0 <= low < high'
+
+
 def must_be_layout(value: Any) -> str | None:
   """One of LAYOUTS, or none."""
   return None if value in ('', *LAYOUTS) else f"choose one of {', '.join(LAYOUTS)}, or '' of single images"
@@ -77,13 +85,25 @@ OPTIMIZER = {  # Adam
   'clip_weights': Key(0.0, must_not_be_negative),  # bound of every parameter, for a Wasserstein critic; 0: none
 }
 
+SAMPLER = {  # of models that sample step by step from noise; may be another at every use of a finished run
+  'name': Key('heun', may_differ=True),  # one of `diffusion.samplers.SAMPLERS`
+  'steps': Key(18, must_be_positive, may_differ=True),
+  # noise levels: 'path', even in the time of the model's path, or 'karras', by their rule between its ends
+  'grid': Key('path', must_be_one_of('path', 'karras'), may_differ=True),
+  'guidance': Key(1.0, must_not_be_negative, may_differ=True),  # how strongly classes are told: 1 as trained, 0 not
+  # what guidance leads away from: 0: the model without its labels; a step: its snapshot then (autoguidance)
+  'autoguidance': Key(0, must_not_be_negative, may_differ=True),
+  'interval': Key((0.0, 1e6), must_be_interval, may_differ=True),  # guided at noise levels above low, up to high
+  'churn': Key(0.0, must_not_be_negative, may_differ=True),  # noise that heun adds on its way (EDM's S_churn)
+}
+
 BINARIZE = ('none', 'dynamic', 'static')
 LAYOUTS = ('side_by_side', 'paired', 'unpaired')
 DATA = {
   # rendered: 'sprites' (dSprites), 'sprites_coloured', _noisy, _scrambled, 'shapes' (solids in a room), 'rare_hearts';
-  # embedded: 'digits'; points of the plane: 'ring', 'grid', 'swiss_roll', 'moons', 'spirals', a .csv, or a picture as
-  # their density; of other sets: 'detection'; of two sides, A and B: pairs 'digit_edges', 'digit_labels', unpaired
-  # 'digit_twins', 'sprite_styles', 'unpaired_planes'; else a TFDS name, or a folder
+  # embedded: 'digits'; points of the plane: 'ring', 'grid', 'swiss_roll', 'moons', 'spirals', 'tree' (of two classes),
+  # a .csv, or a picture as their density; of other sets: 'detection'; of two sides, A and B: pairs 'digit_edges',
+  # 'digit_labels', unpaired 'digit_twins', 'sprite_styles', 'unpaired_planes'; else a TFDS name, or a folder
   'name': Key('sprites'),
   'dir': Key('', may_differ=True),  # where prepared TFDS sets lie; '': TFDS's own default
   'train_split': Key('train[:90%]'),  # splits of TFDS sets; '' for all others, which have their own
@@ -146,11 +166,18 @@ KEYS = {
   'ema_decay': Key(0.0, must_be_fraction),
   # further averages, {NAME: a decay, or a schedule of it by the step}
   'averages': {},
+  # of further ones, relative to the steps done whatever their number, e.g. (0.05, 0.1); see gen_jax/power_ema.py
+  'ema_widths': Key((), power_ema.must_be_widths),
+  # how often in the run, evenly, these are kept, with a checkpoint, so that averages of other widths can be made
+  'snapshots': Key(0, must_not_be_negative, may_differ=True),
+  # the width of the average that a finished run uses, made of its snapshots; 0: as `evaluated_average` says
+  'ema_width': Key(0.0, must_not_be_negative, may_differ=True),
   # the average that evaluation and samples use; '': 'ema', or where there is none, the first by name
   'evaluated_average': Key('', may_differ=True),
   'data': DATA,
   'model': {},  # 'name' and the fields of that class; modules and schedules likewise
   'resampling': {},  # 'name' and the fields of a rule of `data.resampling`; none: each example once an epoch
+  'sampler': SAMPLER,
   'optimizer': OPTIMIZER,  # of each player
   'player_optimizers': {},  # what differs for a player: {'discriminator': {'b1': 0.5}}
   'log_every': Key(50, must_be_positive, may_differ=True),  # a line of metrics: means over the dispatch that ends there
@@ -249,7 +276,7 @@ def flatten(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
 def with_names(section: Mapping[str, Any]) -> dict[str, Any]:
   """The section with the name of each class that it holds in its place, at any depth; modules that it names, imported.
 
-  It is for what a user writes: see `build.find_class`, which imports nothing.
+  It is for what a user writes: see `classes.find_class`, which imports nothing.
   """
   named = {}
   for key, value in section.items():
@@ -275,7 +302,7 @@ def import_module_of(name: Any) -> None:
 
 
 def name_of_class(named: type) -> str:
-  """What `build.find_class` finds a class by: its name, or for one of the user's own MODULE:NAME or FILE.py:NAME."""
+  """What `classes.find_class` finds a class by: its name, or for one of the user's own MODULE:NAME or FILE.py:NAME."""
   module = named.__module__
   if module.startswith('gen_jax.'):
     return named.__name__

@@ -60,6 +60,7 @@ class Model(Protocol):
 
   players: Mapping[str, Player]  # updated in this order
   # optional: `reads: tuple[str, ...]`, the features of the data that it asks a batch for; ('image',) by default
+  # optional: `measure_data(examples [N,...]) -> {collection: {name: array}}`, what it keeps of the training data
   # optional: `averaged: tuple[str, ...]`, the groups that an average of the parameters is of; all by default
 
   def __call__(self, batch: Batch) -> Any:

@@ -74,8 +74,8 @@ def test_numbers_that_32_bits_hold_are_taken():
 
 def test_only_what_changes_no_parameter_may_differ():
   free = config_lib.keys_that_may_differ()
-  assert {'log_every', 'evals', 'data.dir', 'data_parallel', 'steps_per_dispatch'} <= free
-  assert free.isdisjoint({'seed', 'batch_size', 'precision', 'data.name', 'optimizer.b1', 'ema_decay'})
+  assert {'log_every', 'evals', 'data.dir', 'data_parallel', 'steps_per_dispatch', 'snapshots', 'ema_width'} <= free
+  assert free.isdisjoint({'seed', 'batch_size', 'precision', 'data.name', 'optimizer.b1', 'ema_decay', 'ema_widths'})
 
 
 def test_variants_combine_from_left_to_right_and_classes_replace_sections():

@@ -13,10 +13,18 @@ FLOORS = (  # from the top; what stands side by side may import each other where
   ('gen_jax.training', 'gen_jax.plots'),
   ('gen_jax.evaluation',),
   ('gen_jax.build',),
+  ('gen_jax.classes',),
   ('gen_jax.models',),
-  ('gen_jax.networks', 'gen_jax.data', 'gen_jax.optimizers', 'gen_jax.augmentation', 'gen_jax.adversarial'),
-  ('gen_jax.distributions', 'gen_jax.config'),
-  ('gen_jax.randomness', 'gen_jax.schedules', 'gen_jax.progress'),
+  (
+    'gen_jax.networks',
+    'gen_jax.diffusion',
+    'gen_jax.data',
+    'gen_jax.optimizers',
+    'gen_jax.augmentation',
+    'gen_jax.adversarial',
+  ),
+  ('gen_jax.distributions', 'gen_jax.gaussian_mixtures', 'gen_jax.config'),
+  ('gen_jax.randomness', 'gen_jax.schedules', 'gen_jax.power_ema', 'gen_jax.progress'),
   ('gen_jax.files', 'gen_jax.signals', 'gen_jax.errors', 'gen_jax.types', 'gen_jax.metrics'),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

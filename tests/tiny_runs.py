@@ -18,6 +18,14 @@ STEPS = {'steps': 4, 'steps_per_dispatch': 2, 'log_every': 2, 'eval_every': 2, '
 VAE = MODEL | {'latent_dim': 2, 'encoder': {'name': 'MLPEncoder', 'hidden': (8,)}}
 CATEGORICAL = {name: MODEL[name] for name in ('encoder', 'decoder', 'likelihood')}
 IMAGES = {'data': {'value_range': (-1.0, 1.0)}, 'evals': ('fixed_noise',), 'optimizer': {'schedule': 'constant'}}
+OF_NOISE = STEPS | {
+  'data': {'value_range': (-1.0, 1.0)}, 'evals': ('means',), 'extractors': 'mnist', 'sample_count': 40,
+}
+DIFFUSION = {
+  'name': 'Diffusion', 'denoiser': {'name': 'UNet', 'features': (4,), 'blocks': 1, 'patch': 2}, 'conditional': True,
+}
+POINTS_DIFFUSION = {'name': 'Diffusion', 'denoiser': {'name': 'MLPDenoiser', 'hidden': 8}}
+NOISY_CLASSIFIER = {'name': 'NoisyClassifier', 'encoder': {'name': 'NoisyEncoder', 'features': (4,)}}
 PLANE = {
   'name': 'GAN',
   'generator': {'name': 'MLPGenerator', 'hidden': (8,), 'bounded': False},
@@ -46,6 +54,7 @@ CONFIGS = {
     **STEPS | {'data': {'binarize': 'dynamic'}, 'importance_samples': 20},
   ),
   'pixelcnn': lambda: small_config(**pixelcnn('Bernoulli', {'binarize': 'dynamic'}, conditional=True) | STEPS),
+  'noisy classifier': lambda: small_config(model=NOISY_CLASSIFIER, **OF_NOISE),
   'gan': lambda: small_config('gan', **IMAGES | STEPS),
   'db vae': lambda: small_config(
     'rare_hearts',
@@ -66,6 +75,12 @@ CONFIGS = {
     **STEPS | {'data': {'resident_mib': 64}},
   ),
   'plane': lambda: small_config('ring', model=PLANE, evals=('fixed_noise',), **STEPS),
+  'diffusion': lambda: small_config(model=DIFFUSION, sampler={'steps': 3}, **OF_NOISE),
+  'diffusion in the plane': lambda: small_config('ring', model=POINTS_DIFFUSION, evals=('means',), **STEPS),
+  'tree': lambda: small_config(
+    'tree', model=POINTS_DIFFUSION | {'conditional': True}, evals=('means',),
+    ema_widths=(0.05, 0.1), snapshots=4, **STEPS | {'ema_decay': 0.0},
+  ),
 }
 
 

@@ -34,6 +34,8 @@ def check(config: ConfigDict) -> None:
   check_players(model)
   raise_first(problems_of_players(config, model))
   raise_first(build.problems(config, data, model))
+  raise_first(build.problems_of_sampler(config, model))
+  raise_first(problems_of_autoguidance(config))
   check_evaluators(config, model, Source.of(config, data))
   preprocess = build.preprocessor(config, data, train=True)
   batch = jax.eval_shape(lambda: build.example_batch(data, preprocess, rows=1))
@@ -71,6 +73,12 @@ def problems_of_players(config: ConfigDict, model: Model) -> Iterator[str]:
       if key not in config.optimizer:
         yield f'{path}.{key} is no key{nearest(key, config.optimizer)}'
     yield from config_lib.problems(changes, config_lib.OPTIMIZER, path)
+
+
+def problems_of_autoguidance(config: ConfigDict) -> Iterator[str]:
+  """A line where samples would be guided by a snapshot that there is not yet."""
+  if step := config.sampler.autoguidance:
+    yield f'config.sampler.autoguidance={step}: is of a finished run, in a mode such as --mode=sample'
 
 
 def problems_of_warmup(config: ConfigDict) -> Iterator[str]:

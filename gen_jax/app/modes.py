@@ -18,6 +18,7 @@ from gen_jax.app.benchmark import measure
 from gen_jax.app.results import PROTOCOL, describe_evaluation, explanations, table_of
 from gen_jax.app.translate import translate as translate
 from gen_jax.data.record import Record, describe
+from gen_jax.diffusion.settings import COLLECTION, WORSE
 from gen_jax.errors import Interrupted, UserError, show
 from gen_jax.evaluation import evaluate as evaluate_lib
 from gen_jax.figures import write
@@ -31,7 +32,6 @@ from gen_jax.runs.workdir import as_begun, check_folder, check_same, claim_workd
 from gen_jax.schedules import step_variables
 from gen_jax.training import loop, parallel
 from gen_jax.training.metrics import read_metrics
-from gen_jax.training.state import evaluated_average
 from gen_jax.training.stopwatch import Stopwatch
 
 TIMEOUT = 300
@@ -119,18 +119,21 @@ def evaluate(run: Run) -> list[pathlib.Path]:
   names = evaluate_lib.as_tuple(config.evals) + evaluate_lib.as_tuple(config.final_evals)
   results = evaluate_lib.run(names, run.model, run.source)
   arrays = {name: results.pop(name) for name in list(results) if isinstance(results[name], np.ndarray)}
-  path, step = run.workdir / 'evaluation.json', int(run.state.step)
+  path, step, average = run.workdir / 'evaluation.json', int(run.state.step), run.average
   known = read_evaluation(path)
   examples = min(config.test_examples or run.source.data.size, run.source.data.size)
-  kept = known if (known.get('step'), known.get('examples')) == (step, examples) else {}
-  table = kept | {'step': step, 'split': 'test', 'examples': examples, 'binarize': config.data.binarize} | results
+  protocol = {'step': step, 'split': 'test', 'examples': examples, 'binarize': config.data.binarize, 'average': average}
+  protocol |= {'sampler': run.sampling} if run.sampling else {}
+  same = known.get('examples') == examples and bool(run.evaluation())
+  table = (known if same else {}) | protocol | results
   write_bytes(path, (json.dumps(table, indent=2) + '\n').encode())
   paths = [path]
   if arrays:
     known = run.arrays()
-    known = known if known.get('examples') == examples else {}
+    known = known if same and known.get('examples') == examples else {}
     paths.append(run.workdir / 'evaluation.npz')
-    save_arrays(paths[-1], known | {'step': step, 'examples': examples} | arrays)
+    own = {'step': step, 'examples': examples, 'average': average, 'sampler': run.sampling}
+    save_arrays(paths[-1], known | own | arrays)
     paths += write.write_figures_of_arrays(figures.all_figures().values(), run, arrays)
   print(f'{run.workdir} at step {step}, {examples} test examples')
   print(table_of(results, explanations(run, results)))
@@ -173,9 +176,10 @@ def export(run: Run) -> list[pathlib.Path]:
   from flax.traverse_util import flatten_dict
   from safetensors.numpy import save
 
-  variables = {name: tree for name, tree in run.variables.items() if name not in step_variables(0)}
+  of_use = {*step_variables(0), COLLECTION, WORSE}  # what a model is applied at and with, and has not learned
+  variables = {name: tree for name, tree in run.variables.items() if name not in of_use}
   tensors = {name: np.asarray(array) for name, array in flatten_dict(variables, sep='/').items()}
-  average = evaluated_average(run.state, run.config.evaluated_average) or 'none'
+  average = run.average or 'none'
   path = run.workdir / 'parameters.safetensors'
   write_bytes(path, save(tensors, {'step': str(int(run.state.step)), 'average': average}))
   print(f'{len(tensors)} arrays, {sum(x.size for x in tensors.values()):,} numbers; average: {average}')
@@ -218,7 +222,8 @@ def run_mode(function: Callable, arguments: flags.FlagValues, config: ConfigDict
   if config.data.name != recorded.data.name:  # what is named is looked at, though the mode may not need it
     check_data(workdir, config)
   check_writable(workdir)
-  run_on(function, runs.load(workdir, arguments.checkpoint, config), options)
+  run = runs.load(workdir, arguments.checkpoint, config)
+  run_on(function, run, options)
 
 
 def find_devices() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gen_jax import build, models
+from gen_jax import classes, models
 from gen_jax.config import flatten, import_module_of
 from gen_jax.data import sources
 from gen_jax.errors import UserError, nearest
@@ -72,13 +72,13 @@ def add_key(section: ConfigDict, key: str, value: str) -> None:
   elif key == 'name' and key in section:
     change_class(section, value)
   elif key not in section and 'name' in section:
-    section.update({name: default for name, default in build.default_fields(section).items() if name == key})
+    section.update({name: default for name, default in classes.default_fields(section).items() if name == key})
 
 
 def change_class(section: ConfigDict, name: str) -> None:
   """Names another class in a section, and drops the fields that it has not."""
   section.name = name
-  for field in set(section.keys()) - {'name', *build.fields_of(section)}:
+  for field in set(section.keys()) - {'name', *classes.fields_of(section)}:
     del section[field]
 
 
@@ -87,7 +87,7 @@ def add_section(section: ConfigDict, field: str, to_be_named: bool) -> None:
 
   Where it is `to_be_named`, in place of a number too, or of no number yet.
   """
-  absent = None if 'name' not in section else build.fields_of(section).get(field, '')  # averages have no name
+  absent = None if 'name' not in section else classes.fields_of(section).get(field, '')  # averages have no name
   value = section.get(field, absent)
   is_module = field not in section and 'name' in section and (absent is None or dataclasses.is_dataclass(absent))
   is_number = value is None or (isinstance(value, int | float) and not isinstance(value, bool))
@@ -179,7 +179,7 @@ def field_of_another_class(key: str, config: ConfigDict) -> str:
   section, _, field = key.rpartition('.')
   if section != 'model':
     return ''
-  owners = [name for name in dir(models) if name[0].isupper() and field in build.fields_of({'name': name})]
+  owners = [name for name in dir(models) if name[0].isupper() and field in classes.fields_of({'name': name})]
   return f'; it is of {" and ".join(owners)}: --config.model.name={owners[0]}' if 0 < len(owners) <= 2 else ''
 
 
@@ -191,7 +191,7 @@ def possible_keys(key: str, config: ConfigDict) -> list[str]:
   for name in prefix.split('.'):
     section = section.get(name) if isinstance(section, ConfigDict) else None
   has_class = isinstance(section, ConfigDict) and 'name' in section
-  return [f'{prefix}.{name}' for name in build.default_fields(section)] if has_class else []
+  return [f'{prefix}.{name}' for name in classes.default_fields(section)] if has_class else []
 
 
 def with_current_fields(arguments: list[str], config: ConfigDict) -> list[str]:
@@ -204,7 +204,7 @@ def with_current_fields(arguments: list[str], config: ConfigDict) -> list[str]:
       for i, field in enumerate(path[2:], start=2):
         if not isinstance(section, ConfigDict) or 'name' not in section:
           break
-        path[i] = build.former_fields(section).get(field, field)
+        path[i] = classes.former_fields(section).get(field, field)
         section = section.get(path[i])
       argument = f'--{".".join(path)}{equals}{value}'
     renamed.append(argument)

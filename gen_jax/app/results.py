@@ -9,7 +9,8 @@ from gen_jax.figures.factors import entry_names
 from gen_jax.metrics import Explanation
 from gen_jax.runs import Run
 
-PROTOCOL = ('step', 'split', 'examples', 'binarize')  # what an evaluation is of, which stands in it beside its numbers
+# what an evaluation is of, which stands in it beside its numbers
+PROTOCOL = ('step', 'split', 'examples', 'binarize', 'average', 'sampler')
 
 
 def describe_evaluation(known: Mapping[str, Any]) -> str:
@@ -19,6 +20,10 @@ def describe_evaluation(known: Mapping[str, Any]) -> str:
     parts.append(f'{known["examples"]:,} examples of the {known["split"]} split')
   if known.get('binarize', 'none') != 'none':
     parts.append(f'binarized ({known["binarize"]})')
+  if known.get('average', 'ema') not in ('', 'ema'):
+    parts.append(f'average {known["average"]}')
+  if known.get('sampler'):
+    parts.append(f'samples by {known["sampler"]}')
   return ', '.join(parts)
 
 

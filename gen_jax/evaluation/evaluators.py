@@ -8,11 +8,13 @@ from gen_jax.evaluation.disentanglement.suite import boosted_dci as boosted_dci
 from gen_jax.evaluation.disentanglement.suite import disentanglement as disentanglement
 from gen_jax.evaluation.fairness import fairness as fairness
 from gen_jax.evaluation.fid import inception_distances as inception_distances
+from gen_jax.evaluation.generative_classifier import generative_classifier as generative_classifier
 from gen_jax.evaluation.likelihood import elbo_decomposition as elbo_decomposition
 from gen_jax.evaluation.likelihood import likelihood as likelihood
 from gen_jax.evaluation.means import active_units as active_units
 from gen_jax.evaluation.means import means as means
 from gen_jax.evaluation.memorization import memorization as memorization
+from gen_jax.evaluation.ode_likelihood import ode_likelihood as ode_likelihood
 from gen_jax.evaluation.planar import points as points
 from gen_jax.evaluation.probe import probe as probe
 from gen_jax.evaluation.sample_distances import frechet as frechet

@@ -70,6 +70,11 @@ def unconditional(model: nn.Module, source: Source) -> str | None:
   return None
 
 
+def unlabeled(model: nn.Module, source: Source) -> str | None:
+  """The model does not see the label, or has learned to do without, by `label_dropout`."""
+  return None if getattr(model, 'label_dropout', 0.0) else unconditional(model, source)
+
+
 def labels(model: nn.Module, source: Source) -> str | None:
   """The data have labels."""
   del model

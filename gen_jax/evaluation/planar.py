@@ -3,16 +3,22 @@
 import math
 from collections.abc import Iterator
 
+import jax
 import numpy as np
 
+from gen_jax.data.sets.planar import Target, sample_classes
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.needs import methods, needs, points_target
 from gen_jax.evaluation.samples import draw_samples, labels_like_data
 from gen_jax.evaluation.source import Source, collect
+from gen_jax.gaussian_mixtures import GaussianMixture
 from gen_jax.metrics import Metric, measures
 
 BATCH = 1000
 FRESH = 1_000  # the seed of a real sample that is no split
+OUTLIERS = 0.001  # the share of real points of a class that count as such
+LIMIT_POINTS = 100_000  # real points of each class, whose densities say which are so rare
+DENSITY_BATCH = 4_096  # points whose densities are computed at a time
 
 
 @measures({
@@ -30,24 +36,69 @@ FRESH = 1_000  # the seed of a real sample that is no split
   'sliced_wasserstein': Metric(
     'the Wasserstein distance of the points projected on a line, averaged over lines', better='lower'
   ),
+  'log_density': Metric(
+    'the mean log density of samples in the distribution of their class; near that of the target, as samples that lie '
+    'beside it have less, and those that crowd in its middle more', 'nats'
+  ),
+  'outliers': Metric(
+    'the share of samples where their class is less dense than at 99.9 % of its own points; .001 of the target itself',
+    '', 'lower'
+  ),
   '{metric}_real': Metric('a fresh sample of the target'),
 })
 @needs(points_target, methods('sample'))
 def points(model: BoundModel, source: Source) -> Iterator[tuple[str, float]]:
   """Distances of as many samples as the split has points; `_real`: of a fresh sample of the target, the least expected.
 
-  Modes are those of a target that is a mixture. Wasserstein distances are NaN where a sample is not finite.
+  Modes are those of a target that is a mixture; densities those of one whose classes are known, beside a conditional
+  model. Wasserstein distances are NaN where a sample is not finite.
   """
   target = source.data.target
-  real = collect(source.batches(), points='image')['points'].reshape(-1, 2)
+  columns = {'points': 'image'} | ({'labels': 'label'} if target.classes else {})
+  split = collect(source.batches(), **columns)
+  real, rng = split['points'].reshape(-1, 2), np.random.default_rng(FRESH)
   label = labels_like_data(model, source, len(real))
   samples = draw_samples(model, len(real), BATCH, label, source.first_row).reshape(-1, 2)
-  fresh = target.sample(np.random.default_rng(FRESH), len(real))
+  fresh = sample_classes(target.classes, rng, split['labels']) if target.classes else target.sample(rng, len(real))
   if target.modes is not None:
     yield from modes_covered(samples, target.modes, target.sigma).items()
   for distance in (jensen_shannon, wasserstein, sliced_wasserstein):
     yield distance.__name__, distance(samples, real)
     yield f'{distance.__name__}_real', distance(fresh, real)
+  if target.classes and label is not None:
+    limits = outlier_limits(target)
+    for suffix, x, y in (('', samples, label), ('_real', fresh, split['labels'])):
+      yield f'log_density{suffix}', mean_log_density(x, y, target)
+      yield f'outliers{suffix}', outlier_share(x, y, target, limits)
+
+
+def mean_log_density(points: np.ndarray, labels: np.ndarray, target: Target) -> float:
+  """The mean of log p(x|y) over points [N,2] of the classes `labels` [N], in nats; NaN where one is not finite."""
+  return float(class_log_densities(points, labels, target).mean(dtype=np.float64))
+
+
+def outlier_share(points: np.ndarray, labels: np.ndarray, target: Target, limits: np.ndarray) -> float:
+  """The share of points [N,2] of the classes `labels` [N] at which log p(x|y) is below limits[y], or no number."""
+  return float((~(class_log_densities(points, labels, target) >= limits[labels])).mean())
+
+
+def outlier_limits(target: Target, quantile: float = OUTLIERS) -> np.ndarray:
+  """The log density of each class below which lies the share `quantile` of its own points, [classes]: of a sample."""
+  rng = np.random.default_rng(FRESH + 1)
+  densities = [log_densities(part, part.sample(rng, LIMIT_POINTS)) for part in target.classes]
+  return np.quantile(densities, quantile, axis=1)
+
+
+def class_log_densities(points: np.ndarray, labels: np.ndarray, target: Target) -> np.ndarray:
+  """log p(x|y) [N] of points [N,2] of the classes `labels` [N]."""
+  of_classes = np.stack([log_densities(part, points) for part in target.classes])
+  return of_classes[labels, np.arange(len(points))]
+
+
+@jax.jit
+def log_densities(mixture: GaussianMixture, points: np.ndarray) -> jax.Array:
+  """log p(x) [N] of points [N,2], some at a time."""
+  return jax.lax.map(lambda x: mixture.log_prob(x[None])[0], points, batch_size=DENSITY_BATCH)
 
 
 def modes_covered(points: np.ndarray, modes: np.ndarray, sigma: float) -> dict[str, float]:

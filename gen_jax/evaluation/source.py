@@ -140,6 +140,13 @@ class Source:
     """{feature: its shape} as the model sees the examples."""
     return shapes_after(self.data.features, self._config.data.size, self._config.data.crop)
 
+  @property
+  def gray_bin(self) -> tuple[float, bool] | None:
+    """(width of a gray value's bin in the model's range, whether dequantization fills it); None of points."""
+    levels, (low, high) = build.levels_of_images(self._config, self.data), self.value_range
+    filled = self._config.data.dequantize
+    return ((high - low) / (levels if filled else levels - 1), filled) if levels else None
+
   def side(self, name: str) -> SideFormat:
     """How images of the side 'a' or 'b' are shown, and how the model sees them."""
     return SideFormat(self._config.data, name, self.data.features[f'image_{name}'])

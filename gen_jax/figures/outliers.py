@@ -6,7 +6,7 @@ import numpy as np
 
 from gen_jax.data.image_files import conform
 from gen_jax.errors import UserError, nearest
-from gen_jax.evaluation.needs import images, methods, unconditional
+from gen_jax.evaluation.needs import images, methods, unlabeled
 from gen_jax.evaluation.outliers.images import ALTERED, images_of
 from gen_jax.evaluation.outliers.model_free import MODEL_FREE, MOST_VALUES
 from gen_jax.evaluation.outliers.suite import INSIDE, Judge, table_of_detection
@@ -21,7 +21,7 @@ LEFT_OUT = 'left_out'  # the classes of `config.data.without`
 
 @figure(
   'which images are unlike the data, --against=NAME_OR_FOLDER,...: a table of scores, figures/outliers_*.png',
-  needs=(methods('log_prob', 'log_weights', 'reconstruct', 'logits'), unconditional, images),
+  needs=(methods('log_prob', 'log_weights', 'reconstruct', 'logits', 'outlier_statistics'), unlabeled, images),
   place=112,
   flags={
     'against': Flag(

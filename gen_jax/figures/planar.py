@@ -53,7 +53,7 @@ def extent_in_units(run: Run, extent: planar.Extent) -> planar.Extent:
 def points(run: Run) -> Iterator[Output]:
   """Samples over their target; what a discriminator says of every place; where the plane of the noise is sent.
 
-  All in the units of the user, where the points have such.
+  All in the units of the user, where the points have such; the latter two of models without classes.
   """
   model, real, in_units = run.model, real_points(run), run.source.data.in_units
   seen = planar.extent_of(real)  # by the model
@@ -61,6 +61,8 @@ def points(run: Run) -> Iterator[Output]:
   real, fake = in_units(real), in_units(draw_samples(model, POINTS, BATCH).reshape(-1, 2))
   canvas = planar.samples_over_target(real, fake, extent=extent, names=names)
   yield Picture('points', canvas, 'Samples over their target')
+  if model.classes:
+    return
   if 'logits' in model:
     places = planar.lattice(seen, SIDE).reshape(-1, 1, 1, 2)
     logits = np.asarray(model.logits({'image': places})).reshape(SIDE, SIDE)
@@ -74,7 +76,8 @@ def points(run: Run) -> Iterator[Output]:
     z = np.asarray(model.latents(rows))
     if z.shape[1] == 2:
       lines = planar.noise_lines()
-      mapped = np.asarray(model.decode(lines.reshape(-1, 2), rows)).reshape(lines.shape)
+      places = lines.reshape(-1, 2)
+      mapped = np.asarray(model.decode(places, {'row': np.arange(len(places), dtype=np.int32)})).reshape(lines.shape)
       samples = np.asarray(model.decode(z, rows)).reshape(-1, 2)
       canvas = planar.transform(lines, in_units(mapped), z, in_units(samples), extent=extent, names=names)
-      yield Picture('transform', canvas, 'The plane of the noise, and where the generator sends it')
+      yield Picture('transform', canvas, 'The plane of the noise, and where the model sends it')

@@ -23,6 +23,9 @@ from gen_jax.networks.likelihoods import Laplace as Laplace
 from gen_jax.networks.likelihoods import LearnedGaussian as LearnedGaussian
 from gen_jax.networks.likelihoods import OptimalGaussian as OptimalGaussian
 from gen_jax.networks.likelihoods import PixelGaussian as PixelGaussian
+from gen_jax.networks.noise_schedules import LinearSchedule as LinearSchedule
+from gen_jax.networks.noise_schedules import MonotoneSchedule as MonotoneSchedule
+from gen_jax.networks.noisy_encoder import NoisyEncoder as NoisyEncoder
 from gen_jax.networks.patches import PatchDiscriminator as PatchDiscriminator
 from gen_jax.networks.patches import PointDiscriminator as PointDiscriminator
 from gen_jax.networks.pixelcnn import GatedPixelCNN as GatedPixelCNN
@@ -37,3 +40,5 @@ from gen_jax.networks.priors import VampPrior as VampPrior
 from gen_jax.networks.translators import MLPTranslator as MLPTranslator
 from gen_jax.networks.translators import ResNetTranslator as ResNetTranslator
 from gen_jax.networks.translators import UNetTranslator as UNetTranslator
+from gen_jax.networks.unet import MLPDenoiser as MLPDenoiser
+from gen_jax.networks.unet import UNet as UNet

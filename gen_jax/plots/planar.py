@@ -70,12 +70,31 @@ def plane_axes(
   if names:
     axes.set_xlabel(names[0], size=9, color=INK)
     axes.set_ylabel(names[1], size=9, color=INK)
-  if samples is None:
+  if samples is None or not len(samples):
     return
-  inside = ((samples >= (left, bottom)) & (samples <= (right, top))).all(axis=1)
-  if not inside.all():
-    note = f'{1 - inside.mean():.1%} of the samples lie outside'
+  outside = 1 - ((samples >= (left, bottom)) & (samples <= (right, top))).all(axis=1).mean()
+  if outside >= 0.0005:  # a share that is not shown as 0.0%
+    note = f'{outside:.1%} of the samples lie outside'
     axes.text(0.99, 0.01, note, transform=axes.transAxes, size=7, color=INK, ha='right')
+
+
+def titled_figure(width: float, height: float, title: str) -> Figure:
+  """An empty figure of panels that stand close, `title` above them."""
+  figure = new_figure(width, height + (0.3 if title else 0.0))
+  figure.set_layout_engine('constrained', w_pad=0.05, h_pad=0.05)
+  if title:
+    figure.suptitle(title, size=10.5, weight='bold', color=INK, x=0.1 / width, ha='left')
+  return figure
+
+
+def square_panel(axes: Axes, extent: Extent, name: str, samples: np.ndarray | None = None) -> None:
+  """A framed square without ticks, named below."""
+  plane_axes(axes, extent, '', samples)
+  axes.grid(False)
+  axes.tick_params(labelbottom=False, labelleft=False, length=0)
+  axes.spines[:].set_visible(True)
+  axes.spines[:].set_color(FAINT)
+  axes.set_xlabel(name, size=9.5, color=INK)
 
 
 def add_legend(figure: Figure, axes: Axes) -> None:
@@ -160,7 +179,7 @@ def transform(
   samples: np.ndarray,
   *,
   extent: Extent | None = None,
-  title: str = 'The noise plane, and where the generator sends it',
+  title: str = 'The noise plane, and where the model sends it',
   names: Names = (),
 ) -> Figure:
   """Left, the plane of z ~ N(0, I), colored by place; right, where its lines and points go, in the same colors.
@@ -169,7 +188,7 @@ def transform(
     lines: [L,M,2], those of `noise_lines`.
     mapped_lines: [L,M,2], G of them.
     z: [N,2] from N(0, I).
-    samples: [N,2], G(z).
+    samples: [N,2], what the model makes of z.
     extent: the frame on the right; by default that of `samples`.
     title: says what is seen.
     names: of the axes on the right.
@@ -182,7 +201,7 @@ def transform(
   middles = (lines[:, 1:] + lines[:, :-1]) / 2
   line_colors, colors = 0.75 * place_colors(middles).reshape(-1, 3), place_colors(z)
   frames = (-3.3, 3.3, -3.3, 3.3), extent or extent_of(samples)
-  rows = (figure.subplots(1, 2), (lines, mapped_lines), (z, samples), frames, ('z', 'G(z)'))
+  rows = (figure.subplots(1, 2), (lines, mapped_lines), (z, samples), frames, ('z', 'x(z)'))
   for axes, ends, places, frame, name in zip(*rows, strict=True):
     segments = np.stack([ends[:, :-1], ends[:, 1:]], axis=2).reshape(-1, 2, 2)
     axes.scatter(*places.T, s=3, color=colors, linewidths=0)

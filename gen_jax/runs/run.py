@@ -5,7 +5,7 @@ import functools
 import json
 import pathlib
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -14,14 +14,15 @@ import numpy as np
 from flax.errors import ScopeParamShapeError
 from ml_collections import ConfigDict
 
-from gen_jax import build
-from gen_jax.config import must_be_seed
+from gen_jax import build, power_ema
+from gen_jax.config import SAMPLER, must_be_seed
 from gen_jax.data.preprocess import shape_after, to_uint8
 from gen_jax.data.side_format import OTHER, SideFormat
-from gen_jax.errors import UserError, must_be_positive
+from gen_jax.errors import UserError, must_be_positive, nearest
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.evaluate import current_metric
 from gen_jax.evaluation.likelihood import estimator
+from gen_jax.evaluation.needs import unlabeled
 from gen_jax.evaluation.outliers.suite import Judge
 from gen_jax.evaluation.samples import draw_samples, sampling_batch
 from gen_jax.evaluation.source import Source, collect
@@ -31,9 +32,9 @@ from gen_jax.runs.data import splits_of_run
 from gen_jax.runs.labels import find_class
 from gen_jax.runs.translation import translate_images
 from gen_jax.runs.workdir import open_config
-from gen_jax.training import loop
+from gen_jax.training import loop, snapshots
 from gen_jax.training.checkpoint import Checkpoints
-from gen_jax.training.state import TrainState, evaluated_variables
+from gen_jax.training.state import TrainState, evaluated_average, evaluated_variables
 from gen_jax.types import Batch
 
 BATCH = 64  # samples or codes at a time
@@ -52,7 +53,7 @@ class Run:
 
   config: ConfigDict
   module: nn.Module
-  state: TrainState  # on the host
+  state: TrainState  # on the host; among its averages that of `config.ema_width`, if there is one
   workdir: pathlib.Path
   source: Source  # the test split, and what stands beside it
 
@@ -73,9 +74,43 @@ class Run:
     return BoundModel(self.module, self.variables, seed)
 
   @property
+  def average(self) -> str:
+    """The name of the average of the parameters that is used; '' where there is none."""
+    width = self.config.ema_width
+    return power_ema.name_of(width) if width else evaluated_average(self.state, self.config.evaluated_average)
+
+  @property
   def variables(self) -> dict[str, Any]:
-    """{collection: {group: ...}} of the average that the config names, or of the parameters where there is none."""
-    return evaluated_variables(self.state, self.config.evaluated_average)
+    """{collection: {group: ...}} of this average, or of the parameters where there is none."""
+    return evaluated_variables(self.state, self.average, self.config.sampler)
+
+  @property
+  def sampling(self) -> str:
+    """The settings of the sampler, 'name=heun, steps=18, guidance=2.0': those two, and what is not at its default.
+
+    '' of a model that samples at once.
+    """
+    if not hasattr(self.module, 'sampler'):
+      return ''
+    moved = {key: self.config.sampler[key] for key, of in SAMPLER.items() if self.config.sampler[key] != of.default}
+    shown = {'name': self.config.sampler.name, 'steps': self.config.sampler.steps, **moved}
+    return ', '.join(f'{key}={value}' for key, value in shown.items())
+
+  def with_sampler(self, **changes: Any) -> 'Run':
+    """The run with other settings of its sampler, keys of config.sampler: `run.with_sampler(steps=10).sample(16)`.
+
+    UserError for a setting that there is not, or that has no effect on this model.
+    """
+    config = ConfigDict(self.config.to_dict())
+    if unknown := set(changes) - set(config.sampler):
+      raise UserError(f'{min(unknown)} is no setting of a sampler{nearest(min(unknown), config.sampler)}')
+    config.sampler.update(changes)
+    for line in build.problems_of_sampler(config, self.module):
+      raise UserError(line)
+    state = snapshots.with_worse(self.state, config, self.workdir)
+    fields = (('sampler', 'name'), ('grid', 'grid'))
+    names = {field: config.sampler[key] for field, key in fields if hasattr(self.module, field)}
+    return dataclasses.replace(self, config=config.lock(), state=state, module=self.module.clone(**names))
 
   def __repr__(self) -> str:
     return f'Run({type(self.module).__name__} at step {self.state.step}, {self.workdir})'
@@ -83,12 +118,12 @@ class Run:
   # What was measured
 
   def evaluation(self) -> dict[str, Any]:
-    """What evaluation.json says of this checkpoint, {} where there is none. UserError where it is damaged."""
+    """What evaluation.json says of this checkpoint, average and sampler, {} if of others. UserError: it is damaged."""
     values = read_evaluation(self.workdir / 'evaluation.json')
-    return values if values.get('step') == self.state.step else {}
+    return values if self.is_of_this(values) else {}
 
   def arrays(self) -> dict[str, np.ndarray]:
-    """What evaluation.npz holds of this checkpoint, {} where there is none. UserError where it is damaged."""
+    """What evaluation.npz holds of this checkpoint, average and sampler, {} if of others. UserError: it is damaged."""
     path = self.workdir / 'evaluation.npz'
     try:
       with np.load(path) as file:
@@ -97,7 +132,12 @@ class Run:
       return {}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile):
       raise UserError(f'{path} is damaged: remove it, and evaluate again') from None
-    return arrays if arrays.get('step') == self.state.step else {}
+    return arrays if self.is_of_this(arrays) else {}
+
+  def is_of_this(self, known: Mapping[str, Any]) -> bool:
+    """Whether what was measured is of this checkpoint, average and sampler; older evaluations name but the step."""
+    own = {'average': self.average, 'sampler': self.sampling}
+    return known.get('step') == self.state.step and all(known.get(name, value) == value for name, value in own.items())
 
   # The model, in NumPy
 
@@ -162,9 +202,10 @@ class Run:
     p is the share of held-out images of the data that are as unusual by one score: images like the data have about 1.
     The last line of the table of --mode=outliers. UserError where the data cannot be read.
     """
-    if self.model.classes:
-      raise UserError(f'{type(self.module).__name__} is conditional: outliers are judged by unconditional models')
-    return self.judge.combination(self.judge.statistics_of(lambda: self.batches(images)))
+    if unlabeled(self.module, self.source):
+      raise UserError(f'{type(self.module).__name__} is conditional: outliers are judged by models without labels')
+    arrays = {'image': self.as_examples(images)}
+    return self.judge.combination(self.judge.statistics_of(lambda: self.source.batches_of(arrays)))
 
   def traverse(
     self,
@@ -241,17 +282,7 @@ class Run:
 
   def batches(self, images: np.ndarray, labels: Sequence[int | str] | None = None) -> Iterator[Batch]:
     """Images uint8 [N,H,W,C] or [N,H,W] as the model sees them in evaluation, in batches of one size."""
-    data, shape = self.source.data, self.source.data.image_shape
-    images = np.asarray(images)
-    if data.kind == 'points':
-      images = data.from_units(points_as_images(images, shape))
-    elif images.dtype != np.uint8 or not 3 <= images.ndim <= 4 or images.shape == shape or not len(images):
-      given = f'{images.dtype} {list(images.shape)}'
-      raise UserError(f'images must be uint8 [N,H,W,C] or [N,H,W], of 0 to 255, not {given}')
-    else:
-      images = images.reshape(*images.shape[:3], -1)
-      if images.shape[-1] != shape[-1] or (images.shape[1:] != shape and not self.config.data.size):
-        raise UserError(f'this model sees images of {list(shape)}, not {list(images.shape[1:])}')
+    images = self.as_examples(images)
     if (labels is not None) != bool(self.model.classes):
       kind = 'is conditional: give labels [N] too' if self.model.classes else 'is not conditional: give no labels'
       raise UserError(f'{type(self.module).__name__} {kind}')
@@ -260,6 +291,20 @@ class Run:
       raise UserError(f'labels must be {len(images)} of the classes 0 to {self.model.classes - 1}')
     arrays = {'image': images} | ({} if labels is None else {'label': np.asarray(labels, np.int32)})
     return self.source.batches_of(arrays)
+
+  def as_examples(self, images: np.ndarray) -> np.ndarray:
+    """Images as the data hold them, [N,H,W,C]. UserError where they are none that the model can see."""
+    data, shape = self.source.data, self.source.data.image_shape
+    images = np.asarray(images)
+    if data.kind == 'points':
+      return data.from_units(points_as_images(images, shape))
+    if images.dtype != np.uint8 or not 3 <= images.ndim <= 4 or images.shape == shape or not len(images):
+      given = f'{images.dtype} {list(images.shape)}'
+      raise UserError(f'images must be uint8 [N,H,W,C] or [N,H,W], of 0 to 255, not {given}')
+    images = images.reshape(*images.shape[:3], -1)
+    if images.shape[-1] != shape[-1] or (images.shape[1:] != shape and not self.config.data.size):
+      raise UserError(f'this model sees images of {list(shape)}, not {list(images.shape[1:])}')
+    return images
 
 
 def points_as_images(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -280,18 +325,24 @@ def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
 
 
 def load(
-  workdir: str | pathlib.Path, checkpoint: str = 'best', config: ConfigDict | None = None, trust: bool = False
+  workdir: str | pathlib.Path,
+  checkpoint: str = 'best',
+  config: ConfigDict | None = None,
+  trust: bool = False,
+  ema_width: float | None = None,
 ) -> Run:
   """The run in `workdir` at its 'best' or 'last' checkpoint, or at a step; 'best' is 'last' without a metric.
 
   Without `config`, that of the workdir, and `trust` says whether programs that it names may be run whatever they are:
-  see `gen_jax.runs.programs`.
+  see `gen_jax.runs.programs`. `ema_width`: in place of that of the config.
 
   Raises:
-    UserError: there is no run, no such checkpoint, or none that is whole.
+    UserError: there is no run, no such checkpoint, or none that is whole; or no average of `config.ema_width`.
   """
   workdir = expanded(workdir)
   config = config or open_config(workdir, trust)
+  if ema_width is not None:
+    config = ConfigDict({**config.to_dict(), 'ema_width': ema_width}).lock()
   if not (workdir / 'checkpoints').is_dir():
     raise UserError(f'{workdir} has no checkpoint yet: train first')
   splits = splits_of_run(config, workdir)
@@ -312,5 +363,9 @@ def load(
   finally:
     checkpoints.close()
   task = build.task(config, int(state.step), train)
+  for line in build.problems_of_sampler(config, task.model):
+    raise UserError(line)
+  state = snapshots.with_width(state, config, workdir) if config.ema_width else state
+  state = snapshots.with_worse(state, config, workdir)
   source = Source.of(config, splits.split('test'), config.test_examples, splits=splits)
   return Run(config, task.model, state, workdir, source)

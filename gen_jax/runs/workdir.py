@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gen_jax import build
+from gen_jax import classes
 from gen_jax.config import KEYS, Key, defaults, flatten, keys_that_may_differ, merge
 from gen_jax.data import sources
 from gen_jax.data.record import Record
@@ -25,7 +25,7 @@ LOCK = 'lock'
 # what a run may leave before its first checkpoint
 BEFORE_CHECKPOINTS = {
   'config.json', 'data.json', 'examples.npz', LOCK, 'metrics.jsonl', 'tensorboard', 'evaluations', 'checkpoints',
-  'profile',
+  'profile', 'snapshots',
 }
 
 
@@ -91,7 +91,7 @@ def with_current_names(config: Mapping[str, Any]) -> ConfigDict:
   """
   config = ConfigDict(config).to_dict()
   config['data'] = sources.normalized(ConfigDict(config['data'])).to_dict()
-  config['model'] = build.upgrade_section(config['model'])
+  config['model'] = classes.upgrade_section(config['model'])
   for key in ('evals', 'final_evals'):
     config[key] = evaluate.as_tuple(config[key])
   config['inception_weights'] = sources.absolute(config['inception_weights'])
@@ -126,7 +126,8 @@ def claim_workdir(workdir: pathlib.Path, config: ConfigDict) -> Record:
     old = json.loads(load_config(workdir).to_json())
     check_same(workdir, old, new)
   else:  # what a first one has left that was not saved
-    shutil.rmtree(workdir / 'evaluations', ignore_errors=True)
+    for name in ('evaluations', 'snapshots'):
+      shutil.rmtree(workdir / name, ignore_errors=True)
     remove_data(workdir)
   record = check_data(workdir, config)
   if own := programs.record(new['model']):
@@ -177,7 +178,7 @@ def check_same(workdir: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, 
   Data in files may have another name where the run has a record by which they are known again.
   """
   before, after = flatten(comparable(old)), flatten(comparable(new))
-  may_differ = keys_that_may_differ() | build.fields_that_may_differ(new['model'])
+  may_differ = keys_that_may_differ() | classes.fields_that_may_differ(new['model'])
   record = read_record(workdir)
   may_differ |= {'data.name'} if record and record.in_files else set()
   differing = [

@@ -146,7 +146,7 @@ class Checkpoints:
       UserError: the metric that `config.best` names is not among them; after saving, so that nothing is lost. There is
         no room on the disk, for this checkpoint or for the one before it, or it cannot be written.
     """
-    self._finish()
+    self.finish()
     self.check_space(state)
     self._validations[int(state.step)] = dict(validation)
     with storage.writing(self._directory):
@@ -157,7 +157,7 @@ class Checkpoints:
         ),
       )
     if validation and self._best and self._best not in validation:
-      self._finish()
+      self.finish()
       word, *names = (name.removeprefix('validation/') for name in (self._best, *validation))
       raise UserError(
         f'config.best={word}: no evaluator gives it{nearest(word, names)}; step {int(state.step)} is saved'
@@ -229,7 +229,7 @@ class Checkpoints:
     if parallel.is_main():
       storage.check_space(self._directory, state)
 
-  def _finish(self) -> None:
+  def finish(self) -> None:
     """Waits for what is being written, and seals it."""
     with storage.writing(self._directory):
       self._manager.wait_until_finished()
@@ -239,5 +239,5 @@ class Checkpoints:
   def close(self) -> None:
     """Finishes what a writer has begun, and frees its threads."""
     if self._manager:
-      self._finish()
+      self.finish()
       self._manager.close()

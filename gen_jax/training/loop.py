@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -13,13 +14,14 @@ from ml_collections import ConfigDict
 from gen_jax import build, randomness
 from gen_jax.build import Task
 from gen_jax.data import stream
+from gen_jax.data.batches import evaluation_batches
 from gen_jax.errors import UserError, show
 from gen_jax.evaluation import evaluate
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.source import VALIDATION_ROWS, Source
 from gen_jax.files import save_arrays
 from gen_jax.signals import stop_signals
-from gen_jax.training import dispatch, parallel, resampling, stages
+from gen_jax.training import dispatch, parallel, resampling, snapshots, stages
 from gen_jax.training.checkpoint import Checkpoints
 from gen_jax.training.compiled import Compiled
 from gen_jax.training.metrics import Recorder
@@ -28,11 +30,14 @@ from gen_jax.training.step import train_step, updates_per_step
 from gen_jax.training.stopwatch import Stopwatch
 from gen_jax.types import Batch
 
+MEASURED_EXAMPLES, MEASURED_NUMBERS, MEASURED_BATCH = 10_000, 2**26, 500  # that a model may measure, at most
+
 
 def next_stop(step: int, config: ConfigDict, until: int) -> int:
-  """The end of the window that starts at `step`: absolute multiples, so that a resumed run has the same windows."""
+  """The end of the window that starts at `step`: absolute steps, so that a resumed run has the same windows."""
   periods = (config.steps_per_dispatch, config.log_every, config.eval_every, config.save_every)
-  return min([until] + [(step // period + 1) * period for period in periods])
+  later = [each for each in snapshots.snapshot_steps(config) if each > step]
+  return min([until] + [(step // period + 1) * period for period in periods] + later)
 
 
 def longest_window(task: Task) -> int:
@@ -113,7 +118,18 @@ def initial_state(task: Task) -> TrainState:
   # it runs once, so on a processor it is not worth what LLVM would spend on it: a quarter of the time to compile
   quick = {'xla_backend_optimization_level': 0} if jax.default_backend() == 'cpu' else None
   fresh = jax.jit(functools.partial(fresh_state, task), compiler_options=quick)
-  return parallel.to_host(fresh())
+  return with_measured_data(task, parallel.to_host(fresh()))
+
+
+def with_measured_data(task: Task, state: TrainState) -> TrainState:
+  """The state with what the model keeps of the training data, such as their mean, where it asks for it."""
+  if not hasattr(task.model, 'measure_data'):
+    return state
+  process = build.preprocessor(task.config, task.data, train=False)
+  most = max(MEASURED_BATCH, MEASURED_NUMBERS // math.prod(build.shape_of_images(task.config, task.data)))
+  batches = evaluation_batches(task.data, process, MEASURED_BATCH, min(MEASURED_EXAMPLES, most))
+  examples = np.concatenate([np.asarray(batch['image'])[np.asarray(batch['mask']) > 0] for batch in batches])
+  return state._replace(variables={**state.variables, **task.model.measure_data(examples)})
 
 
 @contextlib.contextmanager
@@ -129,7 +145,7 @@ def validate(task: Task, state: TrainState, workdir: pathlib.Path) -> dict[str, 
   """{'validation/NAME': value} of the evaluators on the validation split; arrays go to WORKDIR/evaluations/STEP.npz."""
   config = task.config
   source = Source.of(config, build.dataset(config, 'validation'), config.validation_examples, VALIDATION_ROWS)
-  model = BoundModel(task.model, evaluated_variables(state, config.evaluated_average))
+  model = BoundModel(task.model, evaluated_variables(state, config.evaluated_average, config.sampler))
   results = evaluate.run(config.evals, model, source)
   arrays = {name: value for name, value in results.items() if isinstance(value, np.ndarray)}
   if arrays and parallel.is_main():
@@ -173,6 +189,8 @@ def run(
       raise UserError(f'{workdir} is at step {step} already, beyond config.steps={config.steps}')
     if step < config.steps:
       checkpoints.check_space(state)
+    snapshots.remove_later(workdir, step)
+    snapshot_steps = snapshots.snapshot_steps(config)
     run_steps, inputs = open_stage(task, step, watch)
     stack.callback(lambda: inputs.close())
     saved_at = step if checkpoints.steps() else None
@@ -197,7 +215,7 @@ def run(
 
       stopped_by = parallel.highest(signals[0] if signals else 0)
       validates, grows = step == config.steps or step % config.eval_every == 0, step == task.until < config.steps
-      if stopped_by or validates or grows or step % config.save_every == 0:
+      if stopped_by or validates or grows or step in snapshot_steps or step % config.save_every == 0:
         recorder.window(*pending)  # nothing is saved before its metrics are known to be finite
         pending, validation = None, {}
         saved = parallel.to_host(state)
@@ -209,6 +227,9 @@ def run(
           task = task_of(step)
           state = saved = stages.carry_over(saved, initial_state(task))
           run_steps, inputs = open_stage(task, step, watch)
+        if step in snapshot_steps:  # before the checkpoint, so that none stands without what came before it
+          checkpoints.finish()
+          snapshots.save_snapshot(saved, config, workdir)
         checkpoints.save(saved, validation)
         recorder.saved = step
       if stopped_by:

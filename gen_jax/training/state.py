@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gen_jax.diffusion.settings import sampler_variables
 from gen_jax.errors import UserError, show
 from gen_jax.schedules import step_variables
 from gen_jax.types import Batch, Model
@@ -61,15 +62,17 @@ def evaluated_average(state: TrainState, name: str = '') -> str:
   return name or ('ema' if 'ema' in state.ema else min(state.ema, default=''))
 
 
-def evaluated_variables(state: TrainState, name: str = '') -> dict[str, Any]:
+def evaluated_variables(
+  state: TrainState, name: str = '', sampler: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
   """The variables {collection: {group: ...}} that evaluation and samples use, of the average of this name.
 
-  With those of `step_variables`.
+  With those of `step_variables`, and of `sampler_variables` of the section config.sampler.
   """
   average = state.ema.get(evaluated_average(state, name), {})
   variables = {'params': state.params, **state.variables}
   averaged = {name: {**tree, **average.get(name, {})} for name, tree in variables.items()}
-  return averaged | step_variables(state.step)
+  return averaged | step_variables(state.step) | (sampler_variables(sampler) if sampler else {})
 
 
 def create_state(

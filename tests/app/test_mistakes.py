@@ -100,6 +100,13 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'a rate that vanishes': ('--config.optimizer.learning_rate=1e-50', 'learning_rate=1e-50: is 0 in 32 bits'),
   'a decay that rounds to 1': ('--config.ema_decay=0.99999999999', 'ema_decay=0.99999999999: must lie in [0, 1)'),
   'an average that rounds to 1': ('--config.averages.slow=0.99999999999', 'averages.slow=0.99999999999: must lie in'),
+  'a width of no average': ('--config.ema_widths=(0.05,0.3)', 'ema_widths=(0.05, 0.3): must lie in (0, 0.28), a share'),
+  'two widths alike': ('--config.ema_widths=(0.1,0.1)', 'config.ema_widths=(0.1, 0.1): no two may be alike'),
+  'snapshots of one average': (
+    '--config.snapshots=5 --config.ema_widths=(0.1,)',
+    'config.snapshots=5: needs at least two config.ema_widths, such as (0.05, 0.1)',
+  ),
+  'a width that nothing is made of': ('--config.ema_width=.07', 'config.ema_width=0.07: this run keeps no snapshots'),
   'a field that is none': ('--config.model.beta=-inf', 'config.model.beta=-inf: must be finite'),
   'steps beyond int32': ('--config.steps=2147483648', 'config.steps=2147483648: must lie between -2^31 and 2^31'),
   'a number beyond 64 bits': ('--config.keep=99999999999999999999', 'must lie between -2^31 and 2^31'),

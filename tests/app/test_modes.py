@@ -126,7 +126,7 @@ def test_the_report_of_a_run_explains_its_numbers(trained):
   assert page.texts['b'][1] == '20' and page.texts['h1'] == ['vae:smoke']
   evaluation = json.loads((trained / 'evaluation.json').read_text())
   explained = explain([name for name in evaluation if name not in PROTOCOL], models.VAE)
-  assert len(explained) == len(evaluation) - len(PROTOCOL)
+  assert len(explained) == len(evaluation.keys() - set(PROTOCOL))
   assert {known.metric.meaning for known in explained.values()} <= set(page.texts['small'])
   assert 'step 20, 64 examples of the test split, binarized (dynamic)' in page.words
 

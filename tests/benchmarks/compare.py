@@ -2,9 +2,10 @@
 
 python tests/benchmarks/compare.py [--rows=mlp_vae,gan_2d] [--repeats=5] [--seconds=2] [--torch_python=PATH]
 
-A row is a model that `rows.py` and `peers.py` both hold under its name. Each side, ours or a mode of PyTorch, runs in a
-process of its own, and they take turns: ours, each mode of PyTorch, ours again ... The peer is the mode of PyTorch with
-the best median. Ratios are peer / ours, above 1 where we are faster.
+A row is a model that `rows.py` and `peers.py` both hold under its name; of those in `rows.SAMPLED` a batch of samples
+takes the place of a training step. Each side, ours or a mode of PyTorch, runs in a process of its own, and they take
+turns: ours, each mode of PyTorch, ours again ... The peer is the mode of PyTorch with the best median. Ratios are
+peer / ours, above 1 where we are faster.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Our side of the benchmarks: training steps as `gen_jax.training.loop` compiles them."""
+"""Our side of the benchmarks: training steps as `gen_jax.training.loop` compiles them, samples as evaluation does."""
 
 import math
 import pathlib
@@ -14,9 +14,13 @@ from benchmarks import rows, serve
 from gen_jax.app import memory
 from gen_jax.app.benchmark import device_peaks, process_peak, processor
 from gen_jax.build import Task
+from gen_jax.evaluation.bound import BoundModel
+from gen_jax.evaluation.samples import draw_samples
 from gen_jax.networks.convolution import convolve
 from gen_jax.training import loop
+from gen_jax.training.compiled import cache_hits
 from gen_jax.training.metrics import check_finite
+from gen_jax.training.state import evaluated_variables
 from gen_jax.training.stopwatch import Stopwatch
 
 EXPORTED = 8_192  # images at most that PyTorch trains on
@@ -32,7 +36,7 @@ class Training:
 
   @property
   def parameters(self) -> int:
-    return sum(x.size for x in jax.tree.leaves(self.state.params))
+    return size(self.state.params)
 
   @property
   def cached(self) -> bool:
@@ -59,6 +63,36 @@ class Training:
 def check(history: Mapping[str, jax.Array], count: int) -> None:
   """As the recorder does with each window."""
   check_finite({name: np.asarray(x)[:count] for name, x in history.items()}, 0)
+
+
+class Sampling:
+  """Samples of a fresh model as evaluation draws them: a batch of them stands where `Training` has a step."""
+
+  def __init__(self, task: Task):
+    state, config = loop.initial_state(task), task.config
+    self._model = BoundModel(task.model, evaluated_variables(state, config.evaluated_average, config.sampler))
+    self._batch_size, self.parameters, self.cached = config.batch_size, size(state.params), False
+
+  def window(self, count: int) -> dict[str, np.ndarray]:
+    """Draws `count` batches -> the mean and the deviation of each, [count]."""
+    with cache_hits() as hits:
+      batches = [draw_samples(self._model, self._batch_size, self._batch_size) for _ in range(count)]
+    self.cached = self.cached or bool(hits)
+    return {'mean': np.array([x.mean() for x in batches]), 'deviation': np.array([x.std() for x in batches])}
+
+  def run(self, seconds: float, expected_ms: float) -> float:
+    """Milliseconds a batch, of about so many seconds."""
+    del expected_ms
+    begin, batches = time.perf_counter(), 0
+    while batches == 0 or time.perf_counter() - begin < seconds:
+      check(self.window(1), 1)
+      batches += 1
+    return 1e3 * (time.perf_counter() - begin) / batches
+
+
+def size(params: Any) -> int:
+  """The number of parameters."""
+  return sum(x.size for x in jax.tree.leaves(params))
 
 
 class Worker:
@@ -95,7 +129,7 @@ class Worker:
   def build(self, row: str, precision: str = 'float32', short: bool = False) -> dict[str, Any]:
     """Makes and tries the model; the first step is timed from tracing to its end, without imports and data."""
     made = rows.task(row, precision, short)
-    self._training = Training(made)
+    self._training = (Sampling if row in rows.SAMPLED else Training)(made)
     begin = time.perf_counter()
     jax.block_until_ready(self._training.window(1))
     first = time.perf_counter() - begin
@@ -113,7 +147,7 @@ class Worker:
     }
 
   def run(self, seconds: float) -> float:
-    """Milliseconds a step."""
+    """Milliseconds a step, or a batch of samples."""
     self._expected = self._training.run(seconds, self._expected)
     return self._expected
 

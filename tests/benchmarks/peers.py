@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import serve
+from benchmarks import peer_diffusion, serve
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 if DEVICE == 'cuda':
@@ -37,9 +38,9 @@ class Mode(NamedTuple):
     function = in_bfloat16(function) if self.bfloat16 else function
     return torch.compile(function) if self.compiled else function
 
-  def adam(self, module: nn.Module, learning_rate: float, b1: float = 0.9) -> torch.optim.Optimizer:
+  def adam(self, module: nn.Module, learning_rate: float, b1: float = 0.9, b2: float = 0.999) -> torch.optim.Optimizer:
     settings = {'eps': 1e-8, 'fused': True, 'capturable': self.graph}
-    return torch.optim.Adam(module.parameters(), learning_rate, (b1, 0.999), **settings)
+    return torch.optim.Adam(module.parameters(), learning_rate, (b1, b2), **settings)
 
   def images(self, path: str) -> Callable[[int], Tensor]:
     """`draw(n)`: n random images [n,C,H,W] of a file of [N,H,W,C], kept on the device in the mode's layout."""
@@ -445,6 +446,54 @@ def cyclegan(mode: Mode, path: str, batch_size: int) -> Training:
   return Training([generators, critics], step)
 
 
+# Diffusion
+
+
+def diffusion(mode: Mode, path: str, batch_size: int) -> Training:
+  """EDM at evenly spaced quantiles of log sigma, a tenth of the labels hidden; and an average of the parameters."""
+  network = mode.module(peer_diffusion.NoisyUNet())
+  draw, optimizer = mode.images(path), mode.adam(network, 1e-3, b2=0.99)
+  parameters, average = list(network.parameters()), get_ema_multi_avg_fn(0.999)
+  averages = [parameter.detach().clone() for parameter in parameters]
+  places = torch.arange(batch_size, device=DEVICE) / batch_size
+
+  def squared_error(images: Tensor, labels: Tensor) -> Tensor:
+    x_0 = images * (2 / 255) - 1
+    u = ((torch.rand((), device=DEVICE) + places) % 1).clamp(1e-6, 1 - 1e-6)
+    sigma = torch.exp(1.2 * torch.special.ndtri(u) - 1.2)
+    skip, out, into = peer_diffusion.coefficients(sigma[:, None, None, None])
+    x = x_0 + sigma[:, None, None, None] * torch.randn_like(x_0)
+    hidden = torch.rand(batch_size, device=DEVICE) < 0.1
+    estimate = network(into * x, sigma.log() / 4, torch.where(hidden, peer_diffusion.CLASSES, labels))
+    return ((estimate - (x_0 - skip * x) / out) ** 2).sum() / batch_size
+
+  loss = mode.loss(squared_error)
+
+  def step() -> list[Tensor]:
+    labels = torch.randint(peer_diffusion.CLASSES, (batch_size,), device=DEVICE)
+    value = descend(optimizer, loss, draw(batch_size), labels)
+    average(averages, parameters, None)
+    return [value]
+
+  return Training([network], step)
+
+
+def diffusion_sampling(mode: Mode, path: str, batch_size: int) -> Training:
+  """Samples instead of a training step, of each class in turn, by 18 steps of Heun's method."""
+  del path
+  network = mode.module(peer_diffusion.NoisyUNet()).requires_grad_(False)
+  labels = torch.arange(batch_size, device=DEVICE) % peer_diffusion.CLASSES
+  levels = peer_diffusion.noise_levels(18).to(DEVICE).unbind()
+  denoise = mode.loss(lambda x, sigma: peer_diffusion.estimate(network, x, sigma, labels))
+
+  @torch.no_grad()
+  def step() -> list[Tensor]:
+    noise = torch.randn(batch_size, 1, 28, 28, device=DEVICE)
+    return [peer_diffusion.heun(denoise, noise, levels).clamp(-1, 1).mean()]
+
+  return Training([network], step)
+
+
 ROWS = {
   'beta_vae_64': beta_vae,
   'beta_vae_256': beta_vae,
@@ -456,6 +505,8 @@ ROWS = {
   'pix2pix_128': lambda *given, **named: pix2pix(*given, **named, levels=7),
   'cyclegan_64': cyclegan,
   'cyclegan_128': cyclegan,
+  'diffusion': diffusion,
+  'diffusion_sampling': diffusion_sampling,
 }
 WITHOUT_CHANNELS_LAST = {'mlp_vae', 'gan_2d'}  # no convolutions
 

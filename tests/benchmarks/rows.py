@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments import beta_vae
+from experiments import beta_vae, diffusion
 from gen_jax import build
 from gen_jax.build import Task
 from gen_jax.config import common, update
@@ -124,10 +124,18 @@ def cyclegan_row(size: int) -> Row:
   return translation_config(1, {'name': 'CycleGAN', **model}), noise_pairs(size)
 
 
+def diffusion_row(batch_size: int) -> Row:
+  """EDM as the experiment trains it on MNIST, with the learning rate held constant, on noise."""
+  changes = {'batch_size': batch_size, 'optimizer': {'schedule': 'constant', 'warmup_steps': 0}}
+  return config_with(changes, diffusion.get_config('mnist')), noise_images((28, 28, 1))
+
+
 ROWS = {  # the most important first
   'beta_vae_64': lambda: beta_vae_row(64),
   'dcgan_32': dcgan_32_row,
   'sngan_32': sngan_32_row,
+  'diffusion': lambda: diffusion_row(128),
+  'diffusion_sampling': lambda: diffusion_row(32),
   'mlp_vae': mlp_vae_row,
   'gan_2d': gan_2d_row,
   'beta_vae_256': lambda: beta_vae_row(256),
@@ -136,6 +144,7 @@ ROWS = {  # the most important first
   'pix2pix_128': lambda: pix2pix_row(128, 7),
   'cyclegan_128': lambda: cyclegan_row(128),
 }
+SAMPLED = ('diffusion_sampling',)  # of which no training step is measured, but drawing a batch of samples
 
 # Experiments, by themselves
 

@@ -1,12 +1,14 @@
 """The rows of the benchmarks, and our side's steps."""
 
 import itertools
+import math
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from benchmarks import ours, rows
+from gen_jax.diffusion.samplers import evaluations
 from gen_jax.training import loop
 
 
@@ -48,6 +50,21 @@ def residual_translator(width, blocks):
   return 2 * 49 * 3 * width + 3 + halves + blocks * 2 * 9 * (4 * width) ** 2
 
 
+def noisy_block(inputs, outputs, condition=256):
+  """Without a bias in its first convolution, as one comes from the condition."""
+  shortcut = 0 if inputs == outputs else dense(inputs, outputs)
+  return 9 * (inputs + outputs) * outputs + outputs + dense(condition, 2 * outputs) + shortcut
+
+
+def small_unet(patch, a, b):
+  """One block a level of widths a and b, two in the middle, two a level on the way back; ten labels and none."""
+  condition = dense(256, 256, 256) + 11 * 256
+  blocks = ((a, a), (b, b), (b, b), (b, b), (2 * b, b), (2 * b, b), (b + a, a), (2 * a, a))
+  conv = lambda i, o: 9 * i * o + o
+  convolutions = conv(patch, a) + conv(a, b) + conv(b, b) + conv(a, patch)
+  return condition + convolutions + sum(noisy_block(i, o) for i, o in blocks)
+
+
 CYCLEGAN = 2 * (residual_translator(32, 6) + patches(3, 32))
 PARAMETERS = {
   'beta_vae_64': BETA_VAE,
@@ -60,13 +77,17 @@ PARAMETERS = {
   'pix2pix_128': unet(32, 64, 128, 256, 256, 256, 256) + patches(6, 32),
   'cyclegan_64': CYCLEGAN,
   'cyclegan_128': CYCLEGAN,
+  'diffusion': small_unet(4, 64, 128),
+  'diffusion_sampling': small_unet(4, 64, 128),
 }
 
 
 SLOW = dict.fromkeys(('sngan_32', 'pix2pix_128', 'cyclegan_64', 'cyclegan_128'), pytest.mark.slow)  # to compile
 
 
-@pytest.mark.parametrize('name', [pytest.param(name, marks=SLOW.get(name, ())) for name in rows.ROWS])
+@pytest.mark.parametrize(
+  'name', [pytest.param(name, marks=SLOW.get(name, ())) for name in rows.ROWS if name not in rows.SAMPLED]
+)
 def test_a_row_has_its_parameters_and_takes_a_step(name):
   task = rows.task(name, short=True)
   assert task.config.batch_size == 4
@@ -76,6 +97,23 @@ def test_a_row_has_its_parameters_and_takes_a_step(name):
   assert np.isfinite(list(metrics.values())).all()
   assert all(metrics[f'{player}/grad_norm'] > 0 for player in task.model.players)
   assert training.state.step == 1
+
+
+def test_samples_are_drawn():
+  """A fresh network is 0, so D = c_skip x, and the ODE dx / dsigma = x sigma / (sigma^2 + sigma_data^2).
+
+  Its solution brings N(0, sigma_max^2) to the deviation of the data up to a factor near 1; the range cuts off tails.
+  """
+  task = rows.task('diffusion_sampling', short=True)
+  assert evaluations(task.config.sampler.name, task.config.sampler.steps) == 35
+  sampling = ours.Sampling(task)
+  assert sampling.parameters == PARAMETERS['diffusion_sampling']
+  sampled = sampling.window(2)
+  deviation = 1 / math.sqrt(3)
+  drawn = np.random.default_rng(0).normal(0, deviation, 100_000)
+  np.testing.assert_allclose(sampled['deviation'], [np.clip(drawn, -1, 1).std()] * 2, rtol=0.05)
+  np.testing.assert_allclose(sampled['mean'], 0, atol=0.05)
+  assert 0 < sampling.run(0.01, 1.0) < 60_000
 
 
 @pytest.mark.parametrize('name', ['mlp_vae', 'gan.py:mnist'])

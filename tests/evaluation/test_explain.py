@@ -10,15 +10,19 @@ from small import MODEL, small_config
 from sources import KnownSource, Repeats, digits_like_mnist, gray_source, padded_batches
 
 from gen_jax import build
+from gen_jax.data.sets import planar
 from gen_jax.data.sets.grid_of_factors import every_combination
 from gen_jax.distributions import Normal
 from gen_jax.evaluation import inception, sample_distances
+from gen_jax.evaluation import planar as planar_evaluators
 from gen_jax.evaluation.agreement import class_agreement
 from gen_jax.evaluation.disentanglement.suite import boosted_dci, disentanglement
 from gen_jax.evaluation.distances import kernel_distance
 from gen_jax.evaluation.evaluate import all_evaluators
 from gen_jax.evaluation.explain import explain
 from gen_jax.evaluation.fid import inception_distances
+from gen_jax.evaluation.ode_likelihood import ode_likelihood
+from gen_jax.evaluation.planar import points
 from gen_jax.evaluation.probe import probe
 from gen_jax.evaluation.translation import suite
 from gen_jax.evaluation.translation.sides import Sides
@@ -42,6 +46,7 @@ def names_of_runs(run_of):
     'gm vae': ('means', 'clustering', 'likelihood'),
     'pixelcnn': ('means',),
     'plane': ('means', 'points', 'discriminator', 'fixed_noise'),
+    'diffusion': ('means', 'generative_classifier'),
     'sprites': ('spearman',),
     'db vae': ('means', 'fairness'),
     'pix2pix': ('means', 'translation_errors', 'fixed_translations'),
@@ -73,12 +78,24 @@ def names_of_known_sources(monkeypatch):
   yield sample_distances.sample_distances, Repeats(IMAGES), samples
   yield sample_distances.frechet, Repeats(IMAGES), samples
   yield inception_distances, Repeats(IMAGES), samples
+  known = types.SimpleNamespace(
+    compute=lambda estimate, batch: (np.zeros((len(batch['row']), 2)), np.zeros(len(batch['row']))),
+    module=types.SimpleNamespace(image_shape=(28, 28, 1)),
+  )
+  gray = KnownSource(padded_batches(image=IMAGES))
+  gray.gray_bin, gray.examples = (2 / 255, False), 0
+  yield ode_likelihood, known, gray
   few_of_each = functools.wraps(class_agreement)(functools.partial(class_agreement, per_class=10))
   labeled = KnownSource(unbinarized=KnownSource(padded_batches(image=IMAGES, label=LABELS)))
   yield few_of_each, Repeats(IMAGES, classes=10), labeled
   factors = KnownSource(everything=padded_batches(factors=every_combination((2, 3))))
   yield disentanglement, Codes(), factors
   yield boosted_dci, Codes(), factors
+  monkeypatch.setattr(planar_evaluators, 'LIMIT_POINTS', 1_000)
+  tree = planar.load('tree', 'test')
+  plane = padded_batches(**{name: x[:100] for name, x in tree.arrays.items()}, fill=0)
+  of_trees = Repeats(tree.arrays['image'], classes=2)
+  yield points, of_trees, KnownSource(plane, data=tree, class_counts=lambda: np.array([1, 1]))
   few = padded_batches(image=IMAGES[:40, 10:14, 10:14], label=LABELS[:40])
   labels = np.eye(4, dtype=np.uint8)[np.random.default_rng(0).integers(0, 4, (6, 8, 8))]
   monkeypatch.setattr(suite, 'sides_of', lambda source, split='test': Sides(labels, labels[..., :3]))

@@ -22,6 +22,7 @@ class Model(types.SimpleNamespace):
 
 
 PLAIN, CONDITIONAL = Model(conditional=False), Model(conditional=True)
+DROPPED = Model(conditional=True, label_dropout=0.1)
 DIGITS = KnownSource(data=from_arrays({'image': IMAGE}, num_classes=10), name='digits')
 SPRITES = KnownSource(data=from_arrays({'image': IMAGE}, factor_sizes=(3, 4)), name='sprites')
 PLANE = types.SimpleNamespace(levels=0, kind='points', num_classes=0, factor_sizes=(), target=planar.TARGETS['ring'])
@@ -37,6 +38,11 @@ CASES = {  # condition: (what it holds for, what not, the answer)
     (CONDITIONAL, DIGITS),
     'needs codes that have not seen the label; this model is conditional',
   ),
+  'unlabeled': (
+    (DROPPED, DIGITS),
+    (CONDITIONAL, DIGITS),
+    'needs codes that have not seen the label; this model is conditional',
+  ),
 }
 
 
@@ -49,6 +55,11 @@ def test_a_condition_says_what_is_missing(name):
 
 def test_a_model_without_a_field_is_not_conditional():
   assert needs.unconditional(types.SimpleNamespace(), DIGITS) is None
+  assert needs.unlabeled(types.SimpleNamespace(), DIGITS) is None
+
+
+def test_labels_that_were_never_hidden_are_no_labels_that_can_be_left_out():
+  assert needs.unlabeled(Model(conditional=True, label_dropout=0.0), DIGITS) and needs.unlabeled(PLAIN, DIGITS) is None
 
 
 def test_one_of_the_methods_is_enough():

@@ -15,6 +15,7 @@ from gen_jax import models, networks
 from gen_jax.data.image_files import conform
 from gen_jax.errors import UserError
 from gen_jax.evaluation.bound import BoundModel
+from gen_jax.evaluation.outliers.densities import gaussian_mixture, mahalanobis, mean_deviation
 from gen_jax.evaluation.outliers.detection import combine, detection
 from gen_jax.evaluation.outliers.images import ALTERED
 from gen_jax.evaluation.outliers.model_free import MODEL_FREE
@@ -200,6 +201,28 @@ def test_scores_are_large_for_what_their_sources_say():
     found, _ = NearestNeighbors(n_neighbors=5, metric=metric).fit(scaled[:, :3]).kneighbors(of_images[:, :3])
     distances = np.sqrt(2 * found) if metric == 'cosine' else found  # |u - v|^2 = 2 (1 - cos) of vectors of length 1
     np.testing.assert_allclose(score[name], distances.mean(1), rtol=1e-4)
+
+
+def test_a_mixture_of_one_gaussian_is_that_gaussian():
+  fitted = RNG.normal(size=(90, 3)) @ np.array([[1.0, 2, 0], [0, 1, 0], [0, 0, 50]]) + 7
+  values = np.array([[7.0, 7, 7], [9, 9, 90], [-40, 7, 7]])
+  score = gaussian_mixture(np.column_stack([fitted, np.ones(90)]))  # and a statistic that never moves
+  density = scipy.stats.multivariate_normal(fitted.mean(0), np.cov(fitted.T, bias=True))
+  expected = -density.logpdf(values) - np.log(fitted.std(0)).sum()
+  np.testing.assert_allclose(score(np.column_stack([values, [1.0, 1, 9]])), expected, rtol=1e-3)
+
+
+def test_a_mixture_finds_what_lies_between_two_kinds_of_images():
+  kinds = np.repeat([[-3.0, 200], [3.0, 200]], 250, axis=0)
+  fitted = kinds + RNG.normal(size=(500, 2)) * [0.3, 20]
+  values = np.array([[0.0, 200], [3, 200], [-3, 200]])
+  assert np.argmin(mahalanobis(fitted)(values)) == 0 and np.argmax(gaussian_mixture(fitted)(values)) == 0
+
+
+def test_the_mean_deviation_is_that_of_standardized_statistics():
+  fitted, values = RNG.gamma(2, [1.0, 30], (300, 2)), RNG.gamma(3, [1.0, 30], (20, 2))
+  expected = scipy.stats.zmap(values, fitted).mean(1)
+  np.testing.assert_allclose(mean_deviation(fitted)(values), expected, rtol=1e-9)
 
 
 def test_the_last_hidden_layer_of_an_encoder_is_a_statistic():

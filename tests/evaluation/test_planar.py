@@ -12,8 +12,20 @@ from sources import KnownSource
 from gen_jax.data.batches import evaluation_batches
 from gen_jax.data.dataset import from_arrays
 from gen_jax.data.sets import planar
-from gen_jax.evaluation.planar import jensen_shannon, modes_covered, points, sliced_wasserstein, wasserstein
+from gen_jax.evaluation import planar as evaluators
+from gen_jax.evaluation.planar import (
+  jensen_shannon,
+  mean_log_density,
+  modes_covered,
+  outlier_limits,
+  outlier_share,
+  points,
+  sliced_wasserstein,
+  wasserstein,
+)
+from gen_jax.gaussian_mixtures import from_covariances
 
+TREE = planar.TARGETS['tree']
 MODES = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 
 
@@ -151,3 +163,65 @@ def test_another_distribution_is_further():
   assert 'modes' not in results
   for name in ('jensen_shannon', 'wasserstein', 'sliced_wasserstein'):
     assert results[name] > 3 * results[f'{name}_real']
+
+
+def disks(*deviations):
+  """A target of a round normal of each deviation at the origin, the classes."""
+  normals = (from_covariances(np.ones(1), np.zeros((1, 2)), deviation**2 * np.eye(2)[None]) for deviation in deviations)
+  return planar.Target(None, classes=tuple(normals))
+
+
+def test_the_log_density_is_that_of_the_class():
+  points, labels = normal(500), np.arange(500) % 2
+  expected = stats.norm(0, np.where(labels == 0, 1, 3)[:, None]).logpdf(points).sum(1)
+  assert mean_log_density(points, labels, disks(1, 3)) == pytest.approx(np.mean(expected), rel=1e-5)
+  assert math.isnan(mean_log_density(np.where(points > 3, np.nan, points), labels, disks(1, 3)))
+
+
+def test_outliers_lie_where_their_class_is_rare():
+  radius = math.sqrt(stats.chi2(2).ppf(0.99))  # of the disk that holds 99 % of a normal
+  target, labels = disks(1, 3), np.array([0, 0, 1, 1, 1])
+  points = np.array([[radius - 0.1, 0], [0, radius + 0.1], [3 * radius - 0.3, 0], [0, -3 * radius - 0.3], [np.nan, 0]])
+  limits = outlier_limits(target, 0.01)
+  at_the_radius = stats.norm.logpdf(radius) + stats.norm.logpdf(0)
+  np.testing.assert_allclose(limits, at_the_radius - np.log([1, 9]), atol=0.1)
+  assert [outlier_share(points[i : i + 1], labels[i : i + 1], target, limits) for i in range(5)] == [0, 1, 0, 1, 1]
+  assert outlier_share(points, labels, target, limits) == pytest.approx(3 / 5)
+
+
+def test_of_real_points_as_many_are_outliers_as_it_says(monkeypatch):
+  monkeypatch.setattr(evaluators, 'LIMIT_POINTS', 5_000)
+  labels = np.arange(4_000) % 2
+  real = planar.sample_classes(TREE.classes, np.random.default_rng(8), labels)
+  limits = outlier_limits(TREE, 0.05)
+  assert abs(outlier_share(real, labels, TREE, limits) - 0.05) < 5 * math.sqrt(0.05 / 4_000)
+  assert outlier_share(real, 1 - labels, TREE, limits) > 0.9  # of the other tree
+
+
+class Conditional(Model):
+  """Points of the classes that are asked for, off by a distance."""
+
+  classes, off = 2, 0.0
+
+  def sample(self, batch):
+    rng = np.random.default_rng(batch['row'][0])
+    return (planar.sample_classes(TREE.classes, rng, batch['label']) + self.off).reshape(-1, 1, 1, 2)
+
+
+def measure_tree(model, n=1200):
+  arrays = {name: x[:n] for name, x in planar.load('tree', 'test').arrays.items()}
+  data = from_arrays(arrays, kind='points', num_classes=2)._replace(target=TREE)
+  batches = functools.partial(evaluation_batches, data, lambda batch, key: batch, 256)
+  return dict(points(model, KnownSource(batches, data=data, class_counts=lambda: np.array(data.class_counts))))
+
+
+def test_a_conditional_model_is_measured_by_the_densities_of_its_classes(monkeypatch):
+  monkeypatch.setattr(evaluators, 'LIMIT_POINTS', 5_000)
+  results, off = measure_tree(Conditional()), measure_tree(Conditional(off=0.05))
+  assert results['log_density'] == pytest.approx(results['log_density_real'], abs=0.3)
+  assert results['outliers'] < 0.01 and results['outliers_real'] < 0.01
+  assert off['outliers'] > 0.2 and off['log_density'] < results['log_density'] - 3
+  assert results['sliced_wasserstein'] < 3 * results['sliced_wasserstein_real']
+  without_labels = measure_tree(Model(target=TREE))
+  assert set(results) - set(without_labels) == {'log_density', 'log_density_real', 'outliers', 'outliers_real'}
+  assert without_labels['wasserstein_real'] == results['wasserstein_real']

@@ -52,7 +52,10 @@ OF_AUTOENCODER = OF_CODE | {'reconstruction error', 'combination'}
 
 
 OF_DETECTOR = OF_AUTOENCODER | {'-ELBO', '-log p(x)', 'typicality', 'complexity', 'LPath'}
-OF_MODELS = {'autoencoder': OF_AUTOENCODER, 'gan': {'discriminator'}, 'db vae': OF_DETECTOR}
+OF_DIFFUSION = {'denoising errors', 'denoising profile', 'DiffPath', 'combination'}  # conditional, seen without labels
+OF_MODELS = {
+  'autoencoder': OF_AUTOENCODER, 'gan': {'discriminator'}, 'db vae': OF_DETECTOR, 'diffusion': OF_DIFFUSION,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(('name', 'scores'), OF_MODELS.items())
@@ -68,8 +71,9 @@ def test_outliers_of_another_set_come_in_the_shape_of_the_data(run_of):
   assert sets['sprites'].max() > 100
 
 
-def test_a_score_of_images_is_that_of_the_combination(run_of):
-  run = run_of('vae')
+@pytest.mark.parametrize('name', ['vae', 'diffusion'])
+def test_a_score_of_images_is_that_of_the_combination(name, run_of):
+  run = run_of(name)
   images = images_of(run.source, 16)
   scores = run.outlier_score(images)
   assert scores.shape == (16,) and (scores >= 0).all() and np.ptp(scores) > 0

@@ -69,7 +69,7 @@ def test_the_defaults_have_no_problems():
     if hasattr(cls, 'problems'):
       module = cls(**{field: x for field, x in sizes.items() if field in cls.__dataclass_fields__})
       large = {'shapes': {'image_a': (64, 64, 3)}} if 'Translator' in name or 'Patch' in name else {}
-      points = {'kind': 'points'} if name in ('MLPTranslator', 'PointDiscriminator') else {}
+      points = {'kind': 'points'} if name in ('MLPTranslator', 'MLPDenoiser', 'PointDiscriminator') else {}
       assert problems(module, **large, **points) == [], name
       tested += 1
   assert tested > 15

@@ -55,6 +55,11 @@ def test_samples_lie_over_their_target():
   canvas.png(figure)
 
 
+def test_a_share_that_would_be_shown_as_nothing_is_not():
+  fake = np.concatenate([np.tile(REAL[250:251], (2_999, 1)), [[50.0, 0.0]]])
+  assert not planar.samples_over_target(REAL, fake).axes[0].texts
+
+
 def test_a_frame_can_be_given():
   axes = planar.samples_over_target(REAL, REAL, extent=EXTENT).axes[0]
   assert (*axes.get_xlim(), *axes.get_ylim()) == EXTENT

@@ -50,11 +50,12 @@ def test_what_failed_before_its_first_checkpoint_blocks_no_workdir(tmp_path):
   claim_workdir(tmp_path, small_config(seed=1))
   for name in ('lock', 'metrics.jsonl', 'slurm-7.out'):
     (tmp_path / name).write_text('')
-  for name in ('checkpoints', 'tensorboard', 'evaluations'):
+  for name in ('checkpoints', 'tensorboard', 'evaluations', 'snapshots'):
     (tmp_path / name).mkdir()
   (tmp_path / 'evaluations' / '000000010.npz').write_text('')
   claim_workdir(tmp_path, small_config(seed=2))
-  assert load_config(tmp_path).seed == 2 and not (tmp_path / 'evaluations').exists()
+  assert load_config(tmp_path).seed == 2
+  assert not (tmp_path / 'evaluations').exists() and not (tmp_path / 'snapshots').exists()
   for left in (tmp_path / 'checkpoints' / '10', tmp_path / 'figures'):  # a checkpoint; what a finished run has left
     left.mkdir()
     with pytest.raises(UserError, match='seed: 2 there, 3 here'):

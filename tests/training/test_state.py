@@ -12,6 +12,8 @@ from gen_jax.evaluation.bound import BoundModel
 from gen_jax.training import loop
 from gen_jax.training.state import evaluated_average, evaluated_variables
 
+WIDTHS = {'ema_widths': (0.05, 0.1), 'snapshots': 3}
+
 
 def test_the_average_called_ema_is_evaluated_where_there_is_none_named():
   task = build.task(small_config(averages={'a': 0.999}))
@@ -55,6 +57,11 @@ def test_the_rule_of_an_average_is_a_number_or_a_schedule_of_the_step():
     ({'averages': {'fast': {'name': 'constant_schedule', 'value': 1.5}}}, r'must lie in \[0, 1\), and begins at 1.5'),
     ({'averages': {'fast': {'name': 'adam', 'learning_rate': 1.0}}}, "config.averages.fast.name='adam' is no schedule"),
     ({'evaluated_average': 'slow'}, "config.evaluated_average='slow' is no average; there are ema"),
+    ({'ema_widths': (0.05,), 'averages': {'width_0_05': 0.5}}, 'config.averages.width_0_05: is that of config.ema_wid'),
+    ({'ema_widths': (0.05,), 'snapshots': 3}, 'config.snapshots=3: needs at least two config.ema_widths'),
+    ({'ema_width': 0.07, 'ema_widths': (0.05, 0.1)}, 'config.ema_width=0.07: this run keeps no snapshots'),
+    (WIDTHS | {'ema_width': 0.3}, r'config.ema_width=0.3: must lie in \(0, 0.28\)'),
+    (WIDTHS | {'ema_width': 0.07, 'evaluated_average': 'ema'}, "config.ema_width=0.07: config.evaluated_average='ema'"),
   ],
 )
 def test_averages_that_cannot_be(changes, message):

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,9 @@ from gen_jax.data.dataset import About, Dataset, Units, from_arrays
 from gen_jax.data.image_files import SUFFIXES, decode
 from gen_jax.data.listing import printable
 from gen_jax.data.sets.grid_of_factors import split_rows
+from gen_jax.data.sets.tree import trees
 from gen_jax.errors import UserError
+from gen_jax.gaussian_mixtures import GaussianMixture
 
 ALL_TAKES = ('standardize', 'invert')  # keys of config.data for these alone, see `takes`
 SPLITS = {'train': 100_000, 'validation': 10_000, 'test': 10_000}  # points of a split; its place is its seed
@@ -28,6 +30,8 @@ class Target(NamedTuple):
   sample: Callable[[np.random.Generator, int], np.ndarray]  # (rng, n) -> float32 [n,2]
   modes: np.ndarray | None = None  # [K,2], the centers of K equally frequent normals, where it is made of such
   sigma: float = 0.0  # their standard deviation
+  classes: tuple[GaussianMixture, ...] = ()  # p(x|y), where it is made of equally frequent classes, each known exactly
+  class_names: tuple[str, ...] = ()
 
 
 def mixture(modes: np.ndarray, sigma: float) -> Target:
@@ -80,12 +84,34 @@ def spirals(rng: np.random.Generator, n: int) -> np.ndarray:
   return ((curve + 0.25 * rng.standard_normal((n, 2))) / 5).astype(np.float32)
 
 
+def tree() -> Target:
+  """Two trees of thin branches from one root, the classes (Karras et al., 2024), see `tree.trees`."""
+  classes = trees()
+  sample = lambda rng, n: sample_classes(classes, rng, draw_labels(classes, rng, n))
+  return Target(sample, classes=classes, class_names=('upper', 'lower'))
+
+
+def draw_labels(classes: Sequence[GaussianMixture], rng: np.random.Generator, n: int) -> np.ndarray:
+  """int32 [n] of equally frequent classes."""
+  return rng.integers(len(classes), size=n, dtype=np.int32)
+
+
+def sample_classes(classes: Sequence[GaussianMixture], rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
+  """A point of the class of each label [N]: float32 [N,2]."""
+  points = np.empty((len(labels), 2), np.float32)
+  for label, of_class in enumerate(classes):
+    rows = np.flatnonzero(labels == label)
+    points[rows] = of_class.sample(rng, len(rows))
+  return points
+
+
 TARGETS = {
   'ring': ring(),
   'grid': grid(),
   'swiss_roll': Target(swiss_roll),
   'moons': Target(moons),
   'spirals': Target(spirals),
+  'tree': tree(),
 }
 
 
@@ -125,9 +151,9 @@ def names_points(name: str) -> bool:
 def load(name: str, split: str, *, standardize: bool = True, invert: bool = False) -> Dataset:
   """'train' (100,000 points), 'validation' (10,000) or 'test' (10,000): {'image': float32 [N,1,1,2]}.
 
-  `name` is one of TARGETS or the path of a picture (see `picture`), sampled with a seed for each split; or that of a
-  CSV, whose own rows are divided 8 : 1 : 1, and standardized (see `units_of`). The data set's `target` is their
-  distribution. Raises UserError for what cannot be read.
+  `name` is one of TARGETS or the path of a picture (see `picture`), sampled with a seed for each split, with 'label'
+  int32 [N] where it is of classes; or that of a CSV, whose own rows are divided 8 : 1 : 1, and standardized (see
+  `units_of`). The data set's `target` is their distribution. Raises UserError for what cannot be read.
   """
   if split not in SPLITS:
     raise UserError(f"there is no split '{split}': use one of {', '.join(SPLITS)}.")
@@ -151,10 +177,15 @@ def load(name: str, split: str, *, standardize: bool = True, invert: bool = Fals
 
 
 def sampled(target: Target, split: str, about: About) -> Dataset:
-  """The points of a split, drawn from a distribution with a seed of the split's own."""
-  points = target.sample(np.random.default_rng(list(SPLITS).index(split)), SPLITS[split])
-  data = from_arrays({'image': points.reshape(-1, 1, 1, 2)}, kind='points')
-  return data._replace(target=target, about=about)
+  """The points of a split, drawn from a distribution with a seed of the split's own; with labels, where it has any."""
+  rng, n, classes = np.random.default_rng(list(SPLITS).index(split)), SPLITS[split], target.classes
+  if not classes:
+    data = from_arrays({'image': target.sample(rng, n).reshape(-1, 1, 1, 2)}, kind='points')
+    return data._replace(target=target, about=about)
+  labels = draw_labels(classes, rng, n)
+  arrays = {'image': sample_classes(classes, rng, labels).reshape(-1, 1, 1, 2), 'label': labels}
+  data = from_arrays(arrays, kind='points', num_classes=len(classes))
+  return data._replace(target=target, class_names=target.class_names, about=about)
 
 
 def resampling(rows: np.ndarray) -> Target:

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.stats
 
 Density = Callable[[np.ndarray], np.ndarray]
+MIXED = 5  # Gaussians
 
 
 def mahalanobis(fitted: np.ndarray) -> Density:
@@ -52,6 +53,26 @@ def kernel_densities(fitted: np.ndarray) -> Density:
     return -sum(log_density(kernel, values[:, s]) for kernel, s in zip(kernels, columns, strict=True))
 
   return score
+
+
+def gaussian_mixture(fitted: np.ndarray) -> Density:
+  """Minus the logarithm of a mixture of 5 Gaussians, of fewer where it has not 50 images for each; as DiffPath has it.
+
+  Each statistic is in units of its deviation; one that never moves says nothing.
+  """
+  from sklearn.mixture import GaussianMixture  # slow to import
+
+  mean, scale = fitted.mean(0), fitted.std(0)
+  scaled = lambda values: ((values - mean) / np.where(scale > 0, scale, 1.0))[:, scale > 0]
+  mixture = GaussianMixture(max(1, min(MIXED, len(fitted) // 50)), max_iter=1_000, random_state=0)
+  mixture.fit(scaled(fitted))
+  return lambda values: -mixture.score_samples(scaled(values))
+
+
+def mean_deviation(fitted: np.ndarray) -> Density:
+  """The mean over statistics of (s - mean s) / deviation of s, large for what is large (Graham et al., 2023)."""
+  mean, scale = fitted.mean(0), fitted.std(0)
+  return lambda values: ((values - mean) / np.maximum(scale, 1e-12)).mean(1)
 
 
 def log_density(kernel: scipy.stats.gaussian_kde, values: np.ndarray) -> np.ndarray:

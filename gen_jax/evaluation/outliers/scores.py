@@ -10,8 +10,10 @@ from gen_jax.evaluation.outliers.densities import (
   Density,
   copula_tails,
   distance_from_mean,
+  gaussian_mixture,
   kernel_densities,
   mahalanobis,
+  mean_deviation,
   one_sided,
 )
 
@@ -105,6 +107,9 @@ MODEL_SCORES = {
   'LPath': ModelScore(('residual', 'code_norm', 'scale_norm'), copula_tails),  # Huang et al. (2024)
   'DoSE': ModelScore(('log_likelihood', 'kl', 'elbo', 'log_p', 'code_norm'), kernel_densities),
   'discriminator': ModelScore(('logit',), negated),
+  'denoising errors': ModelScore(('denoising',), mean_deviation),
+  'denoising profile': ModelScore(('denoising',), mahalanobis),
+  'DiffPath': ModelScore(('path',), gaussian_mixture),  # Heng et al. (2024)
 }
 
 

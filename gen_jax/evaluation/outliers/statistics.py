@@ -26,14 +26,16 @@ def code_statistics(model: nn.Module, batch: Batch) -> dict[str, jax.Array]:
 
 
 def model_statistics(model: nn.Module, batch: Batch) -> dict[str, jax.Array]:
-  """{name: [B]} of what the model has methods for; and those of `code_statistics`.
+  """{name: [B] or [B,S]} of what the model has methods for; and those of `code_statistics`.
 
   residual: ||x - x_hat||, of the reconstruction from the mean code. code_norm: the norm of the mean of q(z|x), and
   scale_norm, ||sigma||. elbo and log_p: the bounds of log p(x) by 16 samples, nats, averaged as logarithms and as they
   are; log_p alone, and exact, where the model has it. log_likelihood and kl: E log p(x|z) and KL(q(z|x) || p(z)), of
-  one z. logit: of being real.
+  one z. logit: of being real. Of a model that has `outlier_statistics`, those alone.
   """
   has = lambda name: hasattr(model, name)
+  if has('outlier_statistics'):
+    return model.outlier_statistics(batch)
   statistics: dict[str, Any] = {}
   if has('reconstruct'):
     statistics['residual'] = jnp.sqrt(((batch['image'] - model.reconstruct(batch)) ** 2).sum((1, 2, 3)))

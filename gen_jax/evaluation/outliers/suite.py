@@ -18,13 +18,13 @@ from gen_jax.types import Batch
 
 FITTED = 10_000  # images at most that a score is fitted to; a neighbor is sought among all of training
 INSIDE = 'inside'  # the images of the data set itself
-COMBINED = ('complexity', 'nearest code', 'nearest features')
+COMBINED = ('complexity', 'nearest code', 'nearest features', 'denoising errors', 'DiffPath')
 
 
 class Judge:
   """The scores of a model, fitted to images of its data set: to held-out ones, but for those of the nearest neighbor.
 
-  model       an unconditional model of images
+  model       a model of images that is unconditional, or has `outlier_statistics` without labels
   source      its data
   background  a model whose log p(x) is subtracted, of the same data with noise; None: no likelihood ratio
   """

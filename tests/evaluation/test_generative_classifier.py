@@ -1,0 +1,138 @@
+"""Gaussian classes, whose posterior is known; calibration and rejection by hand."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+from sources import KnownSource, padded_batches
+
+from gen_jax.errors import UserError
+from gen_jax.evaluation import generative_classifier as bayes
+from gen_jax.evaluation.bound import BoundModel
+from gen_jax.evaluation.needs import first_problem
+
+MEANS = np.array([[0.0, 0.0], [1.5, 0.0], [0.0, 1.5]])
+SHARES = np.array([0.6, 0.3, 0.1])
+
+
+def log_density(images, label, sharpness=1.0):
+  """sharpness log N(x; mean of the label, I)."""
+  x = images.reshape(len(images), 2)
+  return -0.5 * sharpness * ((x - jnp.asarray(MEANS, jnp.float32)[label]) ** 2).sum(-1)
+
+
+class Exact(nn.Module):
+  conditional: bool = True
+  num_classes: int = 3
+  sharpness: float = 1.0
+
+  def log_prob(self, batch):
+    return log_density(batch['image'], batch['label'], self.sharpness)
+
+
+class ByWeights(nn.Module):
+  conditional: bool = True
+  num_classes: int = 3
+
+  def log_weights(self, batch, key, samples):
+    return jnp.broadcast_to(log_density(batch['image'], batch['label'])[None], (samples, len(batch['label'])))
+
+
+class UpToAConstant(Exact):
+  def class_log_prob(self, batch):
+    return self.log_prob(batch) + 100 * batch['image'].sum((1, 2, 3))
+
+
+class Broken(Exact):
+  def log_prob(self, batch):
+    return jnp.full(len(batch['label']), jnp.nan)
+
+
+def drawn(number, seed):
+  """x [N,1,1,2] of the mixture, and classes."""
+  rng = np.random.default_rng(seed)
+  label = rng.choice(3, number, p=SHARES).astype(np.int32)
+  return (MEANS[label] + rng.standard_normal((number, 2))).astype(np.float32).reshape(-1, 1, 1, 2), label
+
+
+class TwoSplits(KnownSource):
+  def of_split(self, name):
+    assert name == 'validation'
+    x, label = drawn(4000, 1)
+    return KnownSource(padded_batches(1000, 24, image=x, label=label))
+
+
+def measured(module, number=3000):
+  x, label = drawn(number, 0)
+  split = padded_batches(1000, 24, image=x, label=label)
+  source = TwoSplits(split, class_counts=lambda: 1000 * SHARES, importance_samples=7, validation_examples=4000)
+  return dict(bayes.generative_classifier(BoundModel(module, {}), source))
+
+
+def exact_posterior(number=3000):
+  x, label = drawn(number, 0)
+  log_p = np.stack([scipy.stats.norm.logpdf(x.reshape(-1, 2), mean).sum(-1) for mean in MEANS], 1)
+  return scipy.special.softmax(log_p + np.log(SHARES), axis=1), label
+
+
+def test_the_posterior_is_that_of_bayes_rule():
+  posterior, label = exact_posterior()
+  results = measured(Exact())
+  right = posterior.argmax(1) == label
+  assert results['bayes_accuracy'] == pytest.approx(right.mean(), abs=1e-3)
+  assert results['bayes_accuracy_stderr'] == pytest.approx(right.std() / np.sqrt(3000), rel=0.01)
+  assert results['bayes_nll'] == pytest.approx(-np.log(posterior[np.arange(3000), label]).mean(), rel=1e-4)
+  assert results['bayes_calibration_error'] < 0.04  # it is the truth, told by 15 bins of 200
+  assert results['bayes_temperature'] == pytest.approx(1, abs=0.08)
+  assert 'bayes_samples' not in results and results['bayes_right'].mean() > 0.7
+  assert results['bayes_accuracy'] < results['bayes_accuracy_at_90'] < results['bayes_accuracy_at_80']
+
+
+def test_a_density_that_is_too_sharp_is_too_sure_until_it_is_tempered():
+  exact, sharp = measured(Exact()), measured(Exact(sharpness=8.0))
+  assert sharp['bayes_temperature'] == pytest.approx(8 * exact['bayes_temperature'], rel=1e-2)
+  assert sharp['bayes_calibration_error'] > 3 * exact['bayes_calibration_error']
+  assert sharp['bayes_nll_tempered'] == pytest.approx(exact['bayes_nll_tempered'], rel=1e-3)
+  np.testing.assert_allclose(sharp['bayes_confidence'], exact['bayes_confidence'], atol=1e-3)
+
+
+def test_importance_weights_and_densities_but_for_a_constant_say_the_same():
+  exact = measured(Exact())
+  weighted, shifted = measured(ByWeights()), measured(UpToAConstant())
+  assert weighted.pop('bayes_samples') == 7
+  for other in (weighted, shifted):
+    assert other.keys() == exact.keys()
+    assert other['bayes_nll'] == pytest.approx(exact['bayes_nll'], rel=1e-3)
+
+
+def test_the_calibration_error_by_hand():
+  confidence, right = np.array([0.9, 0.6, 0.6, 0.9]), np.array([True, False, True, True])
+  # bins of .6, .6 (half right) and .9, .9 (all right)
+  assert bayes.calibration_error(confidence, right, bins=2) == pytest.approx((0.1 + 0.1) / 2)
+  assert bayes.calibration_error(confidence, right, bins=1) == pytest.approx(0)
+  assert bayes.calibration_error(np.ones(4), np.zeros(4, bool), bins=15) == 1
+
+
+def test_the_rejection_curve_by_hand():
+  confidence, right = np.array([0.5, 0.9, 0.7, 0.8]), np.array([False, True, False, True])
+  shares, accuracies = bayes.rejection_curve(confidence, right)
+  np.testing.assert_allclose(shares, [0.25, 0.5, 0.75, 1])
+  np.testing.assert_allclose(accuracies, [1, 1, 2 / 3, 1 / 2])
+  assert bayes.accuracy_at(0.75, confidence, right) == pytest.approx(2 / 3)
+  assert bayes.accuracy_at(0.01, confidence, right) == 1
+
+
+def test_a_class_without_training_examples_is_never_told():
+  log_prior = bayes.log_shares(np.array([3, 0, 1]))
+  log_posterior = bayes.posterior_of(np.array([[0.0, 1000.0, 0.0]]), log_prior)
+  np.testing.assert_allclose(np.exp(log_posterior), [[0.75, 0, 0.25]])
+
+
+def test_what_cannot_be_told_is_one_line():
+  with pytest.raises(UserError, match=r'log p\(x\|y\) of some images is not finite'):
+    measured(Broken())
+  source = KnownSource()
+  condition = bayes.generative_classifier.needs
+  assert first_problem(condition[1:], Exact(conditional=False), source) == 'needs a conditional model'
