@@ -5,14 +5,11 @@ that all densities share (Kong et al., 2023), and half of d sigma^-2 is sigma^-2
 that constant, what the errors of the denoiser of class y say.
 """
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 
+from gen_jax.diffusion.samplers import Denoiser
 from gen_jax.distributions import sample_rows, standard_normal, sum_dims
-
-Denoiser = Callable[[jax.Array, jax.Array], jax.Array]  # (x [B,...], sigma []) -> E[x0 | x, y] [B,...], y of each row
 
 
 def middles_of_levels(interval: tuple[float, float], levels: int) -> jax.Array:
@@ -32,6 +29,7 @@ def class_log_prob(
 ) -> jax.Array:
   """-int sigma^-power |D(x_0 + sigma eps; sigma) - x_0|^2 d ln sigma of each row [B], by the midpoint rule.
 
+  D is E[x_0 | x, y], with the class y of each row.
   Power 2 is log p(x_0|y) but for a constant, where the interval is wide; a lower one trusts high noise more. At each
   level eps has both its signs, so that whatever of the error is odd in eps cancels. The noise depends on the key and
   the row alone: with the same key it is the same for every class, and what it adds to all of them is in no difference.
