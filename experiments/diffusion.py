@@ -2,6 +2,10 @@
 
     python launch.py --config=experiments/diffusion.py[:mnist|fashion_mnist][,ddpm|,flow]
     python launch.py --workdir=runs/diffusion-mnist --mode=sample --config.sampler.steps=10 --config.sampler.guidance=2
+
+MNIST, 57 minutes at the rate of two free cores, seed 0, 10,000 samples: Frechet distance by trace .0056 (CNN) and .0028
+(LeNet), precision .731 and .755, recall .892 and .929, by Heun's 18 steps, 10 minutes for the samples; by 10 steps of
+DPM-Solver++(2M), 3 minutes, .0040 and .0027, .725 and .765, .888 and .927. The other variants have no numbers yet.
 """
 
 from experiments.common import MEASURED, MNIST
