@@ -1,6 +1,6 @@
 """A gated PixelCNN, binarized anew at every step; dilated, so that a pixel sees the whole image above it.
 
-    python launch.py --config=experiments/pixelcnn.py[:mnist|paper]
+    python launch.py --config=experiments/pixelcnn.py[:mnist|mnist,gray|paper]
 
 MNIST, dynamic binarization: -log p(x) of the 10,000 test images, exact, 80.71 +- .20 nats. (The 81.30 of van den Oord
 et al., 2016a, is of the fixed binarization of Salakhutdinov and Murray, 2008: other data, which do not compare.) 7,000
@@ -42,6 +42,11 @@ get_config = experiment(
     'data': {'name': 'mnist', 'train_split': 'train[:55000]', 'validation_split': 'train[55000:]'},
     'model': {'network': {'features': 32}},
     'optimizer': {'learning_rate': 2e-3},
+  },
+  # all 256 gray values, for bits/dim
+  gray={
+    'data': {'binarize': 'none', 'value_range': (-1.0, 1.0)},
+    'model': {'likelihood': {'name': 'DiscretizedLogisticMixture', 'components': 10}},
   },
   smoke={'data': {'size': 8}, 'model': {'network': {'layers': 3, 'dilations': (1, 2)}}},
   paper={

@@ -25,7 +25,7 @@ UNUSED = ('grid', 'guidance', 'interval', 'churn', 'autoguidance')  # keys of co
 
 
 class Bridge(nn.Module):
-  """E |v(x_t, t) - u|^2, x_t = (1 - t) a + t b + sigma sqrt(t (1 - t)) z, z ~ N(0, I), a mean over dimensions.
+  """E |v(x_t, t) - u|^2, x_t = (1 - t) a + t b + sigma sqrt(t (1 - t)) z, z ~ N(0, I), a sum over dimensions.
 
   u = (1 - 2t) / (2t (1 - t)) (x_t - mean) + b - a is the velocity that takes N(mean, sigma^2 t (1 - t)) along its path
   between an image a of A and an image b of B (SB-CFM in the paper): b - a on a straight line, with sigma = 0. So
@@ -92,7 +92,7 @@ class Bridge(nn.Module):
   # Training
 
   def loss(self, batch: Batch, step: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """The objective above; and the mean squared difference of a and b, which the coupling makes small."""
+    """The objective above; by dimension, and beside the squared difference of a and b that the coupling leaves."""
     del step
     a, rows = batch['image_a'], batch['row']
     time_key, noise_key, coupling_key = jax.random.split(self.make_rng('noise'), 3)
@@ -100,8 +100,8 @@ class Bridge(nn.Module):
     t = (T_MIN + (1 - 2 * T_MIN) * spaced_quantiles(time_key, rows))[:, None, None, None]
     z = sample_rows(standard_normal(a.shape), noise_key, rows)
     x, u = path_at(a, b, z, t, self.sigma)
-    error = ((self.velocity(x, t.reshape(-1), rows, train=True) - u) ** 2).mean()
-    return error, {'error': error, 'coupled': ((b - a) ** 2).mean()}
+    loss = sum_dims((self.velocity(x, t.reshape(-1), rows, train=True) - u) ** 2).mean()
+    return loss, {'error': loss / a[0].size, 'coupled': ((b - a) ** 2).mean()}
 
   def partners(self, batch: Batch, key: jax.Array) -> jax.Array:
     """The b of each a, [B,H,W,C]; of unpaired images from the batch of all devices, solved on each of them."""

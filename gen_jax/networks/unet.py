@@ -123,6 +123,45 @@ class Attention(nn.Module):
     return x + nn.Dense(c, dtype=self.dtype, kernel_init=nn.initializers.zeros)(y)
 
 
+def problems_of_maps(network: nn.Module, facts: Facts) -> Iterator[str]:
+  """What in the fields that a `UNet` and a `NoisyEncoder` share, or in the data, leaves no maps to go down by."""
+  yield from at_least_one(network, 'features')
+  yield from positive(network, 'blocks', 'patch', 'group')
+  yield from fraction(network, 'dropout')
+  if any(width % 2 for width in network.features):
+    yield f'features={tuple(network.features)}: must be even'
+  if unknown := set(network.attention) - set(range(len(network.features))):
+    yield f'attention: {min(unknown)} is no level; there are 0 to {len(network.features) - 1}'
+  height, width, _ = facts.image_shape
+  if facts.kind == 'image' and (height % network.patch or width % network.patch):
+    yield f'patch={network.patch}: does not divide images of {height}x{width}; set config.data.size, or patch=1'
+
+
+def add_block(
+  network: nn.Module, level: int, x: jax.Array, condition: jax.Array, rows: jax.Array, train: bool
+) -> jax.Array:
+  """A residual block of the width of a level, and attention where the level has it, in a compact method."""
+  x = NoisyBlock(network.features[level], network.group, network.dropout, network.dtype)(x, condition, rows, train)
+  return Attention(network.group, network.dtype)(x) if level in network.attention else x
+
+
+def go_down(
+  network: nn.Module, x: jax.Array, condition: jax.Array, rows: jax.Array, train: bool
+) -> list[jax.Array]:
+  """All maps on the way down, `blocks` + 1 of each level, in a compact method.
+
+  The first of a level is a convolution of the patches of the image x [B,H,W,C], or of the last map of the level before,
+  which it halves.
+  """
+  maps = [Conv(network.features[0], 3, dtype=network.dtype)(to_patches(x, network.patch))]
+  for level, width in enumerate(network.features):
+    if level:
+      maps.append(Conv(width, 3, strides=2, dtype=network.dtype)(maps[-1]))
+    for _ in range(network.blocks):
+      maps.append(add_block(network, level, maps[-1], condition, rows, train))
+  return maps
+
+
 class UNet(nn.Module):
   """Residual blocks on the way down, as many and one more on the way up, skips between maps of one size.
 
@@ -148,18 +187,9 @@ class UNet(nn.Module):
 
   def problems(self, facts: Facts) -> Iterator[str]:
     """Layers, and images that can be divided and halved so often."""
-    yield from at_least_one(self, 'features')
-    yield from positive(self, 'blocks', 'patch', 'group')
-    yield from fraction(self, 'dropout')
-    if any(width % 2 for width in self.features):
-      yield f'features={tuple(self.features)}: must be even'
-    if unknown := set(self.attention) - set(range(len(self.features))):
-      yield f'attention: {min(unknown)} is no level; there are 0 to {len(self.features) - 1}'
+    yield from problems_of_maps(self, facts)
     if facts.kind != 'image':
       yield 'name=UNet: sees images; choose MLPDenoiser for points of the plane'
-    height, width, _ = facts.image_shape
-    if height % self.patch or width % self.patch:
-      yield f'patch={self.patch}: does not divide images of {height}x{width}; set config.data.size, or patch=1'
 
   @nn.compact
   def __call__(
@@ -174,30 +204,18 @@ class UNet(nn.Module):
     """0 at first; of `outputs` channels, by default as many as x has."""
     outputs = outputs or x.shape[-1]
     condition = embed_condition(self, noise, labels, 4 * self.features[0])
-    block = functools.partial(NoisyBlock, group=self.group, dropout=self.dropout, dtype=self.dtype)
-    attend = lambda level, x: Attention(self.group, self.dtype)(x) if level in self.attention else x
-
-    x = Conv(self.features[0], 3, dtype=self.dtype)(to_patches(x, self.patch))
-    maps, sizes = [x], []
-    for level, width in enumerate(self.features):
-      if level:
-        sizes.append(x.shape[1:3])
-        x = Conv(width, 3, strides=2, dtype=self.dtype)(x)
-        maps.append(x)
-      for _ in range(self.blocks):
-        x = attend(level, block(width)(x, condition, rows, train))
-        maps.append(x)
+    add = functools.partial(add_block, self, condition=condition, rows=rows, train=train)
+    maps = go_down(self, x, condition, rows, train)
 
     last = len(self.features) - 1
-    x = block(self.features[-1])(x, condition, rows, train)
-    x = block(self.features[-1])(attend(last, x), condition, rows, train)
+    x = add(last, maps[-1])
+    x = NoisyBlock(self.features[last], self.group, self.dropout, self.dtype)(x, condition, rows, train)
 
     for level, width in reversed(list(enumerate(self.features))):
       for _ in range(self.blocks + 1):
-        x = jnp.concatenate([x, maps.pop()], axis=-1)
-        x = attend(level, block(width)(x, condition, rows, train))
+        x = add(level, jnp.concatenate([x, maps.pop()], axis=-1))
       if level:
-        h, w = sizes.pop()
+        h, w = maps[-1].shape[1:3]
         x = ResizeConv(width, 3, dtype=self.dtype)(x)[:, :h, :w]  # an odd size comes back one too large
 
     x = nn.silu(GroupNorm(self.group)(x)).astype(self.dtype)

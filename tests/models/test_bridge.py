@@ -174,11 +174,12 @@ def loss_of(model, batch):
 
 def test_loss_of_a_network_that_stands_still():
   batch = batch_of()
-  squares = ((batch['image_a'][:, None] - batch['image_b'][None]) ** 2).mean((2, 3, 4))
+  squares = ((batch['image_a'][:, None] - batch['image_b'][None]) ** 2).sum((2, 3, 4))
   value, metrics = loss_of(Bridge(NOTHING, 3, 3, None, coupling='paired'), batch)
-  assert value == metrics['coupled'] == pytest.approx(squares.diagonal().mean(), rel=1e-5)
+  assert value == pytest.approx(squares.diagonal().mean(), rel=1e-5)
+  assert metrics['error'] == pytest.approx(metrics['coupled'], rel=1e-5) and metrics['error'] < value / 100
   value, metrics = loss_of(Bridge(NOTHING, 3, 3, None), batch)
-  assert value == metrics['coupled'] == pytest.approx(squares[linear_sum_assignment(squares)].mean(), rel=1e-5)
+  assert value == pytest.approx(squares[linear_sum_assignment(squares)].mean(), rel=1e-5)
 
 
 def test_the_velocity_of_the_pairs_has_no_loss():
