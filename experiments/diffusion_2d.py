@@ -5,7 +5,7 @@
 
 The grid: two minutes of one core with all figures. Of 10,000 samples, seeds 0 to 4: all 25 modes, .987 of them (.986
 for the last) within 3 sigma of one (.989 of the mixture itself), Wasserstein distance .097 to .099 (a fresh sample's
-.099). The tree, and what guidance makes of it: `--mode=guide`, experiments/README.md. The others have no numbers yet.
+.099). The tree, and what guidance makes of it: `--mode=guide`, experiments/README.md, as the others are.
 """
 
 from gen_jax.config import experiment

@@ -16,6 +16,7 @@ get_config = experiment(
     'model': {
       'name': 'VDM',
       'denoiser': {'name': 'UNet', 'features': (64, 128), 'blocks': 1, 'patch': 2},
+      'fourier': (2, 3, 4, 5, 6, 7),  # most pixels are black: each level of noise has its own scale of what is not
       # an image is nearly black: at e^-8 its last noise level tells nothing of it
       'schedule': {'name': 'MonotoneSchedule', 'gamma_min': -13.3, 'gamma_max': 8.0},
     },
@@ -44,6 +45,7 @@ get_config = experiment(
     'model': {
       # 32 blocks on the way down at full size; without the attention that theirs has in the middle
       'denoiser': {'features': (128,), 'blocks': 32, 'patch': 1, 'dropout': 0.1},
+      'fourier': (6, 7),
       'schedule': {'name': 'LinearSchedule', 'gamma_min': -13.3, 'gamma_max': 5.0, 'learned_ends': True},
     },
     'ema_decay': 0.9999,

@@ -40,10 +40,30 @@ def classifier(samples: int) -> Callable[[nn.Module, Batch], jax.Array]:
 
 
 def log_probs_of_classes(model: BoundModel, batch: Batch, samples: int) -> jax.Array:
-  """log p(x|y) of every class y, [B,classes], by the same noise for each, as it is keyed by the row alone."""
-  label = lambda y: jnp.full(batch['row'].shape, y, jnp.int32)
-  of_class = lambda y: model.compute(classifier(samples), {**batch, 'label': label(y)})
-  return jnp.stack([of_class(y) for y in range(model.classes)], axis=1)
+  """log p(x|y) of every class y, [B,classes], by the same noise for each, as it is keyed by the row alone.
+
+  Of a model with `class_screening` first a coarse estimate of all classes, then the full one of the likeliest (Li et
+  al., 2023, algorithm 2).
+  """
+  screened = bool(getattr(model.module, 'class_screening', 0))
+  of = lambda label, method: model.compute(method, {**batch, 'label': label.astype(jnp.int32)})
+  full, first = classifier(samples), 'screening_log_prob' if screened else classifier(samples)
+  every = jnp.stack([of(jnp.full(batch['row'].shape, y), first) for y in range(model.classes)], axis=1)
+  if not screened:
+    return every
+  candidates = jax.lax.top_k(every, min(model.module.class_candidates, model.classes))[1]
+  finer = jnp.stack([of(label, full) for label in candidates.T], axis=1)
+  return refine(every, candidates, finer)
+
+
+def refine(coarse: jax.Array, candidates: jax.Array, finer: jax.Array) -> jax.Array:
+  """The coarse estimates of log p(x|y) [B,classes] with the finer ones of the candidates [B,K] in their places.
+
+  The others are moved by what that adds to the candidates on average: most of what tells the two estimates apart is
+  their noise, which all classes share.
+  """
+  shift = (finer - jnp.take_along_axis(coarse, candidates, axis=1)).mean(1, keepdims=True)
+  return jnp.put_along_axis(coarse + shift, candidates, finer, axis=1, inplace=False)
 
 
 @measures({

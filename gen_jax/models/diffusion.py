@@ -21,6 +21,8 @@ from gen_jax.models import standardization
 from gen_jax.models.labels import hide_labels, labels_of, missing_labels, no_labels
 from gen_jax.types import Batch, Facts, Player
 
+OF_CLASSES = ('class_levels', 'class_interval', 'class_power', 'class_screening', 'class_candidates')
+
 
 class Diffusion(nn.Module):
   """E |F(c_in x; sigma) - F*|^2, x = x_0 + sigma eps, summed over dimensions (Karras et al., 2022, eq. 8).
@@ -48,11 +50,13 @@ class Diffusion(nn.Module):
   num_classes: int = 0
   sampler: str = 'heun'  # config.sampler.name
   grid: str = 'path'  # config.sampler.grid
-  class_levels: int = 8  # of noise, and the lowest and the highest of them, by which `class_log_prob` tells classes
-  class_interval: tuple[float, float] = (0.1, 4.0)
+  class_levels: int = 12  # of noise, and the lowest and the highest of them, by which `class_log_prob` tells classes
+  class_interval: tuple[float, float] = (1.0, 5.5)
   class_power: float = 2.0
+  class_screening: int = 3  # levels that tell which classes may be right, so many, which get all; 0: every class does
+  class_candidates: int = 3
 
-  may_differ = ('class_levels', 'class_interval', 'class_power')
+  may_differ = OF_CLASSES
   players = {'model': Player('loss', ('denoiser',))}
 
   def problems(self, facts: Facts) -> Iterator[str]:
@@ -64,7 +68,9 @@ class Diffusion(nn.Module):
     yield from non_negative(self, 'sigma_data')
     yield from missing_labels(self, facts)
     yield from self.problems_of_effect()
-    yield from positive(self, 'time_deviation', 'class_levels', 'class_interval')
+    yield from positive(self, 'time_deviation', 'class_levels', 'class_interval', 'class_candidates')
+    if not 0 <= self.class_screening < self.class_levels:
+      yield f'class_screening={self.class_screening}: must be from 0 to below class_levels={self.class_levels}'
     if len(self.class_interval) != 2 or self.class_interval[0] >= self.class_interval[-1]:
       yield f'class_interval={self.class_interval}: must be two noise levels (low, high)'
     if facts.kind == 'image' and facts.value_range != (-1.0, 1.0):
@@ -72,10 +78,10 @@ class Diffusion(nn.Module):
 
   def problems_of_effect(self) -> Iterator[str]:
     """Fields that others leave without effect."""
-    of_labels = ('label_dropout', 'class_levels', 'class_interval', 'class_power')
     for without, names, remedy in (
       (self.time == 'uniform', ('time_mean', 'time_deviation'), "time='uniform'"),
-      (not self.conditional, of_labels, 'conditional=False'),
+      (not self.class_screening, ('class_candidates',), 'class_screening=0'),
+      (not self.conditional, ('label_dropout', *OF_CLASSES), 'conditional=False'),
     ):
       yield from (
         f'{name}={getattr(self, name)}: has no effect with {remedy}; leave it out'
@@ -247,11 +253,15 @@ class Diffusion(nn.Module):
     noise = self.latents(batch).reshape(-1, *self.image_shape)
     return self.in_range(self.solve(noise, batch, change=lambda _: guided)[0])
 
-  def class_log_prob(self, batch: Batch) -> jax.Array:
+  def class_log_prob(self, batch: Batch, levels: int | None = None) -> jax.Array:
     """log p(x|y) [B] but for a constant that all classes share, by how well x is denoised, see `classify`."""
     x_0, rows = batch['image'] - self.mean, batch['row']
-    how = self.make_rng('noise'), self.class_interval, self.class_levels, self.class_power
+    how = self.make_rng('noise'), self.class_interval, levels or self.class_levels, self.class_power
     return classify.class_log_prob(self.denoiser_with(labels_of(self, batch), rows), x_0, rows, *how)
+
+  def screening_log_prob(self, batch: Batch) -> jax.Array:
+    """`class_log_prob` by a few levels of noise."""
+    return self.class_log_prob(batch, self.class_screening)
 
   def solve(
     self, noise: jax.Array, batch: Batch, frames: int = 0, change: Callable = lambda denoise: denoise

@@ -45,6 +45,15 @@ class UpToAConstant(Exact):
     return self.log_prob(batch) + 100 * batch['image'].sum((1, 2, 3))
 
 
+class Screened(UpToAConstant):
+  class_screening: int = 1
+  class_candidates: int = 2
+
+  def screening_log_prob(self, batch):
+    noise = jnp.sin(50 * batch['image'].sum((1, 2, 3)))
+    return self.class_log_prob(batch) + 100 * noise + 0.05 * noise * batch['label']
+
+
 class Broken(Exact):
   def log_prob(self, batch):
     return jnp.full(len(batch['label']), jnp.nan)
@@ -105,6 +114,20 @@ def test_importance_weights_and_densities_but_for_a_constant_say_the_same():
   for other in (weighted, shifted):
     assert other.keys() == exact.keys()
     assert other['bayes_nll'] == pytest.approx(exact['bayes_nll'], rel=1e-3)
+
+
+def test_screening_leaves_the_likeliest_classes_as_they_are():
+  exact, screened = measured(Exact()), measured(Screened())
+  assert screened['bayes_accuracy'] == pytest.approx(exact['bayes_accuracy'], abs=2e-3)
+  assert screened['bayes_nll'] == pytest.approx(exact['bayes_nll'], rel=5e-3)
+  assert screened['bayes_nll'] != exact['bayes_nll']
+  one = measured(Screened(class_candidates=1))  # nothing is left of the finer estimates, as all classes share them
+  assert one['bayes_nll'] != pytest.approx(exact['bayes_nll'], rel=1e-4)
+
+
+def test_refined_estimates_by_hand():
+  coarse, candidates = jnp.array([[1.0, 2.0, 3.0, 0.0]]), jnp.array([[2, 1]])
+  np.testing.assert_allclose(bayes.refine(coarse, candidates, jnp.array([[14.0, 11.0]])), [[11, 11, 14, 10]])
 
 
 def test_the_calibration_error_by_hand():

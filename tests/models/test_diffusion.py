@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from facts import problems
 from small import random_variables
 
@@ -191,6 +192,18 @@ def test_images_are_clipped_to_their_range_at_the_end():
   assert x.min() >= -1 and x.max() == 1
 
 
+def test_classes_differ_by_their_densities():
+  options = {'class_interval': (0.005, 100.0), 'class_levels': 60, 'class_screening': 30}
+  model = bound(exact(conditional=True, num_classes=2, **options))
+  x = np.array([[1.2, -2.5], [2.0, -1.0], [0.0, 0.0]], np.float32)
+  batch = {'image': x.reshape(-1, 1, 1, 2), **rows(3)}
+  of = lambda method, y: np.asarray(getattr(model, method)({**batch, 'label': np.full(3, y, np.int32)}))
+  wanted = [scipy.stats.norm(MEAN + y, DEVIATION).logpdf(x).sum(-1) for y in range(2)]
+  for method in ('class_log_prob', 'screening_log_prob'):
+    np.testing.assert_allclose(of(method, 1) - of(method, 0), wanted[1] - wanted[0], rtol=0.02, atol=0.05)
+  assert np.abs(of('class_log_prob', 1) - of('screening_log_prob', 1)).min() > 0.01
+
+
 @pytest.mark.parametrize(('changes', 'problem'), (
   ({'path': 'straight'}, 'path='),
   ({'target': 'noise'}, 'target='),
@@ -201,6 +214,11 @@ def test_images_are_clipped_to_their_range_at_the_end():
   ({'time': 'uniform', 'time_mean': 0.5}, "time_mean=0.5: has no effect with time='uniform'; leave it out"),
   ({'time_deviation': 0.0}, 'time_deviation='),
   ({'class_interval': (0.1, 1.0, 4.0)}, 'class_interval='),
+  ({'class_screening': 12, 'conditional': True}, 'class_screening=12: must be from 0 to below class_levels=12'),
+  (
+    {'class_screening': 0, 'class_candidates': 2, 'conditional': True},
+    'class_candidates=2: has no effect with class_screening=0; leave it out',
+  ),
   ({}, 'config.data.value_range=(0.0, 1.0): diffusion of images needs (-1.0, 1.0)'),
 ))  # fmt: skip
 def test_problems(changes, problem):
