@@ -16,7 +16,7 @@ get_config = experiment(
     'model': {
       'name': 'VDM',
       'denoiser': {'name': 'UNet', 'features': (64, 128), 'blocks': 1, 'patch': 2},
-      'fourier': (2, 3, 4, 5, 6, 7),  # most pixels are black: each level of noise has its own scale of what is not
+      'fourier': (0, 1, 2, 3, 4, 5, 6, 7),  # most pixels are black: at each level of noise another scale tells it
       # an image is nearly black: at e^-8 its last noise level tells nothing of it
       'schedule': {'name': 'MonotoneSchedule', 'gamma_min': -13.3, 'gamma_max': 8.0},
     },
@@ -36,7 +36,7 @@ get_config = experiment(
   mnist_binary={
     'steps': 4_500,
     'data': {**MNIST, 'binarize': 'dynamic'},
-    'model': {'schedule': {'gamma_min': -4.0}, 'fourier': ()},
+    'model': {'schedule': {'gamma_min': -4.0}, 'fourier': (0,)},
   },
   smoke={'sampler': {'steps': 4}, 'model': {'denoiser': {'features': (8,)}, 'schedule': {'features': 8}}},
   paper={

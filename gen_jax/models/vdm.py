@@ -38,7 +38,7 @@ class VDM(nn.Module):
   image_shape: tuple[int, int, int]
   levels: int
   timesteps: int = 0
-  fourier: tuple[int, ...] = (6, 7)  # sin and cos of 2 pi 2^k z stand beside z (appendix C)
+  fourier: tuple[int, ...] = (6, 7)  # k of the sines and cosines beside z (appendix C), see `fourier_features`
   evaluated_times: int = 1  # noise levels of each example in evaluation
   conditional: bool = False
   label_dropout: float = 0.1
@@ -84,10 +84,18 @@ class VDM(nn.Module):
     self, z: jax.Array, gamma: jax.Array, labels: jax.Array | None, rows: jax.Array, train: bool = False
   ) -> jax.Array:
     """n_hat of z [B,H,W,C] at gamma [B]."""
-    angles = [2 * np.pi * 2.0**k * z for k in self.fourier]
-    features = [wave(angle) for angle in angles for wave in (jnp.sin, jnp.cos)]
-    channels = {'outputs': z.shape[-1]} if features else {}
-    return z + self.denoiser(jnp.concatenate([z, *features], -1), gamma / 8, labels, rows, train, **channels)
+    channels = {'outputs': z.shape[-1]} if self.fourier else {}
+    return z + self.denoiser(self.fourier_features(z), gamma / 8, labels, rows, train, **channels)
+
+  def fourier_features(self, z: jax.Array) -> jax.Array:
+    """z, and sin and cos of 2 pi 2^k (levels - 1) / levels z, as channels: [B,H,W,C] -> [B,H,W,C (1 + 2 len(fourier))].
+
+    The factor brings values that are 2 / (levels - 1) apart to 2 / levels, as they are in the paper: those of k = 7
+    have one phase at all of 256 values, and so say how far z is from the nearest, as those of k = 0 do of 2.
+    """
+    z_even = (self.levels - 1) / self.levels * z
+    angles = [2 * np.pi * 2.0**k * z_even for k in self.fourier]
+    return jnp.concatenate([z, *(wave(angle) for angle in angles for wave in (jnp.sin, jnp.cos))], axis=-1)
 
   def noise(self, key: jax.Array, rows: jax.Array) -> jax.Array:
     """n ~ N(0, I) of each row, [B,H,W,C]."""

@@ -300,14 +300,24 @@ def test_features_stand_beside_the_image():
       seen.append((z, outputs))
       return jnp.zeros((*z.shape[:-1], outputs))
 
-  model = vdm(Seeing(), fourier=(0, 2))
+  model = vdm(Seeing(), levels=2, fourier=(0, 2))
   z = jnp.array([[0.1], [0.3]]).reshape(-1, 1, 1, 1)
   model.apply({}, z, jnp.zeros(2), None, jnp.arange(2), method='estimate_noise')
   (features, outputs), = seen
-  angles = 2 * np.pi * np.asarray(z)
+  angles = np.pi * np.asarray(z)  # of 2 levels
   expected = np.concatenate([z, np.sin(angles), np.cos(angles), np.sin(4 * angles), np.cos(4 * angles)], -1)
   np.testing.assert_allclose(features, expected, atol=1e-5)
   assert outputs == 1
+
+
+@pytest.mark.parametrize('levels', (2, 4, 256))
+def test_the_finest_features_say_how_far_the_nearest_value_is(levels):
+  finest = int(np.log2(levels)) - 1
+  values = jnp.linspace(-1, 1, levels)[:, None, None, None]
+  gap, model = 2 / (levels - 1), vdm(levels=levels, fourier=(finest,))
+  features = model.apply({}, values + 0.2 * gap, method='fourier_features')[:, 0, 0, 1:]
+  angle = np.pi * (1 - levels + 0.4)  # the phase of -1, and a fifth of a period
+  np.testing.assert_allclose(features, np.tile([np.sin(angle), np.cos(angle)], (levels, 1)), atol=2e-3)
 
 
 def test_problems():
