@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from gen_jax import optimizers as optimizers_lib
 from gen_jax import power_ema, randomness, schedules
-from gen_jax.classes import find_class, instantiate
+from gen_jax.classes import fields_that_may_differ, find_class, instantiate
 from gen_jax.config import SAMPLER
 from gen_jax.config import problems as problems_of_keys
 from gen_jax.data import preprocess as preprocess_lib
@@ -146,13 +146,25 @@ def facts(config: ConfigDict, data: Dataset, players: Mapping[str, Any]) -> Fact
 def problems(config: ConfigDict, data: Dataset, model: Model) -> Iterator[str]:
   """A line for whatever the classes of the model refuse, those of the model first, then those of its parts."""
   of_model = facts(config, data, model.players)
-  for path, module in modules_of(model, 'config.model'):
-    for line in module.problems(of_model) if hasattr(module, 'problems') else ():
-      yield line if line.startswith('config.') else f'{path}.{line}'
+  yield from problems_of_model(of_model, model)
   if of_model.outliers and getattr(model, 'outlier_weight', None) is None:
     yield f'config.data.outliers={config.data.outliers}: has no effect without config.model.outlier_weight, of a VAE'
   if rule := resampling_rule(config, data):
     yield from problems_of_rule(rule, of_model, data, model)
+
+
+def problems_of_model(of_model: Facts, model: Model) -> Iterator[str]:
+  """A line for whatever the model and its parts refuse."""
+  for path, module in modules_of(model, 'config.model'):
+    for line in module.problems(of_model) if hasattr(module, 'problems') else ():
+      yield line if line.startswith('config.') else f'{path}.{line}'
+
+
+def problems_of_finished(config: ConfigDict, data: Dataset, model: Model) -> Iterator[str]:
+  """A line for each setting that a finished run may be given, and that is out of range, or without effect on it."""
+  yield from problems_of_sampler(config, model)
+  free = tuple(f'config.{field}=' for field in fields_that_may_differ(config.model))
+  yield from (line for line in problems_of_model(facts(config, data, model.players), model) if line.startswith(free))
 
 
 def problems_of_sampler(config: ConfigDict, model: Model) -> Iterator[str]:

@@ -151,16 +151,24 @@ def mean_nll(log_posterior: np.ndarray, label: np.ndarray) -> float:
 
 
 def best_temperature(log_p: np.ndarray, log_prior: np.ndarray, label: np.ndarray) -> float:
-  """The T in [COLDEST, HOTTEST] at which the labels are likeliest (Guo et al., 2017).
+  """The T in [COLDEST, HOTTEST] at which the labels are likeliest (Guo et al., 2017), each trusted N / (N + 1).
 
-  Their log likelihood is concave in 1/T, so that there is one.
+  With 1 / (N + 1) it is of any class, as by Platt (1999): where all N examples are told rightly, T would else fall to
+  its lowest, and one mistake elsewhere would cost without bound. Their log likelihood is concave in 1/T, so that there
+  is one.
   """
   from scipy.optimize import minimize_scalar
 
-  known = np.isfinite(log_prior)[label]  # a class without training examples is told at no temperature
+  classes = np.isfinite(log_prior)  # one without training examples is told at no temperature
+  known = classes[label]
   if not known.any():
     return 1.0
-  nll = lambda log_t: mean_nll(posterior_of(log_p[known], log_prior, float(np.exp(log_t))), label[known])
+  share = 1 / (known.sum() + 1)
+
+  def nll(log_t):
+    log_posterior = posterior_of(log_p[known], log_prior, float(np.exp(log_t)))
+    return (1 - share) * mean_nll(log_posterior, label[known]) - share * log_posterior[:, classes].mean()
+
   bounds = np.log(COLDEST), np.log(HOTTEST)
   return float(np.exp(minimize_scalar(nll, bounds=bounds, method='bounded', options={'xatol': 1e-4}).x))
 

@@ -363,7 +363,7 @@ def load(
   finally:
     checkpoints.close()
   task = build.task(config, int(state.step), train)
-  for line in build.problems_of_sampler(config, task.model):
+  for line in build.problems_of_finished(config, train, task.model):
     raise UserError(line)
   state = snapshots.with_width(state, config, workdir) if config.ema_width else state
   state = snapshots.with_worse(state, config, workdir)

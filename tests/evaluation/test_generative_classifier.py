@@ -107,6 +107,13 @@ def test_a_density_that_is_too_sharp_is_too_sure_until_it_is_tempered():
   np.testing.assert_allclose(sharp['bayes_confidence'], exact['bayes_confidence'], atol=1e-3)
 
 
+def test_a_temperature_of_labels_that_are_all_told_rightly_trusts_them_as_far_as_their_number():
+  log_p, label, even = 5 * np.eye(2)[[0, 1] * 50], np.array([0, 1] * 50), np.log([0.5, 0.5])
+  # the logistic function of 5 / T is what a label is trusted: N / (N + 1), and half of the rest
+  expected = 5 / np.log((100 + 0.5) / 0.5)
+  assert bayes.best_temperature(log_p, even, label) == pytest.approx(expected, rel=1e-3)
+
+
 def test_importance_weights_and_densities_but_for_a_constant_say_the_same():
   exact = measured(Exact())
   weighted, shifted = measured(ByWeights()), measured(UpToAConstant())

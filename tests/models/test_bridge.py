@@ -179,7 +179,9 @@ def test_loss_of_a_network_that_stands_still():
   assert value == pytest.approx(squares.diagonal().mean(), rel=1e-5)
   assert metrics['error'] == pytest.approx(metrics['coupled'], rel=1e-5) and metrics['error'] < value / 100
   value, metrics = loss_of(Bridge(NOTHING, 3, 3, None), batch)
-  assert value == pytest.approx(squares[linear_sum_assignment(squares)].mean(), rel=1e-5)
+  least = squares[linear_sum_assignment(squares)].mean()
+  assert value == pytest.approx(least, rel=1e-5) and least < squares.diagonal().mean()
+  assert metrics['coupled'] == pytest.approx(least / batch['image_a'][0].size, rel=1e-5)
 
 
 def test_the_velocity_of_the_pairs_has_no_loss():

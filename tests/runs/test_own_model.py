@@ -91,6 +91,9 @@ def test_a_class_in_the_experiment_file_itself(tmp_path, capsys):
   for mode in ('evaluate', 'traverse', 'export', 'report'):
     run_command(f'--config={file}', f'--workdir={workdir}', f'--mode={mode}')
   run_command(f'--config={file}', f'--workdir={workdir}', '--mode=evaluate', '--config.model.noise=.2')
+  assert 'noise=-2.0: must not be negative' in error_of(
+    capsys, f'--config={file}', f'--workdir={workdir}', '--mode=evaluate', '--config.model.noise=-2'
+  )
   assert gen_jax.load(workdir).encode(gen_jax.load(workdir).source.data.arrays['image'][:3]).shape == (3, 3)
   assert 'noise=-1.0: must not be negative' in error_of(
     capsys, f'--config={file}', f'--workdir={tmp_path}/other', '--config.model.noise=-1'
