@@ -71,8 +71,10 @@ class Measured(NamedTuple):
   recall: float
 
 
-def measure(model: Guided, source: Source) -> tuple[Measured, np.ndarray]:
-  """(what is measured of `settings.sample_count` samples, classes as frequent as in training; the samples in [0, 1]).
+def measure(model: Guided, source: Source) -> tuple[Measured, np.ndarray, np.ndarray]:
+  """(what is measured of N = `settings.sample_count` samples; these, [N,H,W,C] in [0, 1]; the classes asked for [N]).
+
+  Classes are as frequent as in training.
 
   The CNN is that of `class_agreement`, which has seen no image of the model or of its classifier. Recall and precision
   are of the split beside which the samples stand. Numbers of other counts do not compare.
@@ -90,7 +92,7 @@ def measure(model: Guided, source: Source) -> tuple[Measured, np.ndarray]:
   within = within_class_precision_recall(fake, wanted, real, split['labels'])
   accuracy = float((logits[:, order].argmax(-1) == wanted).mean())
   both = (within.get(name, float('nan')) for name in ('precision', 'recall'))  # none of too few samples
-  return Measured(model.strength, accuracy, distance['cnn'], distance['lenet'], *both), samples
+  return Measured(model.strength, accuracy, distance['cnn'], distance['lenet'], *both), samples, wanted
 
 
 def choose(curve: Sequence[Measured], unguided: Measured) -> Measured:

@@ -23,7 +23,7 @@ from gen_jax.runs.labels import find_class
 if TYPE_CHECKING:
   import matplotlib.figure
 
-SHOWN = 12  # images of each strength
+SHOWN = 12  # classes, at most
 LEAST = 1e-6  # strength
 BOTH = 64  # samples of two conditions
 
@@ -71,9 +71,10 @@ def compose(
   )
   curve, shown = [], {}
   for strength in (0.0, *numbers):
-    measured, samples = measure(guided(strength), beside_validation)
+    measured, samples, wanted = measure(guided(strength), beside_validation)
+    classes, firsts = np.unique(wanted, return_index=True)  # the same for all strengths
     curve.append(measured)
-    shown[f'strength {strength:g}'] = pixels(samples[:SHOWN])
+    shown[f'strength {strength:g}'] = pixels(samples[firsts[:SHOWN]])
     yield Text(line_of('chosen among', measured))
   chosen = choose(curve[1:], curve[0])
   reported = [measure(guided(x.strength), run.source)[0] for x in (curve[0], chosen)]
@@ -88,7 +89,8 @@ def compose(
   canvas = curve_of(curve[1:], curve.index(chosen) - 1, FARTHEST * curve[0].distance)
   yield Picture('composition', canvas, 'The accuracy of guided samples against their distance from the data')
   caption = 'Classes by a classifier that guides a model without labels, by its strength'
-  yield Picture('composition_samples', grids.labeled_rows(shown, caption), caption)
+  names = [run.source.data.names_of_classes[number] for number in classes[:SHOWN]]
+  yield Picture('composition_samples', grids.labeled_rows(shown, caption, names, 'class'), caption)
 
 
 def number_of(text: str, flag: str, least: float = LEAST) -> float:
@@ -141,7 +143,7 @@ def line_of(what: str, x: Measured) -> str:
 def curve_of(curve: Sequence[Measured], chosen: int, limit: float) -> matplotlib.figure.Figure:
   """The picture of the curve."""
   names = [f'{x.strength:g}' for x in curve]
-  labels = 'Frechet distance by trace, by the CNN', 'accuracy by the CNN'
+  labels = 'Frechet distance by trace, by the CNN', 'accuracy by the CNN', f'{FARTHEST:g} x that without guidance'
   return tradeoff.tradeoff([x.distance for x in curve], [x.accuracy for x in curve], names, chosen, limit, *labels)
 
 

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
 
 def tradeoff(
-  x: Sequence[float], y: Sequence[float], names: Sequence[str], chosen: int, limit: float, x_label: str, y_label: str
+  x: Sequence[float],
+  y: Sequence[float],
+  names: Sequence[str],
+  chosen: int,
+  limit: float,
+  x_label: str,
+  y_label: str,
+  limit_label: str,
 ) -> Figure:
   """Points joined in their order, each with its name, the chosen one filled; a line where x is at its `limit`."""
   figure = new_figure(5.6, 4.0)
@@ -21,6 +28,10 @@ def tradeoff(
   axes.plot(x, y, color=COLORS[0], linewidth=1.4, marker='o', markersize=5, markerfacecolor='white')
   axes.plot(x[chosen], y[chosen], color=COLORS[1], marker='o', markersize=7)
   axes.axvline(limit, color=FAINT, linewidth=1, linestyle='--')
+  axes.annotate(
+    limit_label, (limit, 0.02), xycoords=('data', 'axes fraction'), xytext=(-4, 0), textcoords='offset points',
+    rotation=90, ha='right', va='bottom', size=8, color=FAINT,
+  )  # fmt: skip
   for name, left, bottom in zip(names, x, y, strict=True):
     axes.annotate(name, (left, bottom), xytext=(6, -10), textcoords='offset points', size=8, color=INK)
   plain_axes(axes)

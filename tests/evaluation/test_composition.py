@@ -130,7 +130,7 @@ def test_what_is_measured_of_known_samples():
   assert right.precision > 0.8 and half.precision == pytest.approx(right.precision / 2, abs=0.06)
   assert right.recall > half.recall + 0.03  # by half as many samples of each class
   assert half.distance == pytest.approx(right.distance, rel=0.5)  # the classes are as frequent
-  assert results[1.0][1].shape == (200, 28, 28, 1)
+  assert results[1.0][1].shape == (200, 28, 28, 1) and np.bincount(results[1.0][2]).tolist() == 10 * [20]
 
 
 def point(strength, accuracy, distance):

@@ -18,10 +18,10 @@ def test_a_strength_is_chosen_on_other_samples_than_are_reported(run_of, monkeyp
   seen, drawn, measure = [], [], composition.measure
 
   def watched(model, source):
-    measured, samples = measure(model, source)
+    measured, samples, wanted = measure(model, source)
     seen.append((model.strength, source.first_row))
-    drawn.append(samples)
-    return measured, samples
+    drawn.append((samples, wanted))
+    return measured, samples, wanted
 
   monkeypatch.setattr(composition, 'measure', watched)
   made = outputs(compose, run, classifier=str(other.workdir), strengths=('1', '30'))
@@ -36,9 +36,10 @@ def test_a_strength_is_chosen_on_other_samples_than_are_reported(run_of, monkeyp
   np.testing.assert_allclose(line.get_ydata(), arrays['accuracy'][1:])
   assert made['text'][-1].startswith(f'strength {chosen:g}, chosen on other samples: accuracy ')
   grid = axes_image(made['composition_samples'])
-  for row in range(3):  # a row of images for each strength, 0 first
-    np.testing.assert_array_equal(cell(grid, row, 1)[..., :1], pixels(drawn[row])[1])
-  assert np.abs(drawn[3] - drawn[0]).max() > 0.01  # fresh noise
+  for row in range(3):  # a row of images for each strength, 0 first; a column for each class
+    samples, wanted = drawn[row]
+    np.testing.assert_array_equal(cell(grid, row, 7)[..., :1], pixels(samples)[wanted.tolist().index(7)])
+  assert np.abs(drawn[3][0] - drawn[0][0]).max() > 0.01  # fresh noise
   both = outputs(compose, run, classifier=str(other.workdir), both=('3', '8'))
   assert set(both) == {'text', 'composition_both'} and both['text'] == []
 
