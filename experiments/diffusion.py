@@ -9,11 +9,11 @@ DPM-Solver++(2M), 3 minutes, .0040 and .0027, .725 and .765, .888 and .927. The 
 """
 
 from experiments.common import MEASURED, MNIST
-from gen_jax.config import experiment
+from gen_jax.config import UNSET, experiment
 
 LONG = {
   'steps': 4_500,
-  # more of the noise at which digits get their class, .3 to 5, than EDM's e^-1.2 has, and more images without labels
+  # more of the high noise at which digits get their class than about EDM's e^-1.2, and more images without labels
   'model': {'time_mean': -0.4, 'label_dropout': 0.2},
   # samples of thousands of images take minutes: at the end, and by the mode `evaluate`
   'final_evals': (*MEASURED['final_evals'], 'class_agreement'),
@@ -45,8 +45,7 @@ get_config = experiment(
   fashion_mnist={**LONG, 'data': {**MNIST, 'name': 'fashion_mnist', 'size': 0}},
   # Ho et al. (2020), in continuous time (Song et al., 2021)
   ddpm={
-    # a uniform time has no mean: that of `mnist` is taken back
-    'model': {'path': 'variance_preserving', 'target': 'epsilon', 'time': 'uniform', 'time_mean': -1.2},
+    'model': {'path': 'variance_preserving', 'target': 'epsilon', 'time': 'uniform', 'time_mean': UNSET},
     'sampler': {'name': 'ancestral', 'steps': 250},
   },
   # Lipman et al. (2023), with the times of Esser et al. (2024)

@@ -161,7 +161,7 @@ def problems_of_model(of_model: Facts, model: Model) -> Iterator[str]:
 
 
 def problems_of_finished(config: ConfigDict, data: Dataset, model: Model) -> Iterator[str]:
-  """A line for each setting that a finished run may be given, and that is out of range, or without effect on it."""
+  """A line for each setting of the sampler, or field of the model that may differ, that cannot work or does nothing."""
   yield from problems_of_sampler(config, model)
   free = tuple(f'config.{field}=' for field in fields_that_may_differ(config.model))
   yield from (line for line in problems_of_model(facts(config, data, model.players), model) if line.startswith(free))

@@ -47,6 +47,19 @@ def test_a_schedule_may_take_the_place_of_a_number():
   assert model.beta(50) == 4.0 and model.capacity == 2.0
 
 
+def test_of_a_finished_run_only_what_may_differ_is_refused():
+  diffusion = {'name': 'Diffusion', 'denoiser': {'name': 'UNet', 'features': (4,)}, 'conditional': True}
+
+  def lines(sampler=None, **fields):
+    changes = {'data': {'value_range': (-1.0, 1.0)}, 'sampler': sampler or {}}
+    model, config, data = built(model=diffusion | fields, **changes)
+    return list(build.problems_of_finished(config, data, model))
+
+  assert lines() == lines(label_dropout=2.0) == []  # which training refuses
+  assert lines(class_screening=20)[0].startswith('config.model.class_screening=20: must be from 0 to below')
+  assert lines({'steps': 0}) == ['config.sampler.steps=0: must be above 0']
+
+
 def test_the_same_config_builds_an_equal_model():
   assert built()[0] == built()[0] and hash(built()[0]) == hash(built()[0])
 

@@ -41,7 +41,8 @@ def anchors(path):
 
 def commands(path):
   """The arguments of every whole command line with launch.py."""
-  for rest in re.findall(r'launch\.py( --[^`\n]*)', without(path.read_text(), 'diff')):
+  text = re.sub(r' \\\n *', ' ', without(path.read_text(), 'diff'))  # lines that go on
+  for rest in re.findall(r'launch\.py( --[^`\n]*)', text):
     words = shlex.split(rest, comments=True)
     if all(re.fullmatch(r'--[\w.]+(=.*[^/.])?', word) for word in words):  # no '...' and no folder alone
       yield words

@@ -45,13 +45,13 @@ def log_probs_of_classes(model: BoundModel, batch: Batch, samples: int) -> jax.A
   Of a model with `class_screening` first a coarse estimate of all classes, then the full one of the likeliest (Li et
   al., 2023, algorithm 2).
   """
-  screened = bool(getattr(model.module, 'class_screening', 0))
+  screened = getattr(model.module, 'class_screening', 0) and model.module.class_candidates < model.classes
   of = lambda label, method: model.compute(method, {**batch, 'label': label.astype(jnp.int32)})
   full, first = classifier(samples), 'screening_log_prob' if screened else classifier(samples)
   every = jnp.stack([of(jnp.full(batch['row'].shape, y), first) for y in range(model.classes)], axis=1)
   if not screened:
     return every
-  candidates = jax.lax.top_k(every, min(model.module.class_candidates, model.classes))[1]
+  candidates = jax.lax.top_k(every, model.module.class_candidates)[1]
   finer = jnp.stack([of(label, full) for label in candidates.T], axis=1)
   return refine(every, candidates, finer)
 

@@ -92,7 +92,7 @@ class Bridge(nn.Module):
   # Training
 
   def loss(self, batch: Batch, step: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """The objective above; by dimension, and beside the squared difference of a and b that the coupling leaves."""
+    """The objective above; as metrics it by dimension, and the mean squared difference of a and b once coupled."""
     del step
     a, rows = batch['image_a'], batch['row']
     time_key, noise_key, coupling_key = jax.random.split(self.make_rng('noise'), 3)

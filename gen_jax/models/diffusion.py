@@ -53,8 +53,8 @@ class Diffusion(nn.Module):
   class_levels: int = 12  # of noise, and the lowest and the highest of them, by which `class_log_prob` tells classes
   class_interval: tuple[float, float] = (1.0, 5.5)
   class_power: float = 2.0
-  class_screening: int = 3  # levels that tell which classes may be right, so many, which get all; 0: every class does
-  class_candidates: int = 3
+  class_screening: int = 3  # levels by which the likeliest classes are found, which then get all; 0: every class does
+  class_candidates: int = 3  # of these
 
   may_differ = OF_CLASSES
   players = {'model': Player('loss', ('denoiser',))}

@@ -1,5 +1,6 @@
 """The variational diffusion model: a bound on log p(x), whose noise schedule may be learned."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -55,6 +56,9 @@ class VDM(nn.Module):
     yield from positive(self, 'evaluated_times')
     yield from fraction(self, 'label_dropout')
     yield from missing_labels(self, facts)
+    most = math.ceil(math.log2(max(self.levels, 2))) - 1  # at which one gray value to the next is a period
+    if facts.kind == 'image' and max(self.fourier, default=0) > most:
+      yield f'fourier={self.fourier}: of {self.levels} gray values, k is at most {most}'
     if facts.kind != 'image':
       yield f'name=VDM: sees images, and {facts.data_name} holds {facts.kind}; choose Diffusion'
     elif facts.value_range != (-1.0, 1.0):

@@ -14,7 +14,8 @@ from gen_jax.types import Facts
 class NoisyEncoder(nn.Module):
   """The way down of a `UNet` without labels, the mean over the pixels of its last map, a dense layer.
 
-  (The classifier of Dhariwal & Nichol, 2021, section 4, which pools by attention.) The fields are those of the `UNet`.
+  The classifier of Dhariwal & Nichol (2021, section 4) but for its pooling, which there is by attention. The fields are
+  those of the `UNet`.
   """
 
   features: Sequence[int] = (32, 64, 128)

@@ -326,6 +326,7 @@ def test_problems():
   lines = {
     'must not be negative': problems(small_vdm(timesteps=-1), **fine),
     'must be above 0': problems(small_vdm(evaluated_times=0), **fine),
+    'of 4 gray values, k is at most 1': problems(small_vdm(fourier=(0, 2)), **fine),
     'VDM needs (-1.0, 1.0)': problems(small_vdm(), **fine | {'value_range': (0.0, 1.0)}),
     'discrete values; choose Diffusion': problems(small_vdm(), **fine, dequantize=True),
     'sees images': problems(small_vdm(), **fine, kind='points'),

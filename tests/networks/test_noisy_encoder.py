@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from facts import problems
 from small import random_variables
 
@@ -9,8 +10,9 @@ from gen_jax.networks import NoisyEncoder
 ROWS = jnp.arange(3)
 
 
-def test_it_sees_the_noise_level_and_each_image_alone():
-  network = NoisyEncoder(features=(4, 6), patch=2, group=4)
+@pytest.mark.parametrize('attention', [(), (1,)])
+def test_it_sees_the_noise_level_and_each_image_alone(attention):
+  network = NoisyEncoder(features=(4, 8), attention=attention, patch=2, group=4)
   x, noise = jax.random.normal(jax.random.key(0), (3, 7 * 2, 7 * 2, 1)), jnp.array([-1.0, 0.0, 1.0])
   variables = random_variables(network.init, x, noise, 5, ROWS, False)
   apply = jax.jit(lambda x, noise, rows: network.apply(variables, x, noise, 5, rows, False))
