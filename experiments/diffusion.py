@@ -3,9 +3,10 @@
     python launch.py --config=experiments/diffusion.py[:mnist|fashion_mnist][,ddpm|,flow]
     python launch.py --workdir=runs/diffusion-mnist --mode=sample --config.sampler.steps=10 --config.sampler.guidance=2
 
-MNIST, 57 minutes at the rate of two free cores, seed 0, 10,000 samples: Frechet distance by trace .0056 (CNN) and .0028
-(LeNet), precision .731 and .755, recall .892 and .929, by Heun's 18 steps, 10 minutes for the samples; by 10 steps of
-DPM-Solver++(2M), 3 minutes, .0040 and .0027, .725 and .765, .888 and .927. The other variants have no numbers yet.
+MNIST, 57 minutes at the rate of two free cores, seed 0, 10,000 samples by 10 steps of DPM-Solver++(2M), 3 minutes:
+Frechet distance by trace .0025 (CNN) and .0017 (LeNet), precision .770 and .795, recall .882 and .917, class accuracy
+.964. With EDM's own noise, time_mean -1.2, and label_dropout .1: .0040 and .0027, and by Heun's 18 steps .0056 and
+.0028. The other variants have no numbers yet.
 """
 
 from experiments.common import MEASURED, MNIST

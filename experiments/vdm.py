@@ -2,6 +2,8 @@
 
     python launch.py --config=experiments/vdm.py[:mnist|mnist_binary|paper]
 
+MNIST, 256 gray values, 95 minutes of one core: bound on -log p(x) of the 10,000 test images 613.6 nats, 1.129 bits/dim.
+
 `paper` is CIFAR-10 of Kingma et al. (2021, appendix B), 2.65 bits/dim, and needs many GPUs; it has not been run.
 """
 
