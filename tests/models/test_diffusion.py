@@ -214,7 +214,7 @@ def test_classes_differ_by_their_densities():
   ({'time': 'uniform', 'time_mean': 0.5}, "time_mean=0.5: has no effect with time='uniform'; leave it out"),
   ({'time_deviation': 0.0}, 'time_deviation='),
   ({'class_interval': (0.1, 1.0, 4.0)}, 'class_interval='),
-  ({'class_screening': 12, 'conditional': True}, 'class_screening=12: must be from 0 to below class_levels=12'),
+  ({'class_screening': 10, 'conditional': True}, 'class_screening=10: must be from 0 to below class_levels=10'),
   (
     {'class_screening': 0, 'class_candidates': 2, 'conditional': True},
     'class_candidates=2: has no effect with class_screening=0; leave it out',
