@@ -57,6 +57,7 @@ def log_probs(
     return x - estimate, dims - trace
 
   def step(i: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    """One step of the rule, of (x, the divergence so far)."""
     x, divergence = carry
     u = start + i * width
     k1, d1 = slope(x, u)

@@ -184,6 +184,7 @@ def sample(
     return jax.lax.fori_loop(first, end, put, path)
 
   def step(i, carry):
+    """Step i, of (x, what the sampler remembers, the frames so far)."""
     x, past, path = carry
     older, before, sigma, to = (grid(jnp.maximum(i + k, 0), steps) for k in (-2, -1, 0, 1))
     keys = row_keys(jax.random.fold_in(key, i), rows)

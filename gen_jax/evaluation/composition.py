@@ -31,6 +31,7 @@ def guided_by(classifier: nn.Module) -> Callable[..., jax.Array]:
   """
 
   def sample(model: nn.Module, batch: Batch, variables: Any, strength: jax.Array, interval: jax.Array) -> jax.Array:
+    """Samples [B,H,W,C] of the classes of the batch."""
     labels = batch['labels'] if 'labels' in batch else batch['label'][:, None]
 
     def log_prob(x: jax.Array, sigma: jax.Array) -> jax.Array:

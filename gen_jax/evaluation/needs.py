@@ -98,6 +98,7 @@ def examples(least: int, *splits: str) -> Condition:
   """Each of the splits, by default of all, has so many examples at least; and as many samples are asked for."""
 
   def condition(model: nn.Module, source: Source) -> str | None:
+    """What is too few, if anything is."""
     del model
     if source.settings.sample_count < least:
       return f'needs config.sample_count of at least {least}, and it is {source.settings.sample_count}'

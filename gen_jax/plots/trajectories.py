@@ -71,6 +71,7 @@ def trajectory_animation(
   colors = start_colors(frames[0])
 
   def draw(points: np.ndarray, name: str) -> bytes:
+    """A frame as a PNG."""
     figure = new_figure(4.4, 4.6)
     figure.set_layout_engine('constrained', w_pad=0.1, h_pad=0.1)
     axes = figure.subplots()
