@@ -5,7 +5,8 @@
 MNIST, 51 minutes on two CPU cores beside another run: test ELBO of log p(x|y) -82.51. Of 10,000 samples E[x|z], 1,000
 of each class, the frozen classifier e9ddf0e0c245 takes .991 for the class asked for (it is right of .994 of the 10,000
 test images); their variance within a class is .884 of that of gray test images.
-`experiments/pictures/cvae_samples.png`.
+`experiments/pictures/cvae_samples.png`. By Bayes' rule (`--config.evals=generative_classifier
+--config.importance_samples=20`, 3 minutes of one core) it tells the class of .9918 of the 10,000 test images.
 
 The dense networks of the default with p(z) = N(0, I), 50,000 steps, got .969 and .773, ELBO -87.48, -log p(x|y)
 83.60 +- .23 (5,000 importance samples); with one mixture of 50 for all classes, at step 28,000, .955 and .791: a class

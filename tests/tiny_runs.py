@@ -43,6 +43,9 @@ CONFIGS = {
   'vae of another seed': lambda: small_config(model=VAE, **STEPS | {'seed': 1}),
   'vae of another beta': lambda: small_config(model=VAE | {'beta': 2.0}, **STEPS),
   'conditional vae': lambda: small_config(model=VAE | {'conditional': True}, **STEPS),
+  'conditional vae, binarized': lambda: small_config(
+    model=VAE | {'conditional': True}, data={'binarize': 'dynamic'}, importance_samples=2, **STEPS
+  ),
   'binary vae': lambda: small_config(model=VAE, data={'binarize': 'dynamic'}, **STEPS),
   'sprites': lambda: small_config('sprites', model=MODEL, **STEPS),
   'autoencoder': lambda: small_config(model=autoencoder(), **STEPS),

@@ -117,7 +117,7 @@ def evaluate(run: Run) -> list[pathlib.Path]:
   config = run.config
   check.check_evaluators(config, run.module, run.source)
   names = evaluate_lib.as_tuple(config.evals) + evaluate_lib.as_tuple(config.final_evals)
-  results = evaluate_lib.run(names, run.model, run.source)
+  results = evaluate_lib.run(names, run.bound(), run.source)
   arrays = {name: results.pop(name) for name in list(results) if isinstance(results[name], np.ndarray)}
   path, step, average = run.workdir / 'evaluation.json', int(run.state.step), run.average
   known = read_evaluation(path)

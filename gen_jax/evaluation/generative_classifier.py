@@ -10,10 +10,11 @@ import numpy as np
 
 from gen_jax.errors import UserError
 from gen_jax.evaluation.bound import BoundModel
-from gen_jax.evaluation.likelihood import binary_for_bernoulli, importance_weights
+from gen_jax.evaluation.likelihood import importance_weights
 from gen_jax.evaluation.needs import conditional, labels, methods, needs
 from gen_jax.evaluation.source import Source, collect
 from gen_jax.metrics import Metric, measures
+from gen_jax.networks import Bernoulli
 from gen_jax.types import Batch
 
 BINS = 15  # of the calibration error, of as many examples each
@@ -88,7 +89,7 @@ def refine(coarse: jax.Array, candidates: jax.Array, finer: jax.Array) -> jax.Ar
   'bayes_calibration_error_tempered': Metric('the calibration error at that temperature', better='lower'),
   'bayes_samples': Metric('how many z of each example estimate its log p(x|y); none where that is exact'),
 })  # fmt: skip
-@needs(labels, conditional, methods('class_log_prob', 'log_prob', 'log_weights'), binary_for_bernoulli)
+@needs(labels, conditional, methods('class_log_prob', 'log_prob', 'log_weights'))
 def generative_classifier(model: BoundModel, source: Source) -> Iterator[tuple[str, float | np.ndarray]]:
   """How well p(y|x) = p(x|y) p(y) / sum_y' p(x|y') p(y') tells the class y of an image, p(y) that of training.
 
@@ -97,12 +98,18 @@ def generative_classifier(model: BoundModel, source: Source) -> Iterator[tuple[s
   its probability of the class that is told images are rejected. It makes no other decisions where classes are equally
   frequent.
 
+  By importance weights a Bernoulli p(b|z) of binarized images b tells the class of the gray image x of which they are
+  drawn, not of a single b: log p(x|z) = E_b[log p(b|z)] is its cross-entropy with x. As log sum e^f is convex in f, the
+  weights of these stay below E_b[log p(b|y)].
+
   Also the arrays `bayes_confidence` [N] and `bayes_right` [N] of the examples, by that temperature.
   """
   with_density = 'class_log_prob' in model or 'log_prob' in model
   samples = 0 if with_density else source.settings.importance_samples
   if samples:
     yield 'bayes_samples', float(samples)
+    if isinstance(getattr(model.module, 'likelihood', None), Bernoulli):
+      source = source.unbinarized()
   log_prior = log_shares(source.class_counts())
   read = lambda batches: collect(batches, log_p=lambda x: log_probs_of_classes(model, x, samples), label='label')
   split = read(source.batches())

@@ -12,9 +12,11 @@ from gen_jax.errors import UserError
 from gen_jax.evaluation import generative_classifier as bayes
 from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.needs import first_problem
+from gen_jax.networks import Bernoulli
 
 MEANS = np.array([[0.0, 0.0], [1.5, 0.0], [0.0, 1.5]])
 SHARES = np.array([0.6, 0.3, 0.1])
+LOGITS = np.array([[[3, -1], [-2, -2], [1, 2]], [[0, 2], [-2, -2], [-1, 0]]], np.float32)  # [z,y,pixel]
 
 
 def log_density(images, label, sharpness=1.0):
@@ -56,6 +58,18 @@ class Screened(UpToAConstant):
 def rough(images, label):
   """What a coarse estimate is off by."""
   return 3 * jnp.sin(50 * images.sum((1, 2, 3)) + label)
+
+
+class OfBinaryImages(nn.Module):
+  """p(b|y) = mean_z prod_i p(b_i|z, y) of two pixels; its two samples are z = 0 and z = 1."""
+
+  conditional: bool = True
+  num_classes: int = 3
+  likelihood: nn.Module = Bernoulli(binary=True)
+
+  def log_weights(self, batch, key, samples):
+    p_b = self.likelihood(jnp.asarray(LOGITS)[:, batch['label']])
+    return p_b.log_prob(batch['image'].reshape(1, -1, 2)).sum(-1)
 
 
 class Broken(Exact):
@@ -127,9 +141,9 @@ def test_importance_weights_and_densities_but_for_a_constant_say_the_same():
     assert other['bayes_nll'] == pytest.approx(exact['bayes_nll'], rel=1e-3)
 
 
-def log_probs_of_classes(module, x):
+def log_probs_of_classes(module, x, samples=0):
   batch = {'image': jnp.asarray(x), 'row': jnp.arange(len(x), dtype=jnp.int32)}
-  return np.asarray(bayes.log_probs_of_classes(BoundModel(module, {}), batch, 0))
+  return np.asarray(bayes.log_probs_of_classes(BoundModel(module, {}), batch, samples))
 
 
 def test_the_likeliest_by_the_coarse_estimates_get_the_full_ones():
@@ -154,6 +168,31 @@ def test_where_all_classes_are_candidates_none_is_screened():
 def test_refined_estimates_by_hand():
   coarse, candidates = jnp.array([[1.0, 2.0, 3.0, 0.0]]), jnp.array([[2, 1]])
   np.testing.assert_allclose(bayes.refine(coarse, candidates, jnp.array([[14.0, 11.0]])), [[11, 11, 14, 10]])
+
+
+def test_gray_images_are_told_by_a_bound_on_the_mean_over_the_binary_ones_drawn_of_them():
+  gray = np.array([[0.5, 0.5], [0.1, 0.9], [1.0, 0.0], [0.7, 0.2]], np.float32)
+  binary = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+  drawn = scipy.stats.bernoulli.pmf(binary, gray[:, None]).prod(-1)  # P(b|x), [N,b]
+  p_1 = scipy.special.expit(LOGITS)[:, :, None]
+  log_p_b = np.log(scipy.stats.bernoulli.pmf(binary, p_1).prod(-1).mean(0))  # [y,b]
+  found = log_probs_of_classes(OfBinaryImages(), gray.reshape(-1, 1, 1, 2), samples=2)
+  gap = drawn @ log_p_b.T - found
+  assert (gap[:, [0, 2]] > -1e-5).all() and gap[0, 0] > 0.1
+  np.testing.assert_allclose(gap[:, 1], 0, atol=1e-5)  # of a class whose z tells nothing
+  np.testing.assert_allclose(gap[2], 0, atol=1e-5)  # of an image without gray
+
+
+def test_a_bernoulli_sees_the_images_before_they_are_binarized():
+  x = np.array([[0.9, 0.3], [0.2, 0.1], [0.6, 0.9]], np.float32).reshape(-1, 1, 1, 2)
+  settings = {'class_counts': lambda: np.ones(3), 'importance_samples': 2, 'validation_examples': 3}
+  gray = KnownSource(padded_batches(2, 1, image=x, label=np.arange(3, dtype=np.int32)), **settings)
+  gray.of_split = lambda name: gray
+  source = KnownSource(unbinarized=gray, **settings)
+  results = dict(bayes.generative_classifier(BoundModel(OfBinaryImages(), {}), source))
+  log_p = log_probs_of_classes(OfBinaryImages(), x, samples=2)
+  assert results['bayes_accuracy'] == 1
+  assert results['bayes_nll'] == pytest.approx(-np.diag(scipy.special.log_softmax(log_p, 1)).mean(), rel=1e-5)
 
 
 def test_the_calibration_error_by_hand():

@@ -8,8 +8,9 @@ from gen_jax.evaluation.generative_classifier import rejection_curve
 from gen_jax.figures.rejection import reject
 
 
-def test_the_curve_is_that_of_the_evaluation(run_of):
-  run = run_of('pixelcnn')
+@pytest.mark.parametrize('name', ['pixelcnn', 'conditional vae, binarized'])
+def test_the_curve_is_that_of_the_evaluation(run_of, name):
+  run = run_of(name)
   with pytest.raises(UserError, match='of this checkpoint, which comes first'):
     outputs(reject, run)
   with run.config.unlocked():
