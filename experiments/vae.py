@@ -4,7 +4,8 @@
 
 Two CPU cores, test split, one sample of the posterior: digits 2 min 16 s, -ELBO 276.5 nats (strokes brought up from
 8x8 are gray, and binarizing gray costs its entropy); MNIST 1 min 16 s, -ELBO 97.64 nats (97.60, 27.3 of them KL,
-20 active units, in an earlier run).
+20 active units, in an earlier run). 256 gray values (`mnist,gray`), 22 minutes of one core: -ELBO 703.0 nats, 1.294
+bits/dim.
 """
 
 from gen_jax.config import experiment

@@ -2,7 +2,9 @@
 
     python launch.py --config=experiments/vdm.py[:mnist|mnist_binary|paper]
 
-MNIST, 256 gray values, 95 minutes of one core: bound on -log p(x) of the 10,000 test images 613.6 nats, 1.129 bits/dim.
+MNIST, 10,000 test images, bound on -log p(x): 256 gray values, 95 minutes of one core, 613.6 nats, 1.129 bits/dim; by
+the probability flow, of 256 images, 641.0 where the bound is 591.8. Binarized, `--config.steps=3000`, 62 minutes: 88.10
+nats.
 
 `paper` is CIFAR-10 of Kingma et al. (2021, appendix B), 2.65 bits/dim, and needs many GPUs; it has not been run.
 """
