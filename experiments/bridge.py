@@ -11,9 +11,9 @@ digits, 37 % are paired with one of their class in batches of 8, 67 % in batches
 
 Digits into twins, seeds 0 to 2: L1 from the true map .0810, .0890 and .0832, 2 min 30 s of one core; untranslated
 .422, the nearest image of B .112. There and back by 8 steps: .21 to .24 and .17 to .19, less by more steps. `sprites`:
-.1006, .1036 and .1041, and the nearest .031, as optimal pairs are of other shapes; batches of 256 .1002. `pairs`, one
-seed: L1 .1434 (nearest outline .1976), Frechet distance by trace .0532 and .0404. `plane` takes a minute: there and
-back within .004.
+.1006, .1036 and .1041, and the nearest .031, as optimal pairs are of other shapes; batches of 256, 750 steps, .1002.
+`pairs`, one seed: L1 .1434 (nearest outline .1976), Frechet distance by trace .0532 and .0404. `plane` takes a minute:
+there and back within .004.
 """
 
 from gen_jax.config import experiment
