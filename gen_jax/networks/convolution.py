@@ -25,6 +25,7 @@ Pair = tuple[int, int]
 Pads = Sequence[Pair]  # (low, high) of height and of width; negative values crop
 
 THIN = 16  # channels below which a matrix product is faster on a CPU (measured)
+TINY = 4  # pixels of y up to which it is faster in `convolve` and `to_input` (measured: ten times and more)
 FEW = 16  # pixels of y up to which it is faster in `to_input` with strides (measured)
 MANY = 64  # pixels of y above which it is faster in `to_kernel` (measured: at 32x32 six times)
 
@@ -113,7 +114,8 @@ def is_product_faster(channels: int, features: int, window: Sequence[int], strid
 
 def convolve_on_cpu(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads, dilation: Pair) -> jax.Array:
   """XLA's convolution, or a product."""
-  product = is_product_faster(*kernel.shape[2:], kernel.shape[:2], strides, x.dtype)
+  size = output_size(x.shape[1:3], kernel.shape[:2], strides, pads, dilation)
+  product = math.prod(size) <= TINY or is_product_faster(*kernel.shape[2:], kernel.shape[:2], strides, x.dtype)
   return (convolve_by_product if product else convolve_by_xla)(x, kernel, strides, pads, dilation)
 
 
@@ -121,9 +123,13 @@ def to_input_on_cpu(
   y: jax.Array, kernel: jax.Array, size: Pair, strides: Pair, pads: Pads, dilation: Pair
 ) -> jax.Array:
   """Blocks of s x s pixels of x are channels of a convolution of stride 1, so that no zeros are put into y."""
-  few = max(strides) > 1 and y.shape[1] * y.shape[2] <= FEW
+  few = y.shape[1] * y.shape[2] <= (FEW if max(strides) > 1 else TINY)
   if few or is_product_faster(*kernel.shape[2:], kernel.shape[:2], strides, y.dtype):
     return transpose_in_x(convolve_by_product)(y, kernel, size, strides=strides, pads=pads, dilation=dilation)
+  if max(strides) == 1:
+    reach = zip(window_spans(kernel.shape[:2], dilation), size, y.shape[1:3], pads, strict=True)
+    pads = [(r - 1 - p[0], n - m + p[0]) for r, n, m, p in reach]
+    return convolve_by_xla(y, jnp.flip(kernel, (0, 1)).swapaxes(2, 3), (1, 1), pads, dilation)
   if max(strides) > 1 and max(dilation) > 1:  # rare: the taps fall anywhere in the blocks
     kernel, dilation = dilate_kernel(kernel, dilation), (1, 1)
   channels = kernel.shape[2]
