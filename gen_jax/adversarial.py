@@ -1,7 +1,7 @@
 """The losses of a GAN and the penalties on its discriminator, alike in form, so that a diff between two is the idea.
 
 `r` and `f` [B] are the discriminator's logits of real and fake examples, D = sigmoid(logit). Losses are to be
-minimized, one value an example [B].
+minimized, one value an example [B]; a loss that pairs sees the i-th real beside the i-th fake example.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,34 +21,41 @@ class AdversarialLoss(NamedTuple):
   """What the discriminator and what the generator minimizes."""
 
   discriminator: Callable[[Logits, Logits], jax.Array]  # (r, f) -> [B]
-  generator: Callable[[Logits], jax.Array]  # f -> [B]
+  generator: Callable[[Logits, Logits], jax.Array]  # (r, f) -> [B]; most know of f alone
+  pairs: bool = False  # whether it is of r - f, the difference of two examples, and their level is of no matter
 
 
 # log D = -softplus(-logit), log(1 - D) = -softplus(logit)
 
 minimax = AdversarialLoss(  # min_G max_D E[log D(x)] + E[log(1 - D(G(z)))] (Goodfellow et al., 2014, eq. 1)
   discriminator=lambda r, f: softplus(-r) + softplus(f),
-  generator=lambda f: -softplus(f),
+  generator=lambda r, f: -softplus(f),
 )
 
 non_saturating = AdversarialLoss(  # the generator maximizes log D(G(z)) instead (Goodfellow et al., 2014, section 3)
   discriminator=lambda r, f: softplus(-r) + softplus(f),
-  generator=lambda f: softplus(-f),
+  generator=lambda r, f: softplus(-f),
 )
 
 least_squares = AdversarialLoss(  # a = 0, b = c = 1 (Mao et al., 2017, eq. 9), without their factor 1/2
   discriminator=lambda r, f: (r - 1) ** 2 + f**2,
-  generator=lambda f: (f - 1) ** 2,
+  generator=lambda r, f: (f - 1) ** 2,
 )
 
 hinge = AdversarialLoss(  # Lim & Ye (2017); Miyato et al. (2018), eq. 16 and 17
   discriminator=lambda r, f: jax.nn.relu(1 - r) + jax.nn.relu(1 + f),
-  generator=lambda f: -f,
+  generator=lambda r, f: -f,
 )
 
 wasserstein = AdversarialLoss(  # Arjovsky et al. (2017); D must be held to a bounded slope, or it has no best logit
   discriminator=lambda r, f: f - r,
-  generator=lambda f: -f,
+  generator=lambda r, f: -f,
+)
+
+relativistic = AdversarialLoss(  # D(x) above D(G(z)) (Jolicoeur-Martineau, 2019; Huang et al., 2024, eq. 2)
+  discriminator=lambda r, f: softplus(f - r),
+  generator=lambda r, f: softplus(r - f),
+  pairs=True,
 )
 
 LOSSES = {
@@ -57,6 +64,7 @@ LOSSES = {
   'least_squares': least_squares,
   'hinge': hinge,
   'wasserstein': wasserstein,
+  'relativistic': relativistic,
 }
 
 
@@ -83,7 +91,12 @@ def r2(logits: Callable, real: jax.Array, fake: jax.Array, mix: jax.Array) -> ja
   return 0.5 * squared_gradient_norm(logits, fake)
 
 
-PENALTIES = {'wgan_gp': wgan_gp, 'r1': r1, 'r2': r2}
+def r1_r2(logits: Callable, real: jax.Array, fake: jax.Array, mix: jax.Array) -> jax.Array:
+  """R1 + R2, with which the relativistic loss converges (Huang et al., 2024, section 2.2), [B]."""
+  return r1(logits, real, fake, mix) + r2(logits, real, fake, mix)
+
+
+PENALTIES = {'wgan_gp': wgan_gp, 'r1': r1, 'r2': r2, 'r1_r2': r1_r2}
 
 
 def problems_of_clipping(facts: Facts) -> Iterator[str]:

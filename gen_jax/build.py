@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from gen_jax import optimizers as optimizers_lib
 from gen_jax import power_ema, randomness, schedules
+from gen_jax import stages as stages_lib
 from gen_jax.classes import fields_that_may_differ, find_class, instantiate
 from gen_jax.config import SAMPLER
 from gen_jax.config import problems as problems_of_keys
@@ -40,13 +41,15 @@ class Task(NamedTuple):
 
 
 def task(config: ConfigDict, step: int = 0, data: Dataset | None = None) -> Task:
-  """The task that the run of `config` has at `step`; there is one stage. `data`: its training split, if it is open."""
-  del step
+  """The task that the run of `config` has at `step`. `data`: its training split, if it is open."""
+  stage = stages_lib.stage_at(config, step)
+  config = stages_lib.config_of(config, stage)
   data = data or dataset(config, 'train')
-  made, process, rule = model(config, data), preprocessor(config, data, train=True), resampling_rule(config, data)
+  made, rule = model(config, data, stage), resampling_rule(config, data)
   if rule:
     data = resampling.with_resampling(data, rule)
-  return Task(config, data, made, optimizers(config, made), averages(config), process, config.steps, rule)
+  trained_by, process = optimizers(config, made, stage.start), preprocessor(config, data, train=True)
+  return Task(config, data, made, trained_by, averages(config), process, stage.until, rule)
 
 
 # Data
@@ -100,8 +103,9 @@ def levels_of_images(config: ConfigDict, data: Dataset) -> int:
   return 2 if config.data.binarize != 'none' and data.levels else data.levels
 
 
-def known_fields(config: ConfigDict, data: Dataset) -> dict[str, Any]:
-  """What the data and the precision fix for whichever class has a field of that name."""
+def known_fields(config: ConfigDict, data: Dataset, stage: stages_lib.Stage | None = None) -> dict[str, Any]:
+  """What the data, the precision and the stage, by default the last, fix for whichever class has such a field."""
+  stage = stage or stages_lib.stages_of(config)[-1]
   (low, high), levels = config.data.value_range, levels_of_images(config, data)
   image_shape = shape_of_images(config, data)
   sides = {side: data.features[f'image_{side}'] for side in 'ab' if f'image_{side}' in data.features}
@@ -116,6 +120,9 @@ def known_fields(config: ConfigDict, data: Dataset) -> dict[str, Any]:
     'low': low,
     'binary': levels == 2,
     'value_range': (low, high) if data.kind == 'image' else None,
+    'resolution': stage.resolution,
+    'stage_start': stage.start,
+    'fade_steps': stage.fade_steps,
     'sampler': config.sampler.name,
     'grid': config.sampler.grid,
     'bin_width': (high - low) / levels if config.data.dequantize and levels else None,
@@ -147,6 +154,12 @@ def problems(config: ConfigDict, data: Dataset, model: Model) -> Iterator[str]:
   """A line for whatever the classes of the model refuse, those of the model first, then those of its parts."""
   of_model = facts(config, data, model.players)
   yield from problems_of_model(of_model, model)
+  if config.stages.resolutions and not hasattr(model, 'resolution'):
+    yield f'config.stages.resolutions={config.stages.resolutions}: {type(model).__name__} does not grow; set ()'
+  if config.stages.resolutions and max(shape_of_images(config, data)[:2]) != config.stages.resolutions[-1]:
+    height, width, _ = shape_of_images(config, data)
+    end = f'images of {height}x{width}, at which they must end; config.data.size resizes images'
+    yield f'config.stages.resolutions={config.stages.resolutions}: the data have {end}'
   if of_model.outliers and getattr(model, 'outlier_weight', None) is None:
     yield f'config.data.outliers={config.data.outliers}: has no effect without config.model.outlier_weight, of a VAE'
   if rule := resampling_rule(config, data):
@@ -205,12 +218,15 @@ def modules_of(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
 # The model and what trains it
 
 
-def model(config: ConfigDict, data: Dataset) -> Model:
-  """The model that `config.model` names, sized by the data. UserError where they lack what it reads."""
+def model(config: ConfigDict, data: Dataset, stage: stages_lib.Stage | None = None) -> Model:
+  """The model that `config.model` names, sized by the data, in a stage of its growth, by default the last.
+
+  UserError where the data lack what it reads.
+  """
   reads = getattr(find_class(config.model.get('name', ''), 'config.model'), 'reads', ('image',))
   if line := sources.lacking(config.data, data, reads):
     raise UserError(f'config.model.name={config.model.name}: {line}')
-  return instantiate(config.model, known_fields(config, data), 'config.model')
+  return instantiate(config.model, known_fields(config, data, stage), 'config.model')
 
 
 def resampling_rule(config: ConfigDict, data: Dataset) -> Any:
@@ -223,15 +239,17 @@ def optimizer_of(config: ConfigDict, player: str) -> ConfigDict:
   return ConfigDict({**config.optimizer, **config.player_optimizers.get(player, {})})
 
 
-def optimizers(config: ConfigDict, model: Model) -> dict[str, optax.GradientTransformation]:
-  """One optimizer for each player; schedules count the player's own updates."""
+def optimizers(config: ConfigDict, model: Model, start: int = 0) -> dict[str, optax.GradientTransformation]:
+  """One optimizer for each player, that begins at the step `start`; schedules count the player's own updates."""
   made = {}
   for name, player in model.players.items():
-    c = optimizer_of(config, name)
+    c, updates = optimizer_of(config, name), config.steps * player.steps
+    begin = functools.partial(optimizers_lib.begin_at, update=start * player.steps)
     schedule = optimizers_lib.learning_rate_schedule(
-      c.learning_rate, c.schedule, c.warmup_steps * player.steps, config.steps * player.steps
+      c.learning_rate, c.schedule, c.warmup_steps * player.steps, updates, c.final_learning_rate
     )
-    made[name] = optimizers_lib.adam(schedule, c.b1, c.b2, c.eps, c.weight_decay, c.clip_norm, c.clip_weights)
+    b2 = begin(optimizers_lib.cosine_schedule(c.b2, c.final_b2, updates)) if c.final_b2 else c.b2
+    made[name] = optimizers_lib.adam(begin(schedule), c.b1, b2, c.eps, c.weight_decay, c.clip_norm, c.clip_weights)
   return made
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from gen_jax import power_ema
+from gen_jax import power_ema, stages
 from gen_jax.errors import (
   UserError,
   must_be_fraction,
@@ -74,11 +74,13 @@ def must_be_palette(value: Any) -> str | None:
 
 OPTIMIZER = {  # Adam
   'learning_rate': Key(1e-3, must_be_positive),
-  # 'cosine' and 'linear' to 0 at the last step; 'constant_linear' too, after a constant first half
+  # 'cosine' and 'linear' to `final_learning_rate` at the last step; 'constant_linear' too, after a constant first half
   'schedule': Key('constant', must_be_one_of('constant', 'cosine', 'linear', 'constant_linear')),
+  'final_learning_rate': Key(0.0, must_not_be_negative),
   'warmup_steps': Key(0, must_not_be_negative),  # linear, from 0
   'b1': Key(0.9, must_be_fraction),
   'b2': Key(0.999, must_be_fraction),
+  'final_b2': Key(0.0, must_be_fraction),  # that of the last step, by a cosine; 0: `b2` throughout
   'eps': Key(1e-8, must_be_positive),
   'weight_decay': Key(0.0, must_not_be_negative),  # decoupled (AdamW)
   'clip_norm': Key(0.0, must_not_be_negative),  # of the global gradient norm; 0: none
@@ -95,6 +97,17 @@ SAMPLER = {  # of models that sample step by step from noise; may be another at 
   'autoguidance': Key(0, must_not_be_negative, may_differ=True),
   'interval': Key((0.0, 1e6), must_be_interval, may_differ=True),  # guided at noise levels above low, up to high
   'churn': Key(0.0, must_not_be_negative, may_differ=True),  # noise that heun adds on its way (EDM's S_churn)
+}
+
+STAGES = {  # of networks that grow, such as ProgressiveGenerator; see gen_jax/stages.py
+  'resolutions': Key((), stages.must_be_resolutions),  # (4, 8, 16, 32), up to the size of the images; (): nothing grows
+  # images seen while what is new is faded in, and while all is trained on: a number for all stages, or one for each,
+  # but for the first, in which nothing is new, and the last, which ends with the run
+  'fade_images': Key(100_000, stages.must_be_counts),
+  'stable_images': Key(100_000, stages.must_be_counts),
+  # of the stages before the last, which has `batch_size` and `optimizer.learning_rate`; (): as the last
+  'batch_sizes': Key((), stages.must_be_for_stages(int, 'sizes')),
+  'learning_rates': Key((), stages.must_be_for_stages(float, 'rates')),
 }
 
 BINARIZE = ('none', 'dynamic', 'static')
@@ -176,6 +189,7 @@ KEYS = {
   'evaluated_average': Key('', may_differ=True),
   'data': DATA,
   'model': {},  # 'name' and the fields of that class; modules and schedules likewise
+  'stages': STAGES,
   'resampling': {},  # 'name' and the fields of a rule of `data.resampling`; none: each example once an epoch
   'sampler': SAMPLER,
   'optimizer': OPTIMIZER,  # of each player

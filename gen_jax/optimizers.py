@@ -6,23 +6,34 @@ import optax
 
 
 def learning_rate_schedule(
-  learning_rate: float, schedule: str, warmup_steps: int, decay_steps: int
+  learning_rate: float, schedule: str, warmup_steps: int, decay_steps: int, final: float = 0.0
 ) -> optax.Schedule:
-  """A linear warm-up from 0, then 'constant', or 'cosine' or 'linear' to 0 at `decay_steps` (warm-up included).
+  """A linear warm-up from 0, then 'constant', or 'cosine' or 'linear' to `final` at `decay_steps` (warm-up included).
 
   'constant_linear' is constant for the first half of the steps after the warm-up, then linear (Zhu et al., 2017).
   """
   rest = max(decay_steps - warmup_steps, 1)
   after = {
     'constant': lambda: optax.constant_schedule(learning_rate),
-    'cosine': lambda: optax.cosine_decay_schedule(learning_rate, rest),
-    'linear': lambda: optax.linear_schedule(learning_rate, 0.0, rest),
-    'constant_linear': lambda: optax.linear_schedule(learning_rate, 0.0, rest - rest // 2, rest // 2),
+    'cosine': lambda: optax.cosine_decay_schedule(learning_rate, rest, alpha=final / learning_rate),
+    'linear': lambda: optax.linear_schedule(learning_rate, final, rest),
+    'constant_linear': lambda: optax.linear_schedule(learning_rate, final, rest - rest // 2, rest // 2),
   }[schedule]()
   if not warmup_steps:
     return after
   warmup = optax.linear_schedule(0.0, learning_rate, warmup_steps)
   return optax.join_schedules([warmup, after], [warmup_steps])
+
+
+def cosine_schedule(start: float, end: float, steps: int) -> optax.Schedule:
+  """From `start` to `end` in `steps`, by half a period of the cosine."""
+  fall = optax.cosine_decay_schedule(1.0, steps)
+  return lambda count: end + (start - end) * fall(count)
+
+
+def begin_at(schedule: optax.Schedule, update: int) -> optax.Schedule:
+  """The schedule for an optimizer that begins at an update, and counts from there."""
+  return (lambda count: schedule(count + update)) if update else schedule
 
 
 def clip_weights(bound: float) -> optax.GradientTransformation:
@@ -38,7 +49,7 @@ def clip_weights(bound: float) -> optax.GradientTransformation:
 def adam(
   schedule: optax.Schedule,
   b1: float,
-  b2: float,
+  b2: float | optax.Schedule,
   eps: float,
   weight_decay: float,
   clip_norm: float,
@@ -49,5 +60,8 @@ def adam(
   last = [clip_weights(clip)] if clip else []
   # as in optax.adamw, where a decay of 0 would still read every parameter
   decay = optax.add_decayed_weights(weight_decay) if weight_decay else optax.identity()
-  adamw = optax.chain(optax.scale_by_adam(b1, b2, eps), decay, optax.scale_by_learning_rate(schedule))
+  moments = optax.scale_by_adam
+  if callable(b2):
+    moments = optax.inject_hyperparams(moments, static_args=('b1', 'eps'))
+  adamw = optax.chain(moments(b1=b1, b2=b2, eps=eps), decay, optax.scale_by_learning_rate(schedule))
   return optax.chain(*first, adamw, *last)

@@ -14,7 +14,7 @@ R, F = np.array([-2.0, 0.3, 4.0]), np.array([1.5, -0.7, -3.0])
 
 def test_losses_are_those_of_their_papers():
   d = {name: np.asarray(loss.discriminator(jnp.array(R), jnp.array(F))) for name, loss in adversarial.LOSSES.items()}
-  g = {name: np.asarray(loss.generator(jnp.array(F))) for name, loss in adversarial.LOSSES.items()}
+  g = {name: np.asarray(loss.generator(jnp.array(R), jnp.array(F))) for name, loss in adversarial.LOSSES.items()}
   value = np.log(expit(R)) + np.log(1 - expit(F))  # of which D ascends the mean
   for name in ('minimax', 'non_saturating'):
     np.testing.assert_allclose(d[name], -value, rtol=1e-5)
@@ -26,6 +26,15 @@ def test_losses_are_those_of_their_papers():
   np.testing.assert_allclose(d['wasserstein'], F - R, rtol=1e-6)
   for name in ('hinge', 'wasserstein'):
     np.testing.assert_allclose(g[name], -F, rtol=1e-6)
+  np.testing.assert_allclose(d['relativistic'], -np.log(expit(R - F)), rtol=1e-5)
+  np.testing.assert_allclose(g['relativistic'], -np.log(expit(F - R)), rtol=1e-5)
+
+
+def test_a_loss_that_pairs_does_not_know_the_level_of_the_logits():
+  r, f = jnp.array(R), jnp.array(F)
+  for name, loss in adversarial.LOSSES.items():
+    level = [float(abs(player(r + 2, f + 2) - player(r, f)).max()) for player in loss[:2]]
+    assert (max(level) < 1e-5) == loss.pairs, name
 
 
 BEST = {  # the logit that is best where p(x) real and q(x) fake examples are
@@ -46,7 +55,7 @@ def test_the_best_discriminator(name, p, q):
 
 
 def test_both_losses_have_one_gradient_where_nothing_is_known_and_only_one_where_all_is():
-  slopes = {name: jax.grad(lambda f, name=name: adversarial.LOSSES[name].generator(f)) for name in adversarial.LOSSES}
+  slopes = {name: jax.grad(lambda f, name=name: adversarial.LOSSES[name].generator(0.0, f)) for name in adversarial.LOSSES}
   for f, minimax, non_saturating in ((0.0, -0.5, -0.5), (-10.0, -expit(-10), -expit(10)), (10.0, -1, -expit(-10))):
     np.testing.assert_allclose(slopes['minimax'](f), minimax, rtol=1e-3)
     np.testing.assert_allclose(slopes['non_saturating'](f), non_saturating, rtol=1e-3)
@@ -75,6 +84,8 @@ def test_where_each_penalty_looks():
   np.testing.assert_allclose(adversarial.wgan_gp(logit, real, fake, mix), (norm(between) - 1) ** 2, rtol=1e-4)
   np.testing.assert_allclose(adversarial.r1(logit, real, fake, mix), norm(real) ** 2 / 2, rtol=1e-5)
   np.testing.assert_allclose(adversarial.r2(logit, real, fake, mix), norm(fake) ** 2 / 2, rtol=1e-5)
+  both = (norm(real) ** 2 + norm(fake) ** 2) / 2
+  np.testing.assert_allclose(adversarial.r1_r2(logit, real, fake, mix), both, rtol=1e-5)
 
 
 @pytest.mark.parametrize('name', adversarial.PENALTIES)

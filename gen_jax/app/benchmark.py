@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gen_jax import build
+from gen_jax import build, stages
 from gen_jax.build import Task
 from gen_jax.training import dispatch, loop, parallel
 from gen_jax.training.state import TrainState
@@ -117,9 +117,9 @@ def timed_windows(config: ConfigDict, steps: int) -> list[tuple[int, int]]:
 
 
 def measure(config: ConfigDict, steps: int, watch: Stopwatch) -> Timing:
-  """Trains from the start as `loop.run` does, but saves, evaluates and writes nothing."""
+  """Trains from the start as `loop.run` does, networks that grow at full size, but saves, evaluates, writes nothing."""
   windows = timed_windows(config, steps)
-  task = build.task(config)._replace(until=windows[-1][1])
+  task = build.task(config, stages.stages_of(config)[-1].start)._replace(until=windows[-1][1])
   run_steps, inputs = loop.open_stage(task, 0, watch)
   state = loop.initial_state(task)
   watch.lap('model and state')

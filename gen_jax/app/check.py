@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import jax
 from ml_collections import ConfigDict
 
-from gen_jax import build, randomness
+from gen_jax import build, randomness, stages
 from gen_jax import config as config_lib
 from gen_jax.data import sources
+from gen_jax.data.dataset import Dataset
 from gen_jax.errors import UserError, nearest
 from gen_jax.evaluation import evaluate
 from gen_jax.evaluation.source import Source
@@ -28,9 +29,16 @@ def raise_first(problems: Iterator[str]) -> None:
 def check(config: ConfigDict) -> None:
   """Raises UserError for whatever cannot work, before anything is written or trained."""
   check_keys(config)
-  parallel.local_rows(config.batch_size)
+  raise_first(stages.problems_of_length(config))
   data = {split: build.dataset(config, split) for split in ('train', 'validation', 'test')}['train']
-  model = build.model(config, data)
+  for stage in reversed(stages.stages_of(config)):
+    check_stage(stages.config_of(config, stage), data, stage)
+
+
+def check_stage(config: ConfigDict, data: Dataset, stage: stages.Stage) -> None:
+  """Raises UserError for what cannot work in a stage of the training."""
+  parallel.local_rows(config.batch_size)
+  model = build.model(config, data, stage)
   check_players(model)
   raise_first(problems_of_players(config, model))
   raise_first(build.problems(config, data, model))
@@ -53,7 +61,8 @@ def check_keys(config: ConfigDict) -> None:
   raise_first(config_lib.problems_of_numbers(config))
   raise_first(config_lib.problems(config))
   raise_first(sources.problems(config.data))
-  raise_first(problems_of_warmup(config))
+  raise_first(stages.problems(config))
+  raise_first(problems_of_rates(config))
   build.averages(config)
 
 
@@ -81,10 +90,14 @@ def problems_of_autoguidance(config: ConfigDict) -> Iterator[str]:
     yield f'config.sampler.autoguidance={step}: is of a finished run, in a mode such as --mode=sample'
 
 
-def problems_of_warmup(config: ConfigDict) -> Iterator[str]:
-  """A line for each learning rate that would rise until the end."""
+def problems_of_rates(config: ConfigDict) -> Iterator[str]:
+  """A line for each learning rate that would rise until the end, or has an end that it does not come to."""
   sections = {f'player_optimizers.{player}': changes for player, changes in config.player_optimizers.items()}
   sections = {'optimizer': config.optimizer} | sections
-  for section, optimizer in sections.items():
-    if optimizer.get('warmup_steps', 0) >= config.steps:
+  for section, changes in sections.items():
+    optimizer = {**config.optimizer, **changes}
+    if optimizer['warmup_steps'] >= config.steps:
       yield f'config.{section}.warmup_steps={optimizer["warmup_steps"]}: must be below config.steps'
+    if optimizer['final_learning_rate'] and optimizer['schedule'] == 'constant':
+      end = f'final_learning_rate={optimizer["final_learning_rate"]}'
+      yield f"config.{section}.{end}: schedule='constant' does not come to it; choose 'cosine' or 'linear'"

@@ -47,6 +47,8 @@ class CycleGAN(nn.Module):
     """Weights, a loss with a bounded slope, images in [-1, 1], of as many channels where they are to stay the same."""
     yield from non_negative(self, 'cycle_weight', 'identity_weight', 'pool_size')
     yield from one_of(self, 'loss', adversarial.LOSSES)
+    if self.loss in adversarial.LOSSES and adversarial.LOSSES[self.loss].pairs:
+      yield f"loss={self.loss!r}: pairs a patch with that of another scene, which has no meaning; set 'least_squares'"
     if self.identity_weight and self.channels_a != self.channels_b:
       channels = f'{self.channels_a} channels and images of B {self.channels_b}'
       yield f'identity_weight={self.identity_weight}: images of A have {channels}; set it to 0'
@@ -93,8 +95,8 @@ class CycleGAN(nn.Module):
     a, b, rows = batch['image_a'], batch['image_b'], batch['row']
     of_fake = adversarial.LOSSES[self.loss].generator
     fake_b, fake_a = self.to_b(a, rows), self.to_a(b, rows)
-    fooled_b = of_fake(self.discriminator_b(fake_b, False)).mean()
-    fooled_a = of_fake(self.discriminator_a(fake_a, False)).mean()
+    fooled_b = of_fake(None, self.discriminator_b(fake_b, False)).mean()  # no loss that pairs, see `problems`
+    fooled_a = of_fake(None, self.discriminator_a(fake_a, False)).mean()
     cycle_a = jnp.abs(self.to_a(fake_b, rows) - a).mean()
     cycle_b = jnp.abs(self.to_b(fake_a, rows) - b).mean()
     loss = fooled_a + fooled_b + self.cycle_weight * (cycle_a + cycle_b)

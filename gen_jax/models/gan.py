@@ -13,9 +13,11 @@ from gen_jax.distributions import sample_rows, standard_normal
 from gen_jax.errors import nearest, non_negative, one_of, positive
 from gen_jax.metrics import Metric, measures
 from gen_jax.models.labels import labels_of, missing_labels
+from gen_jax.networks import growing
 from gen_jax.networks.discriminators import ClassifierHead, DiscriminatorOutput, LinearHead, ProjectionHead
 from gen_jax.networks.normalization import mean_over_devices
 from gen_jax.randomness import row_keys
+from gen_jax.schedules import Schedule, step_of, value_at
 from gen_jax.types import Batch, Facts, Player
 
 MIN_DEVIATION = 1e-12  # that is divided by: a batch of equal examples has none
@@ -39,23 +41,29 @@ class GAN(nn.Module):
 
   A continuous G of a connected z also draws what lies between the modes. With `latent_modes` K, z is of one of K
   equally probable ones, one-hot beside the normal numbers, and G may part its modes by them; D does not see it.
+
+  Networks that grow (`config.stages`) make and see images of the `resolution` of their stage, losses and penalties too;
+  of what was added at `stage_start` they take a share that rises in `fade_steps` (Karras et al., 2018, section 2).
   """
 
-  generator: nn.Module  # (z, labels, shape, train) -> [B, *shape]
-  discriminator: nn.Module  # (x, train) -> [B,F]
+  generator: nn.Module  # (z, labels, shape, train) -> [B, *shape]; while it grows (..., train, fade)
+  discriminator: nn.Module  # (x, train) -> [B,F]; while it grows (x, train, fade)
   image_shape: tuple[int, int, int]
   head: nn.Module = LinearHead()  # (features, labels, train) -> DiscriminatorOutput
   latent_dim: int = 128
   latent_modes: int = 1
   loss: str = 'non_saturating'
   penalty: str = 'none'
-  penalty_weight: float = 0.0
+  penalty_weight: Schedule = 0.0
   penalty_every: int = 1
   drift: float = 0.0
   critic_steps: int = 1
   augment: Sequence[str] = ()
   conditional: bool = False
   num_classes: int = 0
+  resolution: int = 0  # of a stage of networks that grow; 0: that of the data
+  stage_start: int = 0
+  fade_steps: int = 0
 
   former_fields = {'components': 'latent_modes'}
   averaged = ('generator',)  # what an average of the parameters is of
@@ -71,15 +79,17 @@ class GAN(nn.Module):
     yield from self.problems_of_slope(facts)
     yield from self.problems_of_labels()
     yield from self.problems_of_range(facts)
+    yield from self.problems_of_growth(facts)
 
   def problems_of_penalty(self) -> Iterator[str]:
     """A penalty and its weight need each other, and examples that are judged one by one."""
-    if self.penalty == 'none' and (self.penalty_weight > 0 or self.penalty_every > 1):
+    weighted = callable(self.penalty_weight) or self.penalty_weight > 0
+    if self.penalty == 'none' and (weighted or self.penalty_every > 1):
       yield (
         f"penalty='none': penalty_weight={self.penalty_weight} and penalty_every={self.penalty_every} have no penalty; "
         'set them to 0 and 1, or choose one'
       )
-    if self.penalty != 'none' and self.penalty_weight == 0:
+    if self.penalty != 'none' and not weighted:
       yield f'penalty_weight=0: penalty={self.penalty!r} needs a weight, or choose none'
     if self.penalty != 'none' and getattr(self.discriminator, 'norm', 'none') == 'batch':
       yield (
@@ -124,6 +134,22 @@ class GAN(nn.Module):
     if bounded and not images:
       yield 'generator: points have no bounds; choose MLPGenerator with bounded=False'
 
+  def problems_of_growth(self, facts: Facts) -> Iterator[str]:
+    """Networks that can grow, up to the size of the images."""
+    height, width, _ = facts.image_shape
+    if not self.resolution:
+      return
+    for field in ('generator', 'discriminator'):
+      network = getattr(self, field)
+      if not getattr(network, 'grows', False):
+        remedy = f'choose Progressive{field.title()} with skip=False, or set config.stages.resolutions=()'
+        yield f'{field}: {type(network).__name__} does not grow; {remedy}'
+    if height != width or height % self.resolution:
+      yield (
+        f'config.stages.resolutions: images of {height}x{width} do not come of {self.resolution}x{self.resolution} by '
+        'doubling; set config.data.size'
+      )
+
   @property
   def players(self) -> dict[str, Player]:
     """D, `critic_steps` times, then G."""
@@ -134,7 +160,21 @@ class GAN(nn.Module):
 
   def __call__(self, batch: Batch) -> jax.Array:
     """Logits of fake examples, [B]."""
-    return self.discriminate(self.decode(self.latents(batch), batch), batch, train=True).logits
+    return self.discriminate(self.generate_from(self.latents(batch), batch), batch, train=True).logits
+
+  @property
+  def shape(self) -> tuple[int, int, int]:
+    """(H, W, C) of what G makes and D sees."""
+    return (self.resolution, self.resolution, self.image_shape[-1]) if self.resolution else self.image_shape
+
+  def fade(self) -> tuple[jax.Array, ...]:
+    """What networks take as their last argument in a stage that is faded in; () in others."""
+    return (growing.fade_at(step_of(self), self.stage_start, self.fade_steps),) if self.fade_steps else ()
+
+  def real(self, batch: Batch) -> jax.Array:
+    """The examples of a batch as D sees them."""
+    x = batch['image']
+    return growing.see_at(x, self.resolution, *self.fade()) if self.resolution else x
 
   def sample_latents(self, batch: Batch, key: jax.Array) -> jax.Array:
     """z ~ N(0, I) [B,Z]; of K modes beside it which one, one-hot, brought to mean 0 and variance 1, [B,Z+K]."""
@@ -149,17 +189,21 @@ class GAN(nn.Module):
 
   def discriminate(self, x: jax.Array, batch: Batch, train: bool = False) -> DiscriminatorOutput:
     """D's logits of examples x with the labels of `batch`."""
-    return self.head(self.discriminator(x, train), labels_of(self, batch), train)
+    return self.head(self.discriminator(x, train, *self.fade()), labels_of(self, batch), train)
 
   def generate(self, batch: Batch, key: jax.Array) -> jax.Array:
     """G(z) as in training: normalized by the moments of the batch."""
-    return self.generator(self.sample_latents(batch, key), labels_of(self, batch), self.image_shape, True)
+    return self.generate_from(self.sample_latents(batch, key), batch, train=True)
+
+  def generate_from(self, z: jax.Array, batch: Batch, train: bool = False) -> jax.Array:
+    """G(z), [B, *shape]; normalized by the moments of the batch in training, elsewhere by the running ones."""
+    return self.generator(z, labels_of(self, batch), self.shape, train, *self.fade())
 
   def discriminator_loss(self, batch: Batch, step: jax.Array) -> Loss:
     """E[of real and fake] + penalty_weight E[penalty] + drift E[r^2] + cross-entropy of real examples."""
     noise_key, mix_key, real_key, fake_key = jax.random.split(self.make_rng('noise'), 4)
     rows = batch['row']
-    real = augment(batch['image'], self.augment, real_key, rows)
+    real = augment(self.real(batch), self.augment, real_key, rows)
     fake = augment(self.generate(batch, noise_key), self.augment, fake_key, rows)
     # apart, as each of the two may have batch statistics of its own
     of_real, of_fake = self.discriminate(real, batch, train=True), self.discriminate(fake, batch)
@@ -171,7 +215,7 @@ class GAN(nn.Module):
     if self.penalty != 'none':
       mix = jax.vmap(jax.random.uniform)(row_keys(mix_key, rows))
       penalty = self.lazy_penalty(real, fake, mix, batch, step)
-      loss += self.penalty_weight * penalty
+      loss += value_at(self.penalty_weight, step) * penalty
       metrics['penalty'] = penalty
     if isinstance(self.head, ClassifierHead):
       cross_entropy = optax.softmax_cross_entropy_with_integer_labels(of_real.class_logits, batch['label']).mean()
@@ -193,27 +237,38 @@ class GAN(nn.Module):
     return jax.lax.cond(step % self.penalty_every == 0, lambda: self.penalty_every * penalty(), lambda: 0.0)
 
   def generator_loss(self, batch: Batch, step: jax.Array) -> Loss:
-    """E[of fake] + cross-entropy of fake examples.
+    """E[of fake, beside fresh real examples for a loss that pairs] + cross-entropy of fake examples.
 
     `diversity`: the standard deviation of fake examples by that of the real ones.
     """
     noise_key, fake_key = jax.random.split(self.make_rng('noise'))
     fake = self.generate(batch, noise_key)
     of_fake = self.discriminate(augment(fake, self.augment, fake_key, batch['row']), batch)
-    loss = adversarial.LOSSES[self.loss].generator(of_fake.logits).mean()
+    loss, r = adversarial.LOSSES[self.loss], None
+    if loss.pairs:
+      real = augment(self.real(batch), self.augment, jax.random.fold_in(fake_key, 1), batch['row'])
+      r = self.discriminate(real, batch).logits
+    loss = loss.generator(r, of_fake.logits).mean()
     if isinstance(self.head, ClassifierHead):
       cross_entropy = optax.softmax_cross_entropy_with_integer_labels(of_fake.class_logits, batch['label']).mean()
       loss += self.head.generator_weight * cross_entropy
-    diversity = standard_deviation(fake) / jnp.maximum(standard_deviation(batch['image']), MIN_DEVIATION)
-    return loss, {'diversity': diversity}
+    diversity = standard_deviation(fake) / jnp.maximum(standard_deviation(self.real(batch)), MIN_DEVIATION)
+    return loss, {'diversity': diversity, **self.stage()}
+
+  def stage(self) -> dict[str, jax.Array]:
+    """Where a run whose networks grow is: `resolution`, and `fade`, the share of what is new."""
+    if not self.resolution:
+      return {}
+    return {'resolution': jnp.float32(self.resolution), 'fade': jnp.float32((self.fade() or (1.0,))[0])}
 
   def latents(self, batch: Batch) -> jax.Array:
     """z as `sample_latents` gives it; what `sample` decodes."""
     return self.sample_latents(batch, self.make_rng('noise'))
 
   def decode(self, z: jax.Array, batch: Batch) -> jax.Array:
-    """G(z), normalized by the running moments."""
-    return self.generator(z, labels_of(self, batch), self.image_shape, False)
+    """G(z), of networks that grow enlarged to the size of the data."""
+    x = self.generate_from(z, batch)
+    return growing.repeat_to(x, self.image_shape[0]) if self.resolution else x
 
   def sample(self, batch: Batch) -> jax.Array:
     """G(z) for fresh z."""
@@ -221,11 +276,11 @@ class GAN(nn.Module):
 
   def logits(self, batch: Batch) -> jax.Array:
     """D's logits of the examples of a batch, [B]."""
-    return self.discriminate(batch['image'], batch).logits
+    return self.discriminate(self.real(batch), batch).logits
 
   def fake_logits(self, batch: Batch) -> jax.Array:
     """D's logits of as many samples, with the labels of the batch, [B]."""
-    return self.discriminate(self.sample(batch), batch).logits
+    return self.discriminate(self.generate_from(self.latents(batch), batch), batch).logits
 
   @measures({
     'real': Metric("the discriminator's logit of an example; above 0 it takes it for real"),

@@ -92,7 +92,8 @@ class Pix2Pix(nn.Module):
     l1 = jnp.abs(batch['image_b'] - fake).mean()
     loss = self.l1_weight * l1
     if self.adversarial_weight:
-      of_patches = adversarial.LOSSES[self.loss].generator(self.discriminate(batch, fake))
+      of_real, of_fake = self.discriminate(batch, batch['image_b']), self.discriminate(batch, fake)
+      of_patches = adversarial.LOSSES[self.loss].generator(of_real, of_fake)
       loss += self.adversarial_weight * of_patches.mean()
     return loss, {'l1': l1}
 

@@ -37,6 +37,10 @@ from gen_jax.networks.priors import ClusterPrior as ClusterPrior
 from gen_jax.networks.priors import MixturePrior as MixturePrior
 from gen_jax.networks.priors import StandardNormal as StandardNormal
 from gen_jax.networks.priors import VampPrior as VampPrior
+from gen_jax.networks.progressive import ProgressiveDiscriminator as ProgressiveDiscriminator
+from gen_jax.networks.progressive import ProgressiveGenerator as ProgressiveGenerator
+from gen_jax.networks.r3gan import R3Discriminator as R3Discriminator
+from gen_jax.networks.r3gan import R3Generator as R3Generator
 from gen_jax.networks.translators import MLPTranslator as MLPTranslator
 from gen_jax.networks.translators import ResNetTranslator as ResNetTranslator
 from gen_jax.networks.translators import UNetTranslator as UNetTranslator

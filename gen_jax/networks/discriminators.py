@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from gen_jax.errors import at_least_one, non_negative, one_of, positive
+from gen_jax.networks.equalized import EqualizedDense
 from gen_jax.networks.generators import DCGAN_INIT, RELU_XAVIER
 from gen_jax.networks.layers import Conv
 from gen_jax.networks.normalization import BatchNorm, SpectralConv, SpectralDense
@@ -131,15 +132,20 @@ class DiscriminatorOutput(NamedTuple):
 
 
 class LinearHead(nn.Module):
-  """w h + b."""
+  """w h + b; `spectral`: of spectral norm 1, `equalized`: with an equalized learning rate."""
 
   spectral: bool = False
+  equalized: bool = False
+
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """One scale of the weights at most."""
+    yield from problems_of_scale(self)
 
   @nn.compact
   def __call__(self, h: jax.Array, labels: jax.Array | None, train: bool) -> DiscriminatorOutput:
     """Knows no labels."""
     del labels
-    return DiscriminatorOutput(dense_layer(self.spectral, 1)(h, train)[:, 0])
+    return DiscriminatorOutput(dense_layer(self, 1)(h, train)[:, 0])
 
 
 class ProjectionHead(nn.Module):
@@ -147,14 +153,19 @@ class ProjectionHead(nn.Module):
 
   num_classes: int
   spectral: bool = False
+  equalized: bool = False
+
+  def problems(self, facts: Facts) -> Iterator[str]:
+    """One scale of the weights at most."""
+    yield from problems_of_scale(self)
 
   @nn.compact
   def __call__(self, h: jax.Array, labels: jax.Array, train: bool) -> DiscriminatorOutput:
     """Needs the labels [B]."""
     # all products at once, of which the label's is taken: a dense layer without bias, whose kernel holds the v_y
-    products = dense_layer(self.spectral, self.num_classes, use_bias=False)(h, train)
+    products = dense_layer(self, self.num_classes, use_bias=False)(h, train)
     of_label = jnp.take_along_axis(products, labels[:, None], axis=1)[:, 0]
-    return DiscriminatorOutput(dense_layer(self.spectral, 1)(h, train)[:, 0] + of_label)
+    return DiscriminatorOutput(dense_layer(self, 1)(h, train)[:, 0] + of_label)
 
 
 class ClassifierHead(nn.Module):
@@ -167,22 +178,33 @@ class ClassifierHead(nn.Module):
   discriminator_weight: float = 1.0
   generator_weight: float = 0.1
   spectral: bool = False
+  equalized: bool = False
 
   def problems(self, facts: Facts) -> Iterator[str]:
-    """Weights of a cross-entropy."""
+    """Weights of a cross-entropy, one scale of the weights at most."""
+    yield from problems_of_scale(self)
     yield from non_negative(self, 'discriminator_weight', 'generator_weight')
 
   @nn.compact
   def __call__(self, h: jax.Array, labels: jax.Array | None, train: bool) -> DiscriminatorOutput:
     """The labels enter neither kind of logits."""
     del labels
-    logits = dense_layer(self.spectral, 1)(h, train)[:, 0]
-    return DiscriminatorOutput(logits, class_logits=dense_layer(self.spectral, self.num_classes)(h, train))
+    logits = dense_layer(self, 1)(h, train)[:, 0]
+    return DiscriminatorOutput(logits, class_logits=dense_layer(self, self.num_classes)(h, train))
 
 
-def dense_layer(spectral: bool, features: int, use_bias: bool = True) -> Callable[[jax.Array, bool], jax.Array]:
-  """(h, train) -> a dense layer of it; in a compact method."""
-  if spectral:
+def problems_of_scale(head: nn.Module) -> Iterator[str]:
+  """Weights of spectral norm 1 and those of an equalized learning rate have a scale each."""
+  if head.spectral and head.equalized:
+    yield 'spectral=True and equalized=True: each sets the scale of the weights; choose one'
+
+
+def dense_layer(head: nn.Module, features: int, use_bias: bool = True) -> Callable[[jax.Array, bool], jax.Array]:
+  """(h, train) -> a dense layer of it; in a compact method of the head."""
+  if head.spectral:
     return SpectralDense(features, use_bias)
-  layer = nn.Dense(features, use_bias=use_bias, kernel_init=DCGAN_INIT)
+  if head.equalized:
+    layer = EqualizedDense(features, gain=1.0, use_bias=use_bias)
+  else:
+    layer = nn.Dense(features, use_bias=use_bias, kernel_init=DCGAN_INIT)
   return lambda h, train: layer(h)

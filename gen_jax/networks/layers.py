@@ -113,6 +113,18 @@ class ConvTranspose(nn.Module):
     return _conv_transpose(x, kernel, strides, pads, dilation) + bias
 
 
+def enlarge_and_convolve(x: jax.Array, kernel: jax.Array, scale: Pair) -> jax.Array:
+  """Repeats pixels to `scale` times the size, then convolves with stride 1 and 'SAME' padding."""
+  # Repeating pixels is a transposed convolution with a box of ones, so both together are one with their product, and
+  # the enlarged image, s^2 times as large, is never made.
+  window = kernel.shape[:2]
+  for axis, s in enumerate(scale):
+    margins = lambda i, s=s, axis=axis: [(i, s - 1 - i) if a == axis else (0, 0) for a in range(4)]
+    kernel = sum(jnp.pad(kernel, margins(i)) for i in range(s))
+  pads = [((k - 1) // 2 + s - 1, k // 2 + s - 1) for k, s in zip(window, scale, strict=True)]
+  return _conv_transpose(x, kernel, scale, pads, (1, 1))
+
+
 class ResizeConv(nn.Module):
   """Enlarging to `scale` times the size by repeating pixels, then `Conv` of stride 1 (Odena et al., 2016).
 
@@ -133,13 +145,21 @@ class ResizeConv(nn.Module):
     """Computes in `dtype`, or in the common type of input and parameters."""
     window, scale = _pair(self.kernel_size), _pair(self.scale)
     x, kernel, bias = _create_parameters(self, x, window)
-    # Repeating pixels is a transposed convolution with a box of ones, so both together are one with their product,
-    # and the enlarged image, s^2 times as large, is never made.
-    for axis, s in enumerate(scale):
-      margins = lambda i, s=s, axis=axis: [(i, s - 1 - i) if a == axis else (0, 0) for a in range(4)]
-      kernel = sum(jnp.pad(kernel, margins(i)) for i in range(s))
-    pads = [((k - 1) // 2 + s - 1, k // 2 + s - 1) for k, s in zip(window, scale, strict=True)]
-    return _conv_transpose(x, kernel, scale, pads, (1, 1)) + bias
+    return enlarge_and_convolve(x, kernel, scale) + bias
+
+
+def to_patches(x: jax.Array, size: int) -> jax.Array:
+  """Blocks of size x size pixels as channels: [B,H,W,C] -> [B,H / size,W / size,size size C]."""
+  b, h, w, c = x.shape
+  x = x.reshape(b, h // size, size, w // size, size, c).swapaxes(2, 3)
+  return x.reshape(b, h // size, w // size, -1)
+
+
+def from_patches(x: jax.Array, size: int) -> jax.Array:
+  """The inverse of `to_patches`."""
+  b, h, w, c = x.shape
+  x = x.reshape(b, h, w, size, size, c // size**2).swapaxes(2, 3)
+  return x.reshape(b, h * size, w * size, -1)
 
 
 class ResidualBlock(nn.Module):

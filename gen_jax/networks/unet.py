@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from gen_jax.errors import at_least_one, fraction, non_negative, positive
-from gen_jax.networks.layers import Conv, ResizeConv
+from gen_jax.networks.layers import Conv, ResizeConv, from_patches, to_patches
 from gen_jax.networks.translators import drop_out
 from gen_jax.types import Facts
 
@@ -37,20 +37,6 @@ def embed_condition(network: nn.Module, noise: jax.Array, labels: jax.Array | No
     unit = nn.initializers.normal(1.0)
     h = h + nn.Embed(network.num_classes + 1, width, embedding_init=unit, dtype=network.dtype)(labels)
   return nn.silu(h)
-
-
-def to_patches(x: jax.Array, size: int) -> jax.Array:
-  """Blocks of size x size pixels as channels: [B,H,W,C] -> [B,H / size,W / size,size size C]."""
-  b, h, w, c = x.shape
-  x = x.reshape(b, h // size, size, w // size, size, c).swapaxes(2, 3)
-  return x.reshape(b, h // size, w // size, -1)
-
-
-def from_patches(x: jax.Array, size: int) -> jax.Array:
-  """The inverse of `to_patches`."""
-  b, h, w, c = x.shape
-  x = x.reshape(b, h, w, size, size, c // size**2).swapaxes(2, 3)
-  return x.reshape(b, h * size, w * size, -1)
 
 
 def largest_divisor(number: int, most: int) -> int:

@@ -25,7 +25,7 @@ from gen_jax.training import dispatch, parallel, resampling, snapshots, stages
 from gen_jax.training.checkpoint import Checkpoints
 from gen_jax.training.compiled import Compiled
 from gen_jax.training.metrics import Recorder
-from gen_jax.training.state import TrainState, create_state, evaluated_variables
+from gen_jax.training.state import TrainState, averaged_trees, create_state, evaluated_variables
 from gen_jax.training.step import train_step, updates_per_step
 from gen_jax.training.stopwatch import Stopwatch
 from gen_jax.types import Batch
@@ -68,14 +68,16 @@ def inputs_of_windows(task: Task, rows: np.ndarray, start: int) -> Iterator[Mapp
   yield from stream.read_ahead(parallel.split_over_devices(window) for window in streamed)
 
 
-def compiled_steps(task: Task) -> Callable:
-  """`run_steps(state, inputs, seed, count, rows)` on all devices."""
+def compiled_steps(task: Task, births: Any = None) -> Callable:
+  """`run_steps(state, inputs, seed, count, rows)` on all devices; `births` as in `train_step`."""
   update_data = resampling.update_of(task) if task.resampling else None
-  run_steps = dispatch.repeat_step(one_step(task), batches_of(task), longest_window(task), update_data)
+  run_steps = dispatch.repeat_step(one_step(task, births), batches_of(task), longest_window(task), update_data)
   return parallel.data_parallel(run_steps, task.data.arrays is None, task.config.data_parallel)
 
 
-def one_step(task: Task) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, dict[str, jax.Array]]]:
+def one_step(
+  task: Task, births: Any
+) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, dict[str, jax.Array]]]:
   """(state, batch, seed) -> the state after a step of the task, and its metrics."""
 
   def step(state: TrainState, batch: Batch, seed: jax.Array) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -88,6 +90,7 @@ def one_step(task: Task) -> Callable[[TrainState, Batch, jax.Array], tuple[Train
       preprocess=task.preprocess,
       rng=jax.random.fold_in(randomness.key(seed), 1),
       averages=task.averages,
+      births=births,
     )
 
   return step
@@ -153,10 +156,28 @@ def validate(task: Task, state: TrainState, workdir: pathlib.Path) -> dict[str, 
   return {f'validation/{name}': value for name, value in results.items() if isinstance(value, float)}
 
 
-def open_stage(task: Task, step: int, watch: Stopwatch) -> tuple[Compiled, Iterator[Mapping[str, Any]]]:
+def births_at(task_of: Callable[[int], Task], step: int) -> Any:
+  """The step at which each leaf was added of what is averaged at a step; None in the first stage."""
+  starts = [0]
+  while (until := task_of(starts[-1]).until) <= step < task_of(step).until:
+    starts.append(until)
+  if len(starts) == 1:
+    return None
+  return stages.births((start, averaged_shapes(task_of(start))) for start in starts)
+
+
+def averaged_shapes(task: Task) -> dict[str, Any]:
+  """The shapes of what an average of the parameters is of."""
+  state = shapes_of_state(task)
+  return averaged_trees(task.model, state.params, state.variables)
+
+
+def open_stage(
+  task: Task, step: int, watch: Stopwatch, births: Any = None
+) -> tuple[Compiled, Iterator[Mapping[str, Any]]]:
   """(`run_steps(state, inputs, count)`, what it takes for each window from `step` on) of a stage."""
   rows = parallel.local_rows(task.config.batch_size)
-  run_steps = Compiled(compiled_steps(task), task.config.seed, rows, task.data.arrays is None, watch)
+  run_steps = Compiled(compiled_steps(task, births), task.config.seed, rows, task.data.arrays is None, watch)
   return run_steps, inputs_of_windows(task, rows, step)
 
 
@@ -191,7 +212,7 @@ def run(
       checkpoints.check_space(state)
     snapshots.remove_later(workdir, step)
     snapshot_steps = snapshots.snapshot_steps(config)
-    run_steps, inputs = open_stage(task, step, watch)
+    run_steps, inputs = open_stage(task, step, watch, births_at(task_of, step))
     stack.callback(lambda: inputs.close())
     saved_at = step if checkpoints.steps() else None
     recorder = Recorder(workdir, step, config.steps, config.log_every, parallel.is_main(), saved_at)
@@ -214,8 +235,9 @@ def run(
       pending = (begin, step, history)
 
       stopped_by = parallel.highest(signals[0] if signals else 0)
-      validates, grows = step == config.steps or step % config.eval_every == 0, step == task.until < config.steps
-      if stopped_by or validates or grows or step in snapshot_steps or step % config.save_every == 0:
+      grows = step == task.until < config.steps
+      validates = grows or step == config.steps or step % config.eval_every == 0
+      if stopped_by or validates or step in snapshot_steps or step % config.save_every == 0:
         recorder.window(*pending)  # nothing is saved before its metrics are known to be finite
         pending, validation = None, {}
         saved = parallel.to_host(state)
@@ -226,7 +248,7 @@ def run(
           inputs.close()
           task = task_of(step)
           state = saved = stages.carry_over(saved, initial_state(task))
-          run_steps, inputs = open_stage(task, step, watch)
+          run_steps, inputs = open_stage(task, step, watch, births_at(task_of, step))
         if step in snapshot_steps:  # before the checkpoint, so that none stands without what came before it
           checkpoints.finish()
           snapshots.save_snapshot(saved, config, workdir)

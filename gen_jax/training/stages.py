@@ -1,9 +1,29 @@
 """What goes on from one stage of a training to the next, whose networks may be larger."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
 
 from gen_jax.training.state import TrainState
+
+
+class Leaf(NamedTuple):
+  """What stands for an array."""
+
+  shape: tuple[int, ...]
+  born: int  # the step at which it was added
+
+
+def births(stages: Iterable[tuple[int, Any]]) -> Any:
+  """The step at which each leaf of the last stage was added.
+
+  stages: (its first step, a tree of arrays or shapes) of each, the first one first.
+  """
+  trained = {}
+  for start, tree in stages:
+    trained = lay_over(jax.tree.map(lambda x, start=start: Leaf(x.shape, start), tree), trained)
+  return jax.tree.map(lambda leaf: leaf.born, trained, is_leaf=lambda x: isinstance(x, Leaf))
 
 
 def lay_over(fresh: Any, trained: Any) -> Any:

@@ -16,7 +16,7 @@ from gen_jax.schedules import step_variables
 from gen_jax.types import Batch, Model
 
 DecayRule = Callable[[jax.Array], jax.Array | float]
-"""step [] -> the decay with which an average of the parameters moves at that step, in [0, 1)."""
+"""steps [] since a parameter was added -> the decay with which an average of it moves then, in [0, 1)."""
 
 
 class TrainState(NamedTuple):

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +56,7 @@ def train_step(
   preprocess: Callable[[Batch, jax.Array], Batch],
   rng: jax.Array,
   averages: Mapping[str, DecayRule],
+  births: Any = None,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
   """Each player in turn descends its loss in its own groups, all others held fixed.
 
@@ -69,6 +71,7 @@ def train_step(
     preprocess: (raw batch, key) -> the batch as the model sees it.
     rng: the base key of the run.
     averages: {name: rule} of those in `state.ema`.
+    births: the step at which each averaged leaf was added, as numbers in a tree of their structure; None: 0 for all.
 
   Returns:
     The state after the step, and scalar metrics: those of the losses, `<player>/loss` and `<player>/grad_norm`,
@@ -97,10 +100,16 @@ def train_step(
 
   check_names_of_metrics(metrics_of)
   current = averaged_trees(model, params, variables)
-  ema = {
-    name: optax.incremental_update(current, state.ema[name], 1 - decay(state.step)) for name, decay in averages.items()
-  }
+  births = jax.tree.map(lambda x: 0, current) if births is None else births
+  ema = {name: move_average(state.ema[name], current, births, state.step, decay) for name, decay in averages.items()}
   return TrainState(state.step + 1, params, variables, opt_state, ema, state.data), metrics
+
+
+def move_average(average: Any, current: Any, births: Any, step: jax.Array, decay: DecayRule) -> Any:
+  """decay average + (1 - decay) current, the decay of each leaf that after so many steps since its birth."""
+  share = {born: 1 - decay(step - born) for born in set(jax.tree.leaves(births))}
+  move = lambda old, new, born: share[born] * new + (1 - share[born]) * old
+  return jax.tree.map(move, average, current, births)
 
 
 def check_names_of_metrics(metrics_of: Mapping[str, Mapping[str, jax.Array]]) -> None:

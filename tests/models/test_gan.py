@@ -141,7 +141,7 @@ def test_the_losses_are_those_of_the_logits():
   f = value(IMAGES['plain'], state, fake_logits)
   for loss in ('minimax', 'non_saturating'):
     results, _ = value(IMAGES['plain'].clone(loss=loss), state, 'generator_loss')
-    np.testing.assert_allclose(results, adversarial.LOSSES[loss].generator(f).mean(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(results, adversarial.LOSSES[loss].generator(None, f).mean(), rtol=1e-4, atol=1e-5)
 
 
 def test_a_lazy_penalty_is_as_large_on_the_whole():
