@@ -2,6 +2,7 @@
 
 from gen_jax.evaluation.agreement import class_agreement as class_agreement
 from gen_jax.evaluation.clustering import clustering as clustering
+from gen_jax.evaluation.confidence import confidence as confidence
 from gen_jax.evaluation.discriminator import discriminator as discriminator
 from gen_jax.evaluation.discriminator import fixed_noise as fixed_noise
 from gen_jax.evaluation.disentanglement.suite import boosted_dci as boosted_dci
@@ -19,6 +20,7 @@ from gen_jax.evaluation.planar import points as points
 from gen_jax.evaluation.probe import probe as probe
 from gen_jax.evaluation.sample_distances import frechet as frechet
 from gen_jax.evaluation.sample_distances import sample_distances as sample_distances
+from gen_jax.evaluation.sliced_wasserstein import sliced_wasserstein as sliced_wasserstein
 from gen_jax.evaluation.spearman import spearman as spearman
 from gen_jax.evaluation.translation.suite import fixed_translations as fixed_translations
 from gen_jax.evaluation.translation.suite import label_consistency as label_consistency

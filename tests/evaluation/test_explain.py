@@ -16,6 +16,7 @@ from gen_jax.distributions import Normal
 from gen_jax.evaluation import inception, sample_distances
 from gen_jax.evaluation import planar as planar_evaluators
 from gen_jax.evaluation.agreement import class_agreement
+from gen_jax.evaluation.confidence import confidence
 from gen_jax.evaluation.disentanglement.suite import boosted_dci, disentanglement
 from gen_jax.evaluation.distances import kernel_distance
 from gen_jax.evaluation.evaluate import all_evaluators
@@ -24,6 +25,7 @@ from gen_jax.evaluation.fid import inception_distances
 from gen_jax.evaluation.ode_likelihood import ode_likelihood
 from gen_jax.evaluation.planar import points
 from gen_jax.evaluation.probe import probe
+from gen_jax.evaluation.sliced_wasserstein import sliced_wasserstein
 from gen_jax.evaluation.translation import suite
 from gen_jax.evaluation.translation.sides import Sides
 from gen_jax.figures.factors import entry_names
@@ -78,6 +80,9 @@ def names_of_known_sources(monkeypatch):
   yield sample_distances.sample_distances, Repeats(IMAGES), samples
   yield sample_distances.frechet, Repeats(IMAGES), samples
   yield inception_distances, Repeats(IMAGES), samples
+  yield confidence, Repeats(IMAGES), samples
+  wide = np.pad(IMAGES[:20], [(0, 0), (2, 2), (2, 2), (0, 0)])
+  yield sliced_wasserstein, Repeats(wide), gray_source(wide, wide, sample_count=10)
   known = types.SimpleNamespace(
     compute=lambda estimate, batch: (np.zeros((len(batch['row']), 2)), np.zeros(len(batch['row']))),
     module=types.SimpleNamespace(image_shape=(28, 28, 1)),
