@@ -18,8 +18,8 @@ get_config = experiment(
     'data': {'name': 'shapes', 'size': 32, 'value_range': (-1.0, 1.0)},
     'stages': {
       'resolutions': (4, 8, 16, 32),
-      'fade_images': 20_000,
-      'stable_images': 20_000,
+      'fade_images': (20_000,),
+      'stable_images': (20_000,),
     },
     'model': {
       'name': 'GAN',
@@ -39,7 +39,7 @@ get_config = experiment(
   skip={**WHOLE, 'model': {'generator': {'skip': True}, 'discriminator': {'skip': True}}},
   smoke={
     'data': {'size': 8},
-    'stages': {'resolutions': (4, 8), 'fade_images': 80, 'stable_images': 80},
+    'stages': {'resolutions': (4, 8), 'fade_images': (80,), 'stable_images': (80,)},
     'model': {'generator': {'features': (8, 8)}, 'discriminator': {'features': (8, 8)}},
   },
 )

@@ -37,10 +37,9 @@ def must_be_resolutions(value: Any) -> str | None:
 
 
 def must_be_counts(value: Any) -> str | None:
-  """A number of images above 0, or one for each of several stages."""
-  numbers = value if isinstance(value, tuple) else (value,)
-  fits = numbers and all(type(each) is int and each > 0 for each in numbers)
-  return None if fits else 'must be a number of images, or one for each stage, above 0'
+  """Numbers of images above 0, one for all stages, or one for each of several."""
+  fits = isinstance(value, tuple) and value and all(type(each) is int and each > 0 for each in value)
+  return None if fits else 'must be numbers of images above 0: one for all stages, or one for each'
 
 
 def must_be_for_stages(kind: type, words: str) -> Any:
@@ -59,7 +58,8 @@ def problems(config: Any) -> Iterator[str]:
   section, growths = config.stages, len(config.stages.resolutions) - 1
   for name in ('fade_images', 'stable_images', 'batch_sizes', 'learning_rates'):
     value = section[name]
-    if isinstance(value, tuple) and value and len(value) != growths:
+    of_all = name.endswith('images') and len(value) == 1
+    if growths > 0 and value and not of_all and len(value) != growths:
       which = 'after the first' if name == 'fade_images' else 'before the last'
       yield f'config.stages.{name}={value}: must be {growths}, one for each stage {which}'
   for player, changes in config.player_optimizers.items():
@@ -85,7 +85,7 @@ def stages_of(config: Any) -> tuple[Stage, ...]:
   if not section.resolutions:
     return (Stage(0, config.steps, 0, 0),)
   growths = len(section.resolutions) - 1
-  of_all = lambda value: value if isinstance(value, tuple) else (value,) * growths
+  of_all = lambda numbers: numbers * growths if len(numbers) == 1 else numbers
   fades, stable = (0, *of_all(section.fade_images)), (*of_all(section.stable_images), 0)
   sizes = (*(section.batch_sizes or (config.batch_size,) * growths), config.batch_size)
   stages, start = [], 0

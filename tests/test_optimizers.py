@@ -57,3 +57,30 @@ def test_weights_are_clipped_after_their_update():
 def test_a_linear_schedule_ends_at_zero():
   schedule = optimizers.learning_rate_schedule(0.1, 'linear', 2, 10)
   np.testing.assert_allclose([schedule(i) for i in (0, 1, 2, 6, 10)], [0, 0.05, 0.1, 0.05, 0], atol=1e-7)
+
+
+@pytest.mark.parametrize('schedule', ['cosine', 'linear', 'constant_linear'])
+def test_a_rate_ends_where_it_shall(schedule):
+  rate = optimizers.learning_rate_schedule(0.5, schedule, 0, 20, 0.125)
+  assert float(rate(0)) == 0.5 and float(rate(20)) == float(rate(90)) == pytest.approx(0.125)
+  middle = 0.5 if schedule == 'constant_linear' else (0.5 + 0.125) / 2
+  assert float(rate(10)) == pytest.approx(middle)
+
+
+def test_a_second_moment_whose_decay_rises():
+  """Against Adam by hand, b1 = 0: the step is g / sqrt(v), v and its correction by the decay of the step."""
+  b2 = optimizers.cosine_schedule(0.5, 0.9, 4)
+  np.testing.assert_allclose([float(b2(k)) for k in (0, 2, 4, 9)], [0.5, 0.7, 0.9, 0.9], rtol=1e-6)
+  optimizer = optimizers.adam(optax.constant_schedule(0.1), 0.0, b2, 1e-8, 0.0, 0.0)
+  params, v = {'a': np.zeros(1, np.float32)}, 0.0
+  state = optimizer.init(params)
+  for k, g in enumerate((1.0, -3.0, 2.0)):
+    decay = float(b2(k))
+    v = decay * v + (1 - decay) * g**2
+    updates, state = optimizer.update({'a': np.float32([g])}, state, params)
+    np.testing.assert_allclose(updates['a'], -0.1 * g / np.sqrt(v / (1 - decay ** (k + 1))), rtol=1e-5)
+
+
+def test_a_schedule_goes_on_from_an_update():
+  rate = optimizers.begin_at(lambda count: 2.0 * count, 7)
+  assert rate(0) == 14 and rate(3) == 20

@@ -19,6 +19,7 @@ from gen_jax.networks.normalization import BatchNorm
 from gen_jax.types import Facts
 
 CONDITIONS = 'embedding', 'batch_norm'
+OUTPUTS = 'linear', 'tanh'
 DCGAN_INIT = nn.initializers.normal(0.02)  # Radford et al. (2016)
 RELU_XAVIER = nn.initializers.variance_scaling(2.0, 'fan_avg', 'uniform')  # gain sqrt 2 (Miyato et al., 2018)
 
@@ -40,6 +41,14 @@ def condition_on_labels(
     return jax.nn.relu(BatchNorm(dtype=network.dtype)(x, train, by_norm, network.num_classes))
 
   return z, normalize_and_activate
+
+
+def finish_image(network: nn.Module, x: jax.Array, train: bool) -> jax.Array:
+  """float32 images in [-1, 1], by tanh; or of a network whose `output` is 'linear' as they come, and cut elsewhere."""
+  x = x.astype(jnp.float32)
+  if network.output == 'tanh':
+    return jnp.tanh(x)
+  return x if train else jnp.clip(x, -1, 1)
 
 
 def doubling_sizes(shape: Sequence[int], doublings: int) -> list[tuple[int, int]]:

@@ -16,10 +16,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen_jax.errors import at_least_one, non_negative
+from gen_jax.errors import at_least_one, non_negative, one_of
 from gen_jax.networks.discriminators import leaky_relu, mean_pool
 from gen_jax.networks.equalized import EqualizedConv, EqualizedDense
-from gen_jax.networks.generators import append_one_hot
+from gen_jax.networks.generators import OUTPUTS, append_one_hot, finish_image
 from gen_jax.networks.growing import blend, repeat_to
 from gen_jax.networks.normalization import mean_over_devices
 from gen_jax.types import Facts
@@ -98,6 +98,7 @@ class ProgressiveGenerator(nn.Module):
 
   features: Sequence[int] = (128, 128, 64, 32)
   skip: bool = False
+  output: str = 'linear'
   num_classes: int = 0
   dtype: Any = jnp.float32
 
@@ -107,14 +108,15 @@ class ProgressiveGenerator(nn.Module):
     return not self.skip
 
   def problems(self, facts: Facts) -> Iterator[str]:
-    """As `problems_of_levels`."""
+    """As `problems_of_levels`; and the output."""
     yield from problems_of_levels(self, facts)
+    yield from one_of(self, 'output', OUTPUTS)
 
   @nn.compact
   def __call__(
     self, z: jax.Array, labels: jax.Array | None, shape: Sequence[int], train: bool, fade: jax.Array | None = None
   ) -> jax.Array:
-    """float32, in training as it comes, elsewhere cut to [-1, 1]; `fade` is the weight of the last level, in [0, 1]."""
+    """As `finish_image`; `fade` is the weight of the last level, in [0, 1]."""
     levels = resolutions_up_to(shape[0])
     x, maps = pixel_norm(append_one_hot(z, labels, self.num_classes)), {}
     for level, width in zip(levels, self.features, strict=False):
@@ -122,7 +124,7 @@ class ProgressiveGenerator(nn.Module):
 
     def image_of(level: int) -> jax.Array:
       layer = EqualizedConv(shape[-1], 1, gain=1.0, dtype=self.dtype, name=f'to_image_{level}')
-      return layer(maps[level]).astype(jnp.float32)
+      return layer(maps[level])
 
     last = levels[-1]
     if self.skip:
@@ -133,7 +135,7 @@ class ProgressiveGenerator(nn.Module):
       image = image_of(last)
     else:
       image = blend(repeat_to(image_of(last // 2), last), image_of(last), fade)
-    return image if train else jnp.clip(image, -1, 1)
+    return finish_image(self, image, train)
 
 
 class DiscriminatorBlock(nn.Module):

@@ -18,8 +18,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen_jax.errors import at_least_one, positive
-from gen_jax.networks.generators import append_one_hot, doubling_sizes
+from gen_jax.errors import at_least_one, one_of, positive
+from gen_jax.networks.generators import OUTPUTS, append_one_hot, doubling_sizes, finish_image
 from gen_jax.networks.layers import Conv, from_patches, to_patches
 from gen_jax.types import Facts
 
@@ -117,16 +117,18 @@ class R3Generator(nn.Module):
   hidden: float = 0.5
   group: int = 0
   patch: int = 1
+  output: str = 'linear'  # 'tanh' reaches the ends of the range, where most pixels of drawings lie
   num_classes: int = 0
   dtype: Any = jnp.float32
 
   def problems(self, facts: Facts) -> Iterator[str]:
-    """As `problems_of_stages`."""
+    """As `problems_of_stages`; and the output."""
     yield from problems_of_stages(self, facts)
+    yield from one_of(self, 'output', OUTPUTS)
 
   @nn.compact
   def __call__(self, z: jax.Array, labels: jax.Array | None, shape: Sequence[int], train: bool) -> jax.Array:
-    """float32, in training as it comes, elsewhere cut to [-1, 1], where images lie."""
+    """As `finish_image`."""
     height, width, channels = shape
     sizes = doubling_sizes((height // self.patch, width // self.patch), len(self.features) - 1)
     basis = self.param('basis', nn.initializers.normal(1.0), (*sizes[0], self.features[0]))
@@ -137,8 +139,7 @@ class R3Generator(nn.Module):
         x = upsample(to_width(self, x, features))[:, :h, :w]
       x = residual_blocks(self, x)
     x = Conv(channels * self.patch**2, 1, use_bias=False, kernel_init=variance_of(1.0), dtype=self.dtype)(x)
-    x = from_patches(x.astype(jnp.float32), self.patch)
-    return x if train else jnp.clip(x, -1, 1)
+    return finish_image(self, from_patches(x, self.patch), train)
 
 
 class R3Discriminator(nn.Module):
