@@ -18,6 +18,13 @@ STEPS = {'steps': 4, 'steps_per_dispatch': 2, 'log_every': 2, 'eval_every': 2, '
 VAE = MODEL | {'latent_dim': 2, 'encoder': {'name': 'MLPEncoder', 'hidden': (8,)}}
 CATEGORICAL = {name: MODEL[name] for name in ('encoder', 'decoder', 'likelihood')}
 IMAGES = {'data': {'value_range': (-1.0, 1.0)}, 'evals': ('fixed_noise',), 'optimizer': {'schedule': 'constant'}}
+OF_CLASSES_AND_MODES = {'conditional': True, 'head': {'name': 'ProjectionHead'}, 'latent_modes': 3}
+GROWING = {
+  'generator': {'name': 'ProgressiveGenerator', 'features': (4, 4)},
+  'discriminator': {'name': 'ProgressiveDiscriminator', 'features': (4, 4), 'group': 2},
+  'head': {'name': 'LinearHead'},
+}
+IN_TWO_STAGES = {'resolutions': (4, 8), 'fade_images': 8, 'stable_images': 8}  # the first ends at step 1
 OF_NOISE = STEPS | {
   'data': {'value_range': (-1.0, 1.0)}, 'evals': ('means',), 'extractors': 'mnist', 'sample_count': 40,
 }
@@ -59,6 +66,8 @@ CONFIGS = {
   'pixelcnn': lambda: small_config(**pixelcnn('Bernoulli', {'binarize': 'dynamic'}, conditional=True) | STEPS),
   'noisy classifier': lambda: small_config(model=NOISY_CLASSIFIER, **OF_NOISE),
   'gan': lambda: small_config('gan', **IMAGES | STEPS),
+  'conditional gan': lambda: small_config('gan', model=OF_CLASSES_AND_MODES, **IMAGES | STEPS),
+  'growing gan': lambda: small_config('gan', model=GROWING, stages=IN_TWO_STAGES, **IMAGES | STEPS),
   'db vae': lambda: small_config(
     'rare_hearts',
     model=CATEGORICAL | {'name': 'DBVAE', 'latent_dim': 2},

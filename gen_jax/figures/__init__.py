@@ -9,7 +9,6 @@ from gen_jax.figures.comparison import compare as compare
 from gen_jax.figures.composition import compose as compose
 from gen_jax.figures.diffusion import denoise as denoise
 from gen_jax.figures.diffusion import trajectories as trajectories
-from gen_jax.figures.diffusion import walk as walk
 from gen_jax.figures.factors import factors as factors
 from gen_jax.figures.guidance import guide as guide
 from gen_jax.figures.latents import interpolate as interpolate
@@ -19,6 +18,7 @@ from gen_jax.figures.neighbors import neighbors as neighbors
 from gen_jax.figures.outliers import outliers as outliers
 from gen_jax.figures.planar import points as points
 from gen_jax.figures.progress import progress as progress
+from gen_jax.figures.progress import resolutions as resolutions
 from gen_jax.figures.reconstructions import complete as complete
 from gen_jax.figures.reconstructions import reconstruct as reconstruct
 from gen_jax.figures.rejection import reject as reject

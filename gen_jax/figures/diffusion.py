@@ -1,4 +1,4 @@
-"""How samples come out of noise, step by step, images and points; and walks between two noises."""
+"""How samples come out of noise, step by step, images and points."""
 
 import functools
 from collections.abc import Iterator
@@ -12,13 +12,12 @@ from gen_jax.evaluation.samples import sampling_batch
 from gen_jax.figures.figure import Output, Picture, figure
 from gen_jax.figures.inputs import rows_to_sample, to_pixels
 from gen_jax.figures.planar import planar_data, real_points
-from gen_jax.plots import grids, planar, traversals
+from gen_jax.plots import grids, planar
 from gen_jax.plots.trajectories import trajectory_animation, vector_field
 from gen_jax.runs import Run
 from gen_jax.types import Batch
 
 FRAMES, SAMPLES = 10, 4  # of a strip, after the first; and samples that have one
-WALKS, PLACES = 4, 11  # and images on each
 WAYS, MOVING, MOMENTS = 150, 1_500, 32  # points whose ways are drawn, that move, and pictures in which they do
 SIDE, SHOWN = 22, (0.55, 0.7, 0.85)  # arrows along a side, and the share of the way at which they are shown
 
@@ -70,22 +69,3 @@ def trajectories(run: Run) -> Iterator[Output]:
   titles = [f'sigma = {level:.2g}' for level in levels]
   moving = trajectory_animation(states, extent, real, titles)
   yield Picture('moving', moving, 'Points on their way from noise to data')
-
-
-@figure(
-  'walks along the sphere between two noises, and what becomes of them: figures/walks.png',
-  needs=(methods('latents'), methods('decode'), images),
-  place=26,
-  automatic=lambda run: 'denoiser_of' in run.model,
-)
-def walk(run: Run) -> Iterator[Output]:
-  """From one sample to another of its class; noise halfway along a straight line would be of another size."""
-  classes = run.model.classes
-  labels = np.arange(WALKS, dtype=np.int32) % max(classes, 1)
-  batch = {'row': np.arange(2 * WALKS, dtype=np.int32)} | ({'label': np.repeat(labels, 2)} if classes else {})
-  ends = np.asarray(run.model.latents(batch)).reshape(WALKS, 2, -1)
-  z = np.concatenate([traversals.slerp(*pair, np.linspace(0, 1, PLACES)) for pair in ends]).astype(np.float32)
-  batch = {'row': np.arange(len(z), dtype=np.int32)} | ({'label': np.repeat(labels, PLACES)} if classes else {})
-  rows = to_pixels(run, run.model.decode(z, batch)).reshape(WALKS, PLACES, *run.model.module.image_shape)
-  title = 'Walks along the sphere between two noises, and what becomes of them'
-  yield Picture('walks', grids.labeled_grid(rows, [''] * WALKS, title), title)

@@ -43,12 +43,18 @@ def name_of_originals(run: Run) -> str:
   return 'original, binarized' if sees_binarized(run) else 'original'
 
 
-def decode_pixels(run: Run, z: np.ndarray, label: int = 0) -> np.ndarray:
-  """Codes [N,D] as images uint8 [N,H,W,C]; all of class `label` where the model is conditional."""
-  batch = {'row': np.arange(BATCH, dtype=np.int32), 'label': np.full(BATCH, label, np.int32)}
-  padded = np.pad(np.asarray(z, np.float32), ((0, -len(z) % BATCH), (0, 0)))
-  parts = padded.reshape(-1, BATCH, z.shape[1])
-  return np.concatenate([to_pixels(run, run.model.decode(part, batch)) for part in parts])[: len(z)]
+def decode_pixels(run: Run, z: np.ndarray, label: int | np.ndarray = 0) -> np.ndarray:
+  """Codes [N,D] as images uint8 [N,H,W,C]; of class `label`, or `label[i]`, where the model is conditional.
+
+  Noise of the decoder's own, such as that of some samplers, is the same for all: images differ by their codes alone.
+  """
+  fill = -len(z) % BATCH
+  codes = np.pad(np.asarray(z, np.float32), ((0, fill), (0, 0))).reshape(-1, BATCH, z.shape[1])
+  labels = np.pad(np.broadcast_to(np.int32(label), len(z)), (0, fill)).reshape(-1, BATCH)
+  row = np.zeros(BATCH, np.int32)
+  parts = zip(codes, labels, strict=True)
+  pixels = [to_pixels(run, run.model.decode(code, {'row': row, 'label': label})) for code, label in parts]
+  return np.concatenate(pixels)[: len(z)]
 
 
 def rows_to_sample(number: int, classes: int, label: int | None = None) -> Iterator[Batch]:

@@ -3,16 +3,20 @@
 import contextlib
 import pathlib
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from gen_jax.errors import UserError
+from gen_jax.evaluation.needs import images
+from gen_jax.evaluation.source import Source
 from gen_jax.figures.figure import Output, Picture, figure
 from gen_jax.figures.inputs import is_planar
 from gen_jax.figures.planar import axis_names, extent_in_units, real_points
 from gen_jax.plots import canvas, grids, planar
 from gen_jax.runs import Run
+from gen_jax.stages import Stage, stages_of
 
 FRAMES = 40  # of the animation, at most
 STRIPS, COLUMNS = 8, 12  # steps of which the strip shows images, and images of each
@@ -94,3 +98,34 @@ def progress(run: Run) -> Iterator[Output]:
     strip = grids.labeled_rows({f'step {step:,}': by_step[step][:COLUMNS] for step in steps}, title)
   yield Picture('progress', strip, title)
   yield Picture('animation', planar.animation(frames), 'The same, as an animation')
+
+
+def growing(model: Any, source: Source) -> str | None:
+  """Networks that grow in stages."""
+  del source
+  return None if getattr(model, 'resolution', 0) else 'needs networks that grow; config.stages.resolutions is ()'
+
+
+def last_of_stages(stages: Iterable[Stage], steps: Iterable[int]) -> dict[Stage, int]:
+  """The last of the steps in (start, until] of each stage that has one; at `until` its networks are still there."""
+  within = {stage: [step for step in steps if stage.start < step <= stage.until] for stage in stages}
+  return {stage: max(found) for stage, found in within.items() if found}
+
+
+@figure(
+  'what fixed noise became at every resolution of networks that grow: figures/resolutions.png',
+  needs=(images, growing),
+  place=92,
+  automatic=lambda run: bool(files_by_step(run.workdir, 'fixed_noise')),
+)
+def resolutions(run: Run) -> Iterator[Output]:
+  """Samples of the same noise in the last evaluation of each stage: one row a resolution."""
+  files = files_by_step(run.workdir, 'fixed_noise')
+  if not files:
+    raise UserError(f'{run.workdir} has no samples of fixed noise: train with fixed_noise among config.evals')
+  rows = {
+    f'{stage.resolution}x{stage.resolution}, step {step:,}': read_array(files[step], 'fixed_noise')[:COLUMNS]
+    for stage, step in last_of_stages(stages_of(run.config), files).items()
+  }
+  title = 'What the same noise had become when each stage was last evaluated, enlarged to the size of the data'
+  yield Picture('resolutions', grids.labeled_rows(rows, title), title)

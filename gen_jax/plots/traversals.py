@@ -180,6 +180,15 @@ def slerp(z0: np.ndarray, z1: np.ndarray, t: np.ndarray) -> np.ndarray:
   return (np.sin((1 - t) * angle) * z0[None] + np.sin(t * angle) * z1[None]) / np.sin(angle)
 
 
+def closed_walk(corners: np.ndarray, n: int, path: Callable = slerp) -> np.ndarray:
+  """From each corner [K,D] to the next and from the last to the first, along `path` in n even steps -> [K n, D].
+
+  Each corner is there once, so that the first place follows the last as every place follows the one before.
+  """
+  t = np.linspace(0, 1, n, endpoint=False)
+  return np.concatenate([path(z0, z1, t) for z0, z1 in zip(corners, np.roll(corners, -1, axis=0), strict=True)])
+
+
 def interpolate(decode: Decode, z0: np.ndarray, z1: np.ndarray, n: int, path: Callable = lerp) -> np.ndarray:
   """`n` images from z0 to z1 [D], both included, along `path`, `lerp` or `slerp` -> uint8 [n,H,W,C]."""
   return np.asarray(decode(path(np.asarray(z0), np.asarray(z1), np.linspace(0, 1, n))))

@@ -1,4 +1,4 @@
-"""Samples on their way out of noise, walks between noises, and images that are completed."""
+"""Samples on their way out of noise, and images that are completed."""
 
 import io
 
@@ -9,8 +9,8 @@ from pictures import axes_image, cell, outputs
 from PIL import Image
 
 from gen_jax.errors import UserError
-from gen_jax.figures import denoise, diffusion, trajectories, walk
-from gen_jax.figures.diffusion import FRAMES, PLACES, SAMPLES, WALKS
+from gen_jax.figures import denoise, diffusion, trajectories
+from gen_jax.figures.diffusion import FRAMES, SAMPLES
 from gen_jax.figures.inputs import to_pixels
 from gen_jax.figures.write import check_needs
 
@@ -29,16 +29,6 @@ def test_a_strip_begins_in_noise_and_ends_in_the_sample(run_of):
     assert first.std() > 60  # of noise as wide as the data
   labels = [text.get_text() for text in picture.content.findobj(Text)]
   assert '80' in labels and '0' in labels
-
-
-def test_walks_go_from_one_sample_to_another_of_a_class(run_of):
-  run = run_of('diffusion')
-  pixels = axes_image(outputs(walk, run)['walks'])
-  labels = np.repeat(np.arange(WALKS, dtype=np.int32), 2)
-  samples = to_pixels(run, run.model.sample({'row': np.arange(2 * WALKS, dtype=np.int32), 'label': labels}))
-  for i in range(WALKS):
-    for place, sample in ((0, samples[2 * i]), (PLACES - 1, samples[2 * i + 1])):
-      np.testing.assert_allclose(cell(pixels, i, place)[..., :1].astype(int), sample, atol=1)
 
 
 def test_a_completion_keeps_the_upper_half(run_of):

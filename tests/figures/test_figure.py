@@ -76,4 +76,5 @@ def test_every_figure_says_what_its_mode_does(name):
 def test_old_names_of_modes_are_answered():
   names = by_all_names(figures.all_figures())
   assert names['neighbours'] is names['neighbors'] is figures.neighbors
-  assert set(names) == {*figures.all_figures(), 'neighbours'}
+  assert names['walk'] is figures.interpolate
+  assert set(names) == {*figures.all_figures(), 'neighbours', 'walk'}

@@ -34,5 +34,6 @@ def test_codes_are_decoded_to_the_class_that_is_asked_for(run_of):
   zero, seven = (inputs.decode_pixels(run, z, label) for label in (0, 7))
   assert (zero != seven).any()
   rows = {'row': np.arange(2), 'label': np.full(2, 7)}
+  np.testing.assert_array_equal(inputs.decode_pixels(run, z, np.array([7, 0])), [seven[0], zero[0]])
   expected = inputs.to_pixels(run, run.model.decode(z.astype(np.float32), rows))
   assert np.abs(seven.astype(int) - expected).max() <= 1

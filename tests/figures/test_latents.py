@@ -1,15 +1,19 @@
 """Traversals, interpolations and planes of a run's latents."""
 
+import io
+
 import numpy as np
 import pytest
 from pictures import axes_image, cell, outputs
+from PIL import Image
 
 from gen_jax.errors import UserError
 from gen_jax.figures import latents
-from gen_jax.figures.inputs import decode_pixels
+from gen_jax.figures.inputs import decode_pixels, to_pixels
 from gen_jax.figures.inputs import test_batch as first_test_batch
 from gen_jax.figures.latents import codes_and_kl, has_kl_of_latents, interpolate, plane, plane_of, traverse
 from gen_jax.figures.write import check_needs
+from gen_jax.plots import traversals
 
 
 @pytest.fixture
@@ -101,6 +105,76 @@ def test_walks_begin_and_end_at_the_codes_of_test_images(run_of):
         assert np.abs(cell(grid, row, column, block=2)[..., :1].astype(int) - image).max() <= 1
 
 
+def ends_of_walks(run):
+  """Latents [walks,2,D] as `sample` draws them for the rows in order, and labels [walks] of the classes in turn."""
+  labels = np.arange(latents.WALKS, dtype=np.int32) % max(run.model.classes, 1)
+  batch = {'row': np.arange(2 * latents.WALKS, dtype=np.int32), 'label': np.repeat(labels, 2)}
+  return np.asarray(run.model.latents(batch)).reshape(latents.WALKS, 2, -1), labels
+
+
+@pytest.mark.parametrize('name', ['gan', 'growing gan', 'diffusion', 'conditional vae'])
+def test_where_codes_of_images_are_none_walks_go_from_sample_to_sample(name, run_of):
+  run = run_of(name)
+  made, (ends, labels) = outputs(interpolate, run), ends_of_walks(run)
+  rows = np.arange(2 * latents.WALKS, dtype=np.int32)
+  samples = to_pixels(run, run.model.sample({'row': rows, 'label': np.repeat(labels, 2)}))
+  grid = axes_image(made['interpolations'])
+  for walk, pair in enumerate(ends):
+    for place, sample in ((0, samples[2 * walk]), (latents.PLACES - 1, samples[2 * walk + 1])):
+      np.testing.assert_allclose(cell(grid, walk, place)[..., :1].astype(int), sample, atol=1)
+    z = traversals.slerp(*pair, [4 / 9])
+    np.testing.assert_allclose(cell(grid, walk, 4)[..., :1], decode_pixels(run, z, labels[walk])[0], atol=1)
+  of_class = ' of one class' if run.model.classes else ''
+  assert made['interpolations'].caption == f'Walks between two samples{of_class}, along the sphere'
+  named = [text for text in texts(made['interpolations']) if text in run.source.data.names_of_classes]
+  assert named == ([str(label) for label in labels] if run.model.classes else [])
+
+
+def test_a_walk_is_of_one_class_and_one_latent_mode(run_of):
+  run = run_of('conditional gan')
+  made, (ends, labels) = outputs(interpolate, run), ends_of_walks(run)
+  grid = axes_image(made['interpolations'])
+  assert (ends[:, 0, -3:] != ends[:, 1, -3:]).any()  # what a walk between these would leave
+  for walk, (start, end) in enumerate(ends):
+    for place in (0, 3, 9):
+      z = np.concatenate([traversals.slerp(start[:-3], end[:-3], [place / 9])[0], start[-3:]])
+      image = decode_pixels(run, z[None], labels[walk])[0].astype(int)
+      np.testing.assert_allclose(cell(grid, walk, place)[..., :1], image, atol=1)
+  assert made['interpolations'].caption == 'Walks between two samples of one class and latent mode, along the sphere'
+
+
+def test_an_animation_of_walks_comes_back_to_where_it_began(run_of):
+  run = run_of('conditional gan')
+  made, drawn = outputs(interpolate, run), latents.draw(run, latents.ROUNDS, latents.CORNERS)
+  with Image.open(io.BytesIO(made['walk'].content)) as moving:
+    frames, wait = [], set()
+    for i in range(1, moving.n_frames):
+      moving.seek(i)
+      frames.append(np.asarray(moving.convert('L'), int))
+      wait.add(round(moving.info['duration']))
+  assert len(frames) == latents.CORNERS * latents.STEPS
+  assert wait == {1000 * latents.SECONDS}  # none is held
+  for corner in range(latents.CORNERS):
+    images = latents.decode_walks(run, drawn.numbers[:, corner : corner + 1], drawn)[:, 0]
+    shown = frames[corner * latents.STEPS]
+    size = shown.shape[0]
+    for i, image in enumerate(images):
+      one = shown[:, i * size : (i + 1) * size]
+      each = size // 10
+      np.testing.assert_allclose(one[each:-each:each, each:-each:each], image[..., 0], atol=1)
+
+
+def test_codes_of_one_number_are_joined_by_a_line(run_of, monkeypatch):
+  run = run_of('gan')
+  one = latents.Drawn(np.arange(8.0).reshape(2, 4, 1), np.zeros((2, 0)), np.zeros(2, int))
+  monkeypatch.setattr(latents, 'draw', lambda run, walks, each: one._replace(numbers=one.numbers[:, :each]))
+  gray = lambda run, z, label: np.tile(np.uint8(30 * z[:, :, None, None]), (1, 8, 8, 1))
+  monkeypatch.setattr(latents, 'decode_pixels', gray)
+  picture = outputs(interpolate, run)['interpolations']
+  assert picture.caption == 'Walks between two samples, straight, as there is no arc'
+  np.testing.assert_allclose(axes_image(picture)[15, 5::10, 0], np.linspace(120, 150, 10), atol=1)
+
+
 def test_a_plane_holds_the_codes_of_test_images_and_what_its_places_decode_to(run_of):
   run = run_of('vae')
   picture, shown = outputs(plane, run)['plane'], plane_of(run)
@@ -115,7 +189,7 @@ def test_a_plane_holds_the_codes_of_test_images_and_what_its_places_decode_to(ru
   [
     (plane, 'autoencoder', 'Autoencoder has 3 latents, not 2: train with --config.model.latent_dim=2'),
     (plane, 'conditional vae', 'VAE is conditional: a code is of one class'),
-    (interpolate, 'conditional vae', 'VAE is conditional: a code is of one class'),
+    (interpolate, 'plane', '--mode=interpolate needs images; ring holds points'),
     (interpolate, 'categorical vae', 'CategoricalVAE is of categories'),
     (plane, 'categorical vae', 'CategoricalVAE is of categories'),
     (plane, 'gan', '--mode=plane needs a model that has encode; GAN has not'),

@@ -11,9 +11,18 @@ from PIL import Image
 
 from gen_jax.data.dataset import Units
 from gen_jax.errors import UserError
-from gen_jax.figures.progress import arrays_by_step, evenly_spaced, progress, what_stood_fixed
+from gen_jax.figures.progress import (
+  arrays_by_step,
+  evenly_spaced,
+  last_of_stages,
+  progress,
+  resolutions,
+  what_stood_fixed,
+)
+from gen_jax.figures.write import check_needs
 from gen_jax.files import save_arrays
 from gen_jax.plots import grids
+from gen_jax.stages import Stage
 
 
 def images(seed):
@@ -95,6 +104,35 @@ def test_damaged_files_are_named(name, workdir):
   (workdir / name).write_bytes((workdir / name).read_bytes()[:100])
   with pytest.raises(UserError, match=f'{name} is damaged'):
     arrays_by_step(workdir, 'fixed_noise')
+
+
+def test_every_stage_has_its_last_step():
+  stages = (Stage(0, 10, 4, 0), Stage(10, 30, 8, 5), Stage(30, 50, 16, 5), Stage(50, 70, 32, 5))
+  steps = [5, 10, 12, 20, 51, 60]  # at step 10 the images are still of 4x4; of 16x16 there are none
+  assert last_of_stages(stages, steps) == {stages[0]: 10, stages[1]: 20, stages[3]: 60}
+
+
+def test_a_strip_has_a_row_for_each_stage(run_of):
+  run = run_of('growing gan')
+  picture = outputs(resolutions, run)['resolutions']
+  assert [text.get_text() for text in picture.content.texts][1:] == ['4x4, step 1', '8x8, step 4', '']
+  grid, by_step = axes_image(picture), arrays_by_step(run.workdir, 'fixed_noise')
+  assert grid.shape[:2] == (2 * 10, 12 * 10)
+  for row, step in enumerate((1, 4)):
+    for column in (0, 11):
+      np.testing.assert_array_equal(cell(grid, row, column)[..., :1], by_step[step][column])
+  patches = cell(grid, 0, 0)[..., 0].reshape(4, 2, 4, 2)
+  assert (np.ptp(patches, axis=(1, 3)) == 0).all() and np.ptp(patches) > 0
+
+
+def test_a_run_without_stages_has_no_resolutions(run_of):
+  with pytest.raises(UserError, match=r'resolutions needs networks that grow; config.stages.resolutions is \(\)'):
+    check_needs(resolutions, run_of('gan'))
+
+
+def test_a_run_that_has_grown_unseen_has_no_strip(run_of, tmp_path):
+  with pytest.raises(UserError, match=r'train with fixed_noise among config.evals'):
+    outputs(resolutions, dataclasses.replace(run_of('growing gan'), workdir=tmp_path))
 
 
 def test_steps_are_evenly_spaced():

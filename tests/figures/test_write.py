@@ -106,12 +106,13 @@ def test_a_figure_that_cannot_be_made_takes_none_of_the_others(run, capsys):
 
 AUTOMATIC = {
   'vae': ['reconstruct', 'sample', 'traverse', 'interpolate', 'plane'],
-  'conditional vae': ['reconstruct', 'sample', 'traverse'],
+  'conditional vae': ['reconstruct', 'sample', 'traverse', 'interpolate'],
   'categorical vae': ['reconstruct', 'sample', 'traverse'],
   'gm vae': ['reconstruct', 'sample', 'traverse', 'interpolate', 'plane'],
   'autoencoder': ['reconstruct', 'traverse', 'interpolate'],
   'pixelcnn': ['sample', 'complete'],
-  'gan': ['sample', 'progress', 'neighbors'],
+  'gan': ['sample', 'interpolate', 'progress', 'neighbors'],
+  'growing gan': ['sample', 'interpolate', 'progress', 'resolutions', 'neighbors'],
   'plane': ['sample', 'points', 'progress'],
 }
 

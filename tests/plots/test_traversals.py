@@ -125,6 +125,16 @@ def test_slerp_at_its_limits():
     traversals.slerp(z, 0 * z, [0.5])
 
 
+def test_the_first_place_of_a_closed_walk_follows_the_last():
+  corners = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))[0][:3]  # a right angle between any two
+  walk = traversals.closed_walk(2 * corners, 6)
+  assert walk.shape == (18, 5)
+  np.testing.assert_allclose(walk[::6], 2 * corners)
+  np.testing.assert_allclose(np.linalg.norm(walk, axis=1), 2)
+  steps = np.sum(walk * np.roll(walk, -1, axis=0), axis=1) / 4
+  np.testing.assert_allclose(steps, np.cos(np.pi / 12))
+
+
 @pytest.mark.parametrize('path', [traversals.lerp, traversals.slerp])
 def test_interpolate_decodes_both_ends(path):
   spy, z0, z1 = Spy(), np.array([1.0, 0.5]), np.array([-0.5, 2.0])
