@@ -29,10 +29,10 @@ def raise_first(problems: Iterator[str]) -> None:
 def check(config: ConfigDict) -> None:
   """Raises UserError for whatever cannot work, before anything is written or trained."""
   check_keys(config)
-  raise_first(stages.problems_of_length(config))
   data = {split: build.dataset(config, split) for split in ('train', 'validation', 'test')}['train']
   for stage in reversed(stages.stages_of(config)):
     check_stage(stages.config_of(config, stage), data, stage)
+  raise_first(stages.problems_of_length(config))
 
 
 def check_stage(config: ConfigDict, data: Dataset, stage: stages.Stage) -> None:

@@ -135,7 +135,7 @@ class GAN(nn.Module):
       yield 'generator: points have no bounds; choose MLPGenerator with bounded=False'
 
   def problems_of_growth(self, facts: Facts) -> Iterator[str]:
-    """Networks that can grow, up to the size of the images."""
+    """Networks that can grow, and square images."""
     height, width, _ = facts.image_shape
     if not self.resolution:
       return
@@ -144,11 +144,8 @@ class GAN(nn.Module):
       if not getattr(network, 'grows', False):
         remedy = f'choose Progressive{field.title()} with skip=False, or set config.stages.resolutions=()'
         yield f'{field}: {type(network).__name__} does not grow; {remedy}'
-    if height != width or height % self.resolution:
-      yield (
-        f'config.stages.resolutions: images of {height}x{width} do not come of {self.resolution}x{self.resolution} by '
-        'doubling; set config.data.size'
-      )
+    if height != width:
+      yield f'config.stages.resolutions: are of square images, and these have {height}x{width}; set config.data.size'
 
   @property
   def players(self) -> dict[str, Player]:

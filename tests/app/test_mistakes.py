@@ -6,6 +6,7 @@ from small import write_images
 
 VAE, GAN, PLANE = (f'--config=experiments/{name}smoke' for name in ('vae.py:', 'gan.py:plain,', 'gan_2d.py:'))
 SNGAN = '--config=experiments/sngan.py:smoke'
+GROWING = '--config=experiments/progressive_gan.py:smoke'
 
 MISTAKES = {  # name: (arguments, part of the answer)
   'unknown key': ('--config.model.latent_dmi=3', 'there is no such key; did you mean model.latent_dim?'),
@@ -53,6 +54,25 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'a weight of no penalty': (f'{GAN} --config.model.penalty_weight=10', 'penalty_every=1 have no penalty'),
   'a penalty that never comes': (f'{GAN} --config.model.penalty_every=4', 'penalty_every=4 have no penalty'),
   'a critic without a bound': (f'{GAN} --config.model.loss=wasserstein', "nothing bounds the critic's slope"),
+  'stages that do not double': (f'{GROWING} --config.stages.resolutions=4,16', 'each must be twice the one before'),
+  'a resolution above the data': (
+    f'{GROWING} --config.stages.resolutions=4,8,16',
+    'config.stages.resolutions=(4, 8, 16): the data have images of 8x8, at which they must end; config.data.size',
+  ),
+  'a batch of a stage for no devices': (f'{GROWING} --config.stages.batch_sizes=6', 'batch_size=6 does not divide'),
+  'a batch of a stage for no groups': (f'{GROWING} --config.stages.batch_sizes=8', 'group=4: does not divide a batch'),
+  'sizes of stages that there are not': (f'{GROWING} --config.stages.batch_sizes=16,16', 'one for each stage before'),
+  'a run that ends while it grows': (f'{GROWING} --config.steps=10', 'images of 8x8 are whole from step 10 on; make'),
+  'a network that does not grow': (f'{GROWING} --config.model.generator.skip=True', 'does not grow; choose'),
+  'a model that does not grow': ('--config.stages.resolutions=4,8', 'VAE does not grow; set ()'),
+  'pairs of patches of scenes': (
+    '--config=experiments/cyclegan.py:smoke --config.model.loss=relativistic',
+    "loss='relativistic': pairs a patch with that of another scene, which has no meaning; set 'least_squares'",
+  ),
+  'an end that the rate does not come to': (
+    f'{GROWING} --config.optimizer.schedule=constant --config.optimizer.final_learning_rate=1e-4',
+    "schedule='constant' does not come to it; choose 'cosine' or 'linear'",
+  ),
   'clipping both players': (f'{GAN} --config.optimizer.clip_weights=.01', 'would clip the generator too'),
   'clipping the generator': (
     f'{GAN} --config.player_optimizers.generator.clip_weights=.01',
