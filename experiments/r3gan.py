@@ -14,18 +14,19 @@ def cosine(start: float, end: float, steps: int) -> dict:
 
 get_config = experiment(
   default={
-      **GAN_IMAGES,
-      'model': {
-        'name': 'GAN',
-        'generator': {'name': 'R3Generator', 'features': (128, 64), 'blocks': 1, 'patch': 2},
-        'discriminator': {'name': 'R3Discriminator', 'features': (64, 128), 'blocks': 1, 'patch': 2},
-        'loss': 'relativistic',
-        'penalty': 'r1_r2',
-        'penalty_weight': 0.3,
-        'penalty_every': 4,
-        'latent_dim': 64,
-      },
+    **GAN_IMAGES,
+    'model': {
+      'name': 'GAN',
+      'generator': {'name': 'R3Generator', 'features': (128, 128, 64), 'blocks': 1, 'patch': 2, 'output': 'tanh'},
+      'discriminator': {'name': 'R3Discriminator', 'features': (64, 128, 128), 'blocks': 1, 'patch': 2},
+      'loss': 'relativistic',
+      'penalty': 'r1_r2',
+      'penalty_weight': 0.3,
+      'penalty_every': 4,
+      'latent_dim': 64,
+    },
   },
   mnist={'data': MNIST, **MEASURED},
+  fashion_mnist={'data': {**MNIST, 'name': 'fashion_mnist'}, **MEASURED},
   smoke={'model': {'generator': {'features': (8, 8)}, 'discriminator': {'features': (8, 8)}}},
 )

@@ -69,7 +69,11 @@ LOSSES = {
 
 
 def squared_gradient_norm(logits: Callable[[jax.Array], Logits], x: jax.Array) -> jax.Array:
-  """||grad_x logits(x)||^2 of each example, over all its axes, [B]; `logits` [B,...] -> [B] sees each by itself."""
+  """||grad_x logits(x)||^2 of each example, over all its axes, [B]; `logits` [B,...] -> [B].
+
+  The gradient is that of the sum of all logits, which takes in what an example does to the others' logits, where there
+  is a statistic of the minibatch, as Karras et al. (2018) have it.
+  """
   gradient = jax.grad(lambda x: logits(x).sum())(x)
   return (gradient**2).reshape(len(x), -1).sum(-1)
 

@@ -34,7 +34,7 @@ class Task(NamedTuple):
   data: Dataset  # the training split
   model: Model
   optimizers: Mapping[str, optax.GradientTransformation]  # one for each player
-  averages: Mapping[str, Callable[[jax.Array], jax.Array]]  # {name: its decay at a step}
+  averages: Mapping[str, Callable[..., jax.Array]]  # {name: (step, born) -> its decay}
   preprocess: Preprocess  # as in training
   until: int  # the step at which this stage ends
   resampling: Any = None  # one of `data.resampling`, by which examples are drawn
@@ -46,6 +46,7 @@ def task(config: ConfigDict, step: int = 0, data: Dataset | None = None) -> Task
   config = stages_lib.config_of(config, stage)
   data = data or dataset(config, 'train')
   made, rule = model(config, data, stage), resampling_rule(config, data)
+  data = from_batch(data, stages_lib.earlier_batches(config, stage, sum(p.steps for p in made.players.values())))
   if rule:
     data = resampling.with_resampling(data, rule)
   trained_by, process = optimizers(config, made, stage.start), preprocessor(config, data, train=True)
@@ -53,6 +54,16 @@ def task(config: ConfigDict, step: int = 0, data: Dataset | None = None) -> Task
 
 
 # Data
+
+
+def from_batch(data: Dataset, number: int) -> Dataset:
+  """The data whose batch k is that of k + `number`."""
+  if not number:
+    return data
+  later = lambda seed, state, batch, *rest: data.rows(
+    seed, state, jnp.asarray(batch, jnp.uint32) + jnp.uint32(number % 2**32), *rest
+  )
+  return data._replace(rows=later)
 
 
 def dataset(config: ConfigDict, split: str) -> Dataset:
@@ -120,9 +131,7 @@ def known_fields(config: ConfigDict, data: Dataset, stage: stages_lib.Stage | No
     'low': low,
     'binary': levels == 2,
     'value_range': (low, high) if data.kind == 'image' else None,
-    'resolution': stage.resolution,
-    'stage_start': stage.start,
-    'fade_steps': stage.fade_steps,
+    'stage': stage if stage.resolution else None,
     'sampler': config.sampler.name,
     'grid': config.sampler.grid,
     'bin_width': (high - low) / levels if config.data.dequantize and levels else None,
@@ -154,7 +163,7 @@ def problems(config: ConfigDict, data: Dataset, model: Model) -> Iterator[str]:
   """A line for whatever the classes of the model refuse, those of the model first, then those of its parts."""
   of_model = facts(config, data, model.players)
   yield from problems_of_model(of_model, model)
-  if config.stages.resolutions and not hasattr(model, 'resolution'):
+  if config.stages.resolutions and not hasattr(model, 'stage'):
     yield f'config.stages.resolutions={config.stages.resolutions}: {type(model).__name__} does not grow; set ()'
   if config.stages.resolutions and max(shape_of_images(config, data)[:2]) != config.stages.resolutions[-1]:
     height, width, _ = shape_of_images(config, data)
@@ -253,8 +262,8 @@ def optimizers(config: ConfigDict, model: Model, start: int = 0) -> dict[str, op
   return made
 
 
-def averages(config: ConfigDict) -> dict[str, Callable[[jax.Array], jax.Array]]:
-  """{name: its decay at a step} of the averages of the parameters; 'ema' is that of `config.ema_decay`."""
+def averages(config: ConfigDict) -> dict[str, Callable[..., jax.Array]]:
+  """{name: rule} of the averages of the parameters, a `DecayRule` each; 'ema' is that of `config.ema_decay`."""
   named = {'ema': config.ema_decay} if config.ema_decay else {}
   if named and 'ema' in config.averages:
     raise UserError('config.averages.ema: is that of config.ema_decay; set one of them')
@@ -266,8 +275,8 @@ def averages(config: ConfigDict) -> dict[str, Callable[[jax.Array], jax.Array]]:
   return rules
 
 
-def decay_rule(rule: float | ConfigDict, path: str) -> Callable[[jax.Array], jax.Array]:
-  """The decay at a step of a number, or of a schedule, warmed up.
+def decay_rule(rule: float | ConfigDict, path: str) -> Callable[..., jax.Array]:
+  """That of a number, or of a schedule of the step, warmed up from the birth of a parameter.
 
   UserError where it is none, or begins outside [0, 1).
   """

@@ -85,7 +85,7 @@ def instantiate(spec: ConfigDict, known: Mapping[str, Any], path: str) -> Any:
       raise UserError(f'{path}.{word} is no field of {name}{nearest(word, fields)}')
     if untrue := [key for key in arguments if key in known and arguments[key] != known[key]]:
       key = untrue[0]
-      raise UserError(f'{path}.{key}={arguments[key]!r}: the data make it {known[key]!r}; leave it out')
+      raise UserError(f'{path}.{key}={arguments[key]!r}: the data and the config make it {known[key]!r}; leave it out')
     arguments = {key: value for key, value in known.items() if key in fields} | arguments
   try:
     parameters = inspect.signature(made_of).parameters.values()

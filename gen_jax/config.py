@@ -100,14 +100,15 @@ SAMPLER = {  # of models that sample step by step from noise; may be another at 
 }
 
 STAGES = {  # of networks that grow, such as ProgressiveGenerator; see gen_jax/stages.py
-  'resolutions': Key((), stages.must_be_resolutions),  # (4, 8, 16, 32), up to the size of the images; (): nothing grows
+  # (4, 8, 16, 32), up to the size of the images; (): nothing grows
+  'resolutions': Key(stages.NOTHING_GROWS['resolutions'], stages.must_be_resolutions),
   # images seen while what is new is faded in, and while all is trained on: one number for all stages, or one for each,
   # but for the first, in which nothing is new, and the last, which ends with the run
-  'fade_images': Key((100_000,), stages.must_be_counts),
-  'stable_images': Key((100_000,), stages.must_be_counts),
+  'fade_images': Key(stages.NOTHING_GROWS['fade_images'], stages.must_be_counts),
+  'stable_images': Key(stages.NOTHING_GROWS['stable_images'], stages.must_be_counts),
   # of the stages before the last, which has `batch_size` and `optimizer.learning_rate`; (): as the last
-  'batch_sizes': Key((), stages.must_be_for_stages(int, 'sizes')),
-  'learning_rates': Key((), stages.must_be_for_stages(float, 'rates')),
+  'batch_sizes': Key(stages.NOTHING_GROWS['batch_sizes'], stages.must_be_for_stages(int, 'sizes')),
+  'learning_rates': Key(stages.NOTHING_GROWS['learning_rates'], stages.must_be_for_stages(float, 'rates')),
 }
 
 BINARIZE = ('none', 'dynamic', 'static')

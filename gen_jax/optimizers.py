@@ -62,6 +62,6 @@ def adam(
   decay = optax.add_decayed_weights(weight_decay) if weight_decay else optax.identity()
   moments = optax.scale_by_adam
   if callable(b2):
-    moments = optax.inject_hyperparams(moments, static_args=('b1', 'eps'))
+    moments = optax.inject_hyperparams(moments, static_args=('b1', 'eps', 'eps_root'))
   adamw = optax.chain(moments(b1=b1, b2=b2, eps=eps), decay, optax.scale_by_learning_rate(schedule))
   return optax.chain(*first, adamw, *last)

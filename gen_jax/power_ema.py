@@ -62,8 +62,8 @@ def problems(config: Any) -> Iterator[str]:
     yield f'config.ema_width={width}: this run keeps no snapshots: train with config.ema_widths and config.snapshots'
 
 
-def decays(config: Any) -> dict[str, Callable[[jax.Array], jax.Array]]:
-  """{name: its decay at a step} of the averages of `config.ema_widths`. UserError where there is a problem."""
+def decays(config: Any) -> dict[str, Callable[..., jax.Array]]:
+  """{name: rule} of the averages of `config.ema_widths`, see `decay`. UserError where there is a problem."""
   for problem in problems(config):
     raise UserError(problem)
   return {name_of(width): functools.partial(decay, width=width) for width in config.ema_widths}
@@ -81,9 +81,10 @@ def gamma_of(width: float) -> float:
   return float(roots.real[np.abs(roots.imag) < 1e-6 * np.abs(roots)].max())
 
 
-def decay(step: jax.Array | int, width: float) -> jax.Array:
-  """(1 - 1 / t)^(g + 1) after `step` steps, t = step + 1: 0 at the first, so that the initial values do not enter."""
-  return jnp.exp((gamma_of(width) + 1) * jnp.log1p(-1 / jnp.asarray(step + 1, float)))  # 1 - 1 / t would be rounded
+def decay(step: jax.Array | int, born: int = 0, *, width: float) -> jax.Array:
+  """(1 - 1 / t)^(g + 1), t = step - born + 1: 0 at the first, so that the initial values do not enter."""
+  t = jnp.asarray(step - born + 1, float)
+  return jnp.exp((gamma_of(width) + 1) * jnp.log1p(-1 / t))  # 1 - 1 / t would be rounded
 
 
 def inner_products(g: np.ndarray, s: np.ndarray, h: np.ndarray, t: np.ndarray) -> np.ndarray:

@@ -47,10 +47,10 @@ def step_of(model: nn.Module) -> jax.Array | int:
   return model.get_variable('training', 'step', AFTER_ALL)
 
 
-def warm_up_decay(decay: Schedule) -> Callable[[jax.Array], jax.Array]:
-  """step -> min(decay, (1 + step) / (10 + step)), the decay of an average of parameters that began at step 0.
+def warm_up_decay(decay: Schedule) -> Callable[..., jax.Array]:
+  """(step, born=0) -> min(decay, (1 + n) / (10 + n)), n = step - born, of an average of parameters born at a step.
 
   Such an average is of the last tenth of the steps, until the decay itself looks back less far; with the decay alone,
   the initial values would still weigh decay^step.
   """
-  return lambda step: jnp.minimum(value_at(decay, step), (1 + step) / (10 + step))
+  return lambda step, born=0: jnp.minimum(value_at(decay, step), (1 + step - born) / (10 + step - born))

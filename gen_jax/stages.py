@@ -13,6 +13,13 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 SMALLEST = 4  # pixels of a side
+NOTHING_GROWS = {  # `config.stages` by default
+  'resolutions': (),
+  'fade_images': (100_000,),
+  'stable_images': (100_000,),
+  'batch_sizes': (),
+  'learning_rates': (),
+}
 
 
 class Stage(NamedTuple):
@@ -56,10 +63,12 @@ def must_be_for_stages(kind: type, words: str) -> Any:
 def problems(config: Any) -> Iterator[str]:
   """A line for whatever of the section does not fit together, or to the rest of the config."""
   section, growths = config.stages, len(config.stages.resolutions) - 1
-  for name in ('fade_images', 'stable_images', 'batch_sizes', 'learning_rates'):
+  for name, default in NOTHING_GROWS.items():
     value = section[name]
     of_all = name.endswith('images') and len(value) == 1
-    if growths > 0 and value and not of_all and len(value) != growths:
+    if growths < 0 and value != default:
+      yield f'config.stages.{name}={value}: nothing grows; set config.stages.resolutions, such as (4, 8, 16, 32)'
+    if growths > 0 and name != 'resolutions' and value and not of_all and len(value) != growths:
       which = 'after the first' if name == 'fade_images' else 'before the last'
       yield f'config.stages.{name}={value}: must be {growths}, one for each stage {which}'
   for player, changes in config.player_optimizers.items():
@@ -113,3 +122,13 @@ def config_of(config: ConfigDict, stage: Stage) -> ConfigDict:
   if config.stages.learning_rates:
     own.optimizer.learning_rate = float(config.stages.learning_rates[place])
   return own.lock()
+
+
+def earlier_batches(config: ConfigDict, stage: Stage, updates: int) -> int:
+  """What is added to the number of a batch, step * updates + update, where batches were of other sizes before a stage.
+
+  So the examples of a stage go on where those before ended, up to the rest of a batch.
+  """
+  before = [each for each in stages_of(config) if each.start < stage.start]
+  seen = sum((each.until - each.start) * updates * config_of(config, each).batch_size for each in before)
+  return math.ceil(seen / config_of(config, stage).batch_size) - stage.start * updates

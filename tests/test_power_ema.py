@@ -34,7 +34,7 @@ def test_the_exponent_gives_the_deviation_of_its_profile(width):
 
 
 def test_the_first_step_forgets_the_beginning_and_later_ones_forget_less():
-  decays = np.array([power_ema.decay(step, 0.05) for step in range(50)])
+  decays = np.array([power_ema.decay(step, width=0.05) for step in range(50)])
   assert decays[0] == 0 and np.all(np.diff(decays) > 0) and decays[-1] < 1
   exponent = power_ema.gamma_of(0.05) + 1
   np.testing.assert_allclose(decays[1:], [(1 - 1 / t) ** exponent for t in range(2, 51)], rtol=1e-5)
@@ -43,7 +43,7 @@ def test_the_first_step_forgets_the_beginning_and_later_ones_forget_less():
 def test_decays_of_long_runs_are_not_rounded_away():
   exponent = power_ema.gamma_of(0.05) + 1
   for step in (10**5, 10**6):
-    assert 1 - float(power_ema.decay(step, 0.05)) == pytest.approx(exponent / step, rel=5e-3)
+    assert 1 - float(power_ema.decay(step, width=0.05)) == pytest.approx(exponent / step, rel=5e-3)
 
 
 def test_an_average_that_is_tracked_is_the_sum_by_its_profile():
@@ -51,7 +51,7 @@ def test_an_average_that_is_tracked_is_the_sum_by_its_profile():
 
   def track(average, x):
     step, value = x
-    decay = power_ema.decay(step, 0.1)
+    decay = power_ema.decay(step, width=0.1)
     average = decay * average + (1 - decay) * value
     return average, average
 

@@ -7,8 +7,10 @@ import pytest
 from small import small_config
 
 from gen_jax import build, stages
+from gen_jax.data.dataset import from_arrays
 from gen_jax.types import Player
 
+PLAIN = from_arrays({'image': np.zeros((1_000, 1, 1, 1), np.uint8)})
 GROWING = {'resolutions': (4, 8, 16), 'fade_images': (90,), 'stable_images': (60, 40), 'batch_sizes': (20, 10)}
 
 
@@ -48,6 +50,10 @@ def test_what_a_stage_has_of_the_config():
     (
       {'stages': {'learning_rates': (1e-3, 1e-3)}, 'player_optimizers': {'generator': {'learning_rate': 1e-4}}},
       'config.stages.learning_rates=(0.001, 0.001): config.player_optimizers.generator.learning_rate hides them',
+    ),
+    (
+      {'stages': {'resolutions': ()}},
+      'config.stages.fade_images=(90,): nothing grows; set config.stages.resolutions, such as (4, 8, 16, 32)',
     ),
     ({'snapshots': 4}, 'config.snapshots=4: those of networks that grow do not combine; set 0'),
   ],
@@ -99,3 +105,29 @@ def test_schedules_go_on_in_a_later_stage():
       updates, _ = optimizer.update({'x': np.ones(1, np.float32)}, optimizer.init(params), params)
       found.append(-float(updates['x'][0]))  # Adam's first step is as long as the rate
     np.testing.assert_allclose(found, rates, rtol=1e-4)
+
+
+def test_the_decay_of_the_second_moment_goes_on_too():
+  model = types.SimpleNamespace(players={'critic': Player('loss', ('x',), steps=2)})
+  config = config_of(optimizer={'b2': 0.5, 'final_b2': 0.9})
+  for start, decay in ((0, 0.5), (50, 0.7), (100, 0.9)):
+    optimizer, params = build.optimizers(config, model, start)['critic'], {'x': np.zeros(1, np.float32)}
+    _, state = optimizer.update({'x': np.ones(1, np.float32)}, optimizer.init(params), params)
+    np.testing.assert_allclose(state[0][0].hyperparams['b2'], decay, rtol=1e-5)
+
+
+@pytest.mark.parametrize('sizes', [(16, 8, 4), (4, 8, 16), (8, 8, 8)])
+def test_the_examples_of_a_stage_go_on_where_those_before_ended(sizes):
+  """Nearly all of 2 x 100 examples are seen once before any is seen again, in batches of any sizes."""
+  section = {'batch_sizes': sizes[:2], 'stable_images': (64,), 'fade_images': (32,)}
+  config = config_of(batch_size=sizes[2], stages=section)
+  updates, seen = 2, []
+  for stage in stages.stages_of(config):
+    own = stages.config_of(config, stage)
+    data = build.from_batch(PLAIN, stages.earlier_batches(config, stage, updates))
+    rows = np.arange(own.batch_size)
+    for batch in range(stage.start * updates, min(stage.until, stage.start + 12) * updates):
+      seen.extend(np.asarray(data.rows(0, (), batch, rows, own.batch_size, 1_000)))
+  assert len(seen) > 400
+  first = seen[:1_000]
+  assert len(set(first)) >= len(first) - 2 * max(sizes)

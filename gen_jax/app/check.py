@@ -31,7 +31,12 @@ def check(config: ConfigDict) -> None:
   check_keys(config)
   data = {split: build.dataset(config, split) for split in ('train', 'validation', 'test')}['train']
   for stage in reversed(stages.stages_of(config)):
-    check_stage(stages.config_of(config, stage), data, stage)
+    try:
+      check_stage(stages.config_of(config, stage), data, stage)
+    except UserError as error:
+      if stage.until == config.steps:
+        raise
+      raise UserError(f'in the stage of {stage.resolution}x{stage.resolution} of config.stages: {error}') from None
   raise_first(stages.problems_of_length(config))
 
 
@@ -62,7 +67,7 @@ def check_keys(config: ConfigDict) -> None:
   raise_first(config_lib.problems(config))
   raise_first(sources.problems(config.data))
   raise_first(stages.problems(config))
-  raise_first(problems_of_rates(config))
+  raise_first(problems_of_warmup(config))
   build.averages(config)
 
 
@@ -82,6 +87,13 @@ def problems_of_players(config: ConfigDict, model: Model) -> Iterator[str]:
       if key not in config.optimizer:
         yield f'{path}.{key} is no key{nearest(key, config.optimizer)}'
     yield from config_lib.problems(changes, config_lib.OPTIMIZER, path)
+  for player in model.players:
+    optimizer = build.optimizer_of(config, player)
+    if optimizer.final_learning_rate and optimizer.schedule == 'constant':
+      own = 'final_learning_rate' in config.player_optimizers.get(player, {})
+      section = f'player_optimizers.{player}' if own else 'optimizer'
+      end = f'final_learning_rate={optimizer.final_learning_rate}'
+      yield f"config.{section}.{end}: schedule='constant' does not come to it; choose 'cosine' or 'linear'"
 
 
 def problems_of_autoguidance(config: ConfigDict) -> Iterator[str]:
@@ -90,14 +102,10 @@ def problems_of_autoguidance(config: ConfigDict) -> Iterator[str]:
     yield f'config.sampler.autoguidance={step}: is of a finished run, in a mode such as --mode=sample'
 
 
-def problems_of_rates(config: ConfigDict) -> Iterator[str]:
-  """A line for each learning rate that would rise until the end, or has an end that it does not come to."""
+def problems_of_warmup(config: ConfigDict) -> Iterator[str]:
+  """A line for each learning rate that would rise until the end."""
   sections = {f'player_optimizers.{player}': changes for player, changes in config.player_optimizers.items()}
   sections = {'optimizer': config.optimizer} | sections
-  for section, changes in sections.items():
-    optimizer = {**config.optimizer, **changes}
-    if optimizer['warmup_steps'] >= config.steps:
+  for section, optimizer in sections.items():
+    if optimizer.get('warmup_steps', 0) >= config.steps:
       yield f'config.{section}.warmup_steps={optimizer["warmup_steps"]}: must be below config.steps'
-    if optimizer['final_learning_rate'] and optimizer['schedule'] == 'constant':
-      end = f'final_learning_rate={optimizer["final_learning_rate"]}'
-      yield f"config.{section}.{end}: schedule='constant' does not come to it; choose 'cosine' or 'linear'"

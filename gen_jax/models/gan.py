@@ -18,6 +18,7 @@ from gen_jax.networks.discriminators import ClassifierHead, DiscriminatorOutput,
 from gen_jax.networks.normalization import mean_over_devices
 from gen_jax.randomness import row_keys
 from gen_jax.schedules import Schedule, step_of, value_at
+from gen_jax.stages import Stage
 from gen_jax.types import Batch, Facts, Player
 
 MIN_DEVIATION = 1e-12  # that is divided by: a batch of equal examples has none
@@ -42,12 +43,12 @@ class GAN(nn.Module):
   A continuous G of a connected z also draws what lies between the modes. With `latent_modes` K, z is of one of K
   equally probable ones, one-hot beside the normal numbers, and G may part its modes by them; D does not see it.
 
-  Networks that grow (`config.stages`) make and see images of the `resolution` of their stage, losses and penalties too;
-  of what was added at `stage_start` they take a share that rises in `fade_steps` (Karras et al., 2018, section 2).
+  Networks that grow make and see images of the resolution of their `stage`, losses and penalties too; of what is new in
+  it they take a share that rises from 0 to 1 (Karras et al., 2018, section 2).
   """
 
-  generator: nn.Module  # (z, labels, shape, train) -> [B, *shape]; while it grows (..., train, fade)
-  discriminator: nn.Module  # (x, train) -> [B,F]; while it grows (x, train, fade)
+  generator: nn.Module  # (z, labels, shape, train) -> [B, *shape]; while it grows with fade=[]
+  discriminator: nn.Module  # (x, train) -> [B,F]; while it grows with fade=[]
   image_shape: tuple[int, int, int]
   head: nn.Module = LinearHead()  # (features, labels, train) -> DiscriminatorOutput
   latent_dim: int = 128
@@ -61,9 +62,7 @@ class GAN(nn.Module):
   augment: Sequence[str] = ()
   conditional: bool = False
   num_classes: int = 0
-  resolution: int = 0  # of a stage of networks that grow; 0: that of the data
-  stage_start: int = 0
-  fade_steps: int = 0
+  stage: Stage | None = None  # of networks that grow
 
   former_fields = {'components': 'latent_modes'}
   averaged = ('generator',)  # what an average of the parameters is of
@@ -137,7 +136,7 @@ class GAN(nn.Module):
   def problems_of_growth(self, facts: Facts) -> Iterator[str]:
     """Networks that can grow, and square images."""
     height, width, _ = facts.image_shape
-    if not self.resolution:
+    if not self.stage:
       return
     for field in ('generator', 'discriminator'):
       network = getattr(self, field)
@@ -162,16 +161,18 @@ class GAN(nn.Module):
   @property
   def shape(self) -> tuple[int, int, int]:
     """(H, W, C) of what G makes and D sees."""
-    return (self.resolution, self.resolution, self.image_shape[-1]) if self.resolution else self.image_shape
+    side = self.stage and self.stage.resolution
+    return (side, side, self.image_shape[-1]) if side else self.image_shape
 
-  def fade(self) -> tuple[jax.Array, ...]:
-    """What networks take as their last argument in a stage that is faded in; () in others."""
-    return (growing.fade_at(step_of(self), self.stage_start, self.fade_steps),) if self.fade_steps else ()
+  def growth(self) -> dict[str, jax.Array]:
+    """{'fade': the share of what is new}, in a stage that is faded in; {} in others."""
+    if not (self.stage and self.stage.fade_steps):
+      return {}
+    return {'fade': growing.fade_at(step_of(self), self.stage.start, self.stage.fade_steps)}
 
   def real(self, batch: Batch) -> jax.Array:
     """The examples of a batch as D sees them."""
-    x = batch['image']
-    return growing.see_at(x, self.resolution, *self.fade()) if self.resolution else x
+    return growing.see_at(batch['image'], self.stage.resolution, **self.growth()) if self.stage else batch['image']
 
   def sample_latents(self, batch: Batch, key: jax.Array) -> jax.Array:
     """z ~ N(0, I) [B,Z]; of K modes beside it which one, one-hot, brought to mean 0 and variance 1, [B,Z+K]."""
@@ -186,7 +187,7 @@ class GAN(nn.Module):
 
   def discriminate(self, x: jax.Array, batch: Batch, train: bool = False) -> DiscriminatorOutput:
     """D's logits of examples x with the labels of `batch`."""
-    return self.head(self.discriminator(x, train, *self.fade()), labels_of(self, batch), train)
+    return self.head(self.discriminator(x, train, **self.growth()), labels_of(self, batch), train)
 
   def generate(self, batch: Batch, key: jax.Array) -> jax.Array:
     """G(z) as in training: normalized by the moments of the batch."""
@@ -194,7 +195,7 @@ class GAN(nn.Module):
 
   def generate_from(self, z: jax.Array, batch: Batch, train: bool = False) -> jax.Array:
     """G(z), [B, *shape]; normalized by the moments of the batch in training, elsewhere by the running ones."""
-    return self.generator(z, labels_of(self, batch), self.shape, train, *self.fade())
+    return self.generator(z, labels_of(self, batch), self.shape, train, **self.growth())
 
   def discriminator_loss(self, batch: Batch, step: jax.Array) -> Loss:
     """E[of real and fake] + penalty_weight E[penalty] + drift E[r^2] + cross-entropy of real examples."""
@@ -236,27 +237,25 @@ class GAN(nn.Module):
   def generator_loss(self, batch: Batch, step: jax.Array) -> Loss:
     """E[of fake, beside fresh real examples for a loss that pairs] + cross-entropy of fake examples.
 
-    `diversity`: the standard deviation of fake examples by that of the real ones.
+    `diversity`: the standard deviation of fake examples by that of the real ones. Of networks that grow, `resolution`,
+    and `fade`, the share of what is new.
     """
-    noise_key, fake_key = jax.random.split(self.make_rng('noise'))
+    noise_key, fake_key, real_key = jax.random.split(self.make_rng('noise'), 3)
     fake = self.generate(batch, noise_key)
     of_fake = self.discriminate(augment(fake, self.augment, fake_key, batch['row']), batch)
-    loss, r = adversarial.LOSSES[self.loss], None
-    if loss.pairs:
-      real = augment(self.real(batch), self.augment, jax.random.fold_in(fake_key, 1), batch['row'])
+    adversary, r = adversarial.LOSSES[self.loss], None
+    if adversary.pairs:
+      real = augment(self.real(batch), self.augment, real_key, batch['row'])
       r = self.discriminate(real, batch).logits
-    loss = loss.generator(r, of_fake.logits).mean()
+    loss = adversary.generator(r, of_fake.logits).mean()
     if isinstance(self.head, ClassifierHead):
       cross_entropy = optax.softmax_cross_entropy_with_integer_labels(of_fake.class_logits, batch['label']).mean()
       loss += self.head.generator_weight * cross_entropy
     diversity = standard_deviation(fake) / jnp.maximum(standard_deviation(self.real(batch)), MIN_DEVIATION)
-    return loss, {'diversity': diversity, **self.stage()}
-
-  def stage(self) -> dict[str, jax.Array]:
-    """Where a run whose networks grow is: `resolution`, and `fade`, the share of what is new."""
-    if not self.resolution:
-      return {}
-    return {'resolution': jnp.float32(self.resolution), 'fade': jnp.float32((self.fade() or (1.0,))[0])}
+    metrics = {'diversity': diversity}
+    if self.stage:
+      metrics |= {'resolution': jnp.float32(self.stage.resolution), 'fade': self.growth().get('fade', jnp.float32(1))}
+    return loss, metrics
 
   def latents(self, batch: Batch) -> jax.Array:
     """z as `sample_latents` gives it; what `sample` decodes."""
@@ -265,7 +264,7 @@ class GAN(nn.Module):
   def decode(self, z: jax.Array, batch: Batch) -> jax.Array:
     """G(z), of networks that grow enlarged to the size of the data."""
     x = self.generate_from(z, batch)
-    return growing.repeat_to(x, self.image_shape[0]) if self.resolution else x
+    return growing.repeat_to(x, self.image_shape[0]) if self.stage else x
 
   def sample(self, batch: Batch) -> jax.Array:
     """G(z) for fresh z."""

@@ -92,8 +92,9 @@ class Pix2Pix(nn.Module):
     l1 = jnp.abs(batch['image_b'] - fake).mean()
     loss = self.l1_weight * l1
     if self.adversarial_weight:
-      of_real, of_fake = self.discriminate(batch, batch['image_b']), self.discriminate(batch, fake)
-      of_patches = adversarial.LOSSES[self.loss].generator(of_real, of_fake)
+      adversary = adversarial.LOSSES[self.loss]
+      r = self.discriminate(batch, batch['image_b']) if adversary.pairs else None
+      of_patches = adversary.generator(r, self.discriminate(batch, fake))
       loss += self.adversarial_weight * of_patches.mean()
     return loss, {'l1': l1}
 

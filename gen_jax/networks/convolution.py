@@ -126,11 +126,11 @@ def to_input_on_cpu(
   few = y.shape[1] * y.shape[2] <= (FEW if max(strides) > 1 else TINY)
   if few or is_product_faster(*kernel.shape[2:], kernel.shape[:2], strides, y.dtype):
     return transpose_in_x(convolve_by_product)(y, kernel, size, strides=strides, pads=pads, dilation=dilation)
-  if max(strides) == 1:
+  if max(strides) == 1:  # a convolution as large as x, without a pixel to crop
     reach = zip(window_spans(kernel.shape[:2], dilation), size, y.shape[1:3], pads, strict=True)
     pads = [(r - 1 - p[0], n - m + p[0]) for r, n, m, p in reach]
     return convolve_by_xla(y, jnp.flip(kernel, (0, 1)).swapaxes(2, 3), (1, 1), pads, dilation)
-  if max(strides) > 1 and max(dilation) > 1:  # rare: the taps fall anywhere in the blocks
+  if max(dilation) > 1:  # rare: the taps fall anywhere in the blocks
     kernel, dilation = dilate_kernel(kernel, dilation), (1, 1)
   channels = kernel.shape[2]
   taps = [-(-k // s) for k, s in zip(kernel.shape[:2], strides, strict=True)]

@@ -1,8 +1,8 @@
 """Networks that grow from images of 4x4 upward, and their like at full size (Karras et al., 2018, arXiv 1710.10196).
 
 How deep they are follows from the images: `features` are the widths of the levels, 4x4 first, of which as many are used
-as the images have. A level is named by its resolution, 'block_16', 'to_image_16', 'from_image_16', so that the networks
-of a stage have the parameters of those before, and more.
+as the images have. A level is named by its resolution, 'block_16', 'to_image_16', 'from_image_16', by which a stage
+finds the parameters of the one before.
 
 With `skip` every level makes and sees an image of its own, and they are added up (Karras et al., 2020, figure 7): all
 levels learn from the start, as in MSG-GAN (Karnewar & Wang, 2020), and nothing grows.
@@ -22,9 +22,9 @@ from gen_jax.networks.equalized import EqualizedConv, EqualizedDense
 from gen_jax.networks.generators import OUTPUTS, append_one_hot, finish_image
 from gen_jax.networks.growing import blend, repeat_to
 from gen_jax.networks.normalization import mean_over_devices
+from gen_jax.stages import SMALLEST
 from gen_jax.types import Facts
 
-SMALLEST = 4  # pixels of a side of the smallest maps
 EPSILON = 1e-8  # under roots
 
 
@@ -126,16 +126,16 @@ class ProgressiveGenerator(nn.Module):
       layer = EqualizedConv(shape[-1], 1, gain=1.0, dtype=self.dtype, name=f'to_image_{level}')
       return layer(maps[level])
 
+    def finished(image: jax.Array) -> jax.Array:
+      return finish_image(self, image, train)
+
     last = levels[-1]
-    if self.skip:
-      image = image_of(SMALLEST)
-      for level in levels[1:]:
-        image = repeat_to(image, level) + image_of(level)
-    elif fade is None:
-      image = image_of(last)
-    else:
-      image = blend(repeat_to(image_of(last // 2), last), image_of(last), fade)
-    return finish_image(self, image, train)
+    if fade is not None:
+      return blend(repeat_to(finished(image_of(last // 2)), last), finished(image_of(last)), fade)
+    image = image_of(SMALLEST if self.skip else last)
+    for level in levels[1:] if self.skip else ():
+      image = repeat_to(image, level) + image_of(level)
+    return finished(image)
 
 
 class DiscriminatorBlock(nn.Module):

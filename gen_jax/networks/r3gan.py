@@ -2,7 +2,8 @@
 
 A stage resamples what it gets, but for the smallest maps, and adds to it what residual blocks make. A convolution
 before an activation begins as N(0, 2 / (1.04 fan_in sqrt(L))), L the number of blocks, and the last one of a block as
-0, so that every block begins as the identity and none needs a normalization (Zhang et al., 2019).
+0, so that every block begins as the identity and none needs a normalization (Zhang et al., 2019). The last linear layer
+is the head's, which begins smaller than theirs.
 
 Theirs have `hidden` 2, 3x3 convolutions in groups of 16 channels, and two blocks a stage. A CPU is slow at groups: the
 gradient of R1 of such a block, of 128 channels at 16x16, takes 20 times as long as with `hidden` 0.5 and one group, 6
@@ -18,7 +19,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen_jax.errors import at_least_one, one_of, positive
+from gen_jax.errors import at_least_one, non_negative, one_of, positive
 from gen_jax.networks.generators import OUTPUTS, append_one_hot, doubling_sizes, finish_image
 from gen_jax.networks.layers import Conv, from_patches, to_patches
 from gen_jax.types import Facts
@@ -82,11 +83,12 @@ def problems_of_stages(network: nn.Module, facts: Facts) -> Iterator[str]:
   """Stages, blocks, groups that divide the widths, patches that divide the images."""
   yield from at_least_one(network, 'features')
   yield from positive(network, 'blocks', 'hidden', 'patch')
+  yield from non_negative(network, 'group')
   height, width, _ = facts.image_shape
   if facts.kind == 'image' and (height % network.patch or width % network.patch):
     yield f'patch={network.patch}: does not divide images of {height}x{width}; set config.data.size, or patch=1'
   for features in network.features:
-    if network.group and round(network.hidden * features) % network.group:
+    if network.group > 0 and round(network.hidden * features) % network.group:
       yield f'group={network.group}: does not divide {round(network.hidden * features)}, hidden of {features} channels'
 
 

@@ -21,7 +21,8 @@ from gen_jax.evaluation.bound import BoundModel
 from gen_jax.evaluation.source import VALIDATION_ROWS, Source
 from gen_jax.files import save_arrays
 from gen_jax.signals import stop_signals
-from gen_jax.training import dispatch, parallel, resampling, snapshots, stages
+from gen_jax.training import dispatch, parallel, resampling, snapshots
+from gen_jax.training.carry_over import births_of_stages, carry_over
 from gen_jax.training.checkpoint import Checkpoints
 from gen_jax.training.compiled import Compiled
 from gen_jax.training.metrics import Recorder
@@ -163,7 +164,7 @@ def births_at(task_of: Callable[[int], Task], step: int) -> Any:
     starts.append(until)
   if len(starts) == 1:
     return None
-  return stages.births((start, averaged_shapes(task_of(start))) for start in starts)
+  return births_of_stages((start, averaged_shapes(task_of(start))) for start in starts)
 
 
 def averaged_shapes(task: Task) -> dict[str, Any]:
@@ -247,8 +248,9 @@ def run(
         if grows:  # what is saved at a step has the structure of the task at that step
           inputs.close()
           task = task_of(step)
-          state = saved = stages.carry_over(saved, initial_state(task))
+          state = saved = carry_over(saved, initial_state(task))
           run_steps, inputs = open_stage(task, step, watch, births_at(task_of, step))
+          recorder.begin_stage(step)
         if step in snapshot_steps:  # before the checkpoint, so that none stands without what came before it
           checkpoints.finish()
           snapshots.save_snapshot(saved, config, workdir)

@@ -94,6 +94,10 @@ class Progress:
     self._start, self._stop, self._begun, self._said = start, stop, time.monotonic(), float('-inf')
     self._bar = tqdm(initial=start, total=stop, unit='step', dynamic_ncols=True) if sys.stderr.isatty() else None
 
+  def begin_stage(self, step: int) -> None:
+    """The rate of plain lines is from now on that of larger networks; the bar's is of its last steps anyway."""
+    self._start, self._begun = step, time.monotonic()
+
   def show(self, step: int, metrics: Mapping[str, float]) -> None:
     """Step, rate, time left and the main metrics, which are those without a '/' in their names."""
     main = {name: f'{value:.4g}' for name, value in metrics.items() if '/' not in name}
@@ -159,6 +163,11 @@ class Recorder:
     check_finite({name: np.array([value]) for name, value in values.items()}, step - 1, self.saved)
     if self._outputs:
       self._outputs[0].write(step, values)
+
+  def begin_stage(self, step: int) -> None:
+    """Says at which step larger networks begin."""
+    if self._outputs:
+      self._outputs[1].begin_stage(step)
 
   def close(self) -> None:
     """Flushes and closes the outputs."""

@@ -15,8 +15,8 @@ from gen_jax.errors import UserError, show
 from gen_jax.schedules import step_variables
 from gen_jax.types import Batch, Model
 
-DecayRule = Callable[[jax.Array], jax.Array | float]
-"""steps [] since a parameter was added -> the decay with which an average of it moves then, in [0, 1)."""
+DecayRule = Callable[[jax.Array, int], jax.Array | float]
+"""(step [], the step at which a parameter was born) -> the decay with which an average of it moves then, in [0, 1)."""
 
 
 class TrainState(NamedTuple):

@@ -106,8 +106,8 @@ def train_step(
 
 
 def move_average(average: Any, current: Any, births: Any, step: jax.Array, decay: DecayRule) -> Any:
-  """decay average + (1 - decay) current, the decay of each leaf that after so many steps since its birth."""
-  share = {born: 1 - decay(step - born) for born in set(jax.tree.leaves(births))}
+  """decay average + (1 - decay) current, the decay of each leaf by its birth."""
+  share = {born: 1 - decay(step, born) for born in set(jax.tree.leaves(births))}
   move = lambda old, new, born: share[born] * new + (1 - share[born]) * old
   return jax.tree.map(move, average, current, births)
 

@@ -83,7 +83,7 @@ MISTAKES = {  # name: (arguments, part of the answer)
   'more halvings than blocks': (f'{SNGAN} --config.model.discriminator.halvings=4', 'halvings=4: there are 3 blocks'),
   'classes that the data have not': (
     '--config=experiments/conditional_gan.py:smoke --config.model.generator.num_classes=3',
-    'config.model.generator.num_classes=3: the data make it 10; leave it out',
+    'config.model.generator.num_classes=3: the data and the config make it 10; leave it out',
   ),
   'a GAN without labels': (
     '--config=experiments/conditional_gan.py:smoke --config.data.name=sprites',

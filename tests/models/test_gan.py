@@ -60,7 +60,7 @@ def state_after_step(name, devices=1):
   state, optimizers = initial_state(name)
   step = functools.partial(
     train_step, model=IMAGES[name], optimizers=optimizers, preprocess=lambda batch, key: batch, rng=KEY,
-    averages={'ema': lambda step: 0.9},
+    averages={'ema': lambda step, born: 0.9},
   )
   batch = batch_of(updates_per_step(IMAGES[name]))
   split = jax.tree.map(lambda x: np.moveaxis(x.reshape(len(x), devices, -1, *x.shape[2:]), 1, 0), batch)
@@ -142,6 +142,29 @@ def test_the_losses_are_those_of_the_logits():
   for loss in ('minimax', 'non_saturating'):
     results, _ = value(IMAGES['plain'].clone(loss=loss), state, 'generator_loss')
     np.testing.assert_allclose(results, adversarial.LOSSES[loss].generator(None, f).mean(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_relativistic_losses_pair_the_rows():
+  """Each real example with the fake one of its row, of both players' own batches."""
+  state, _ = initial_state('plain')
+  model = IMAGES['plain'].clone(loss='relativistic')
+
+  def logits(number):
+    def of(model, batch, step):
+      noise = jax.random.split(model.make_rng('noise'), number)[0]
+      real, fake = (model.discriminate(x, batch) for x in (batch['image'], model.generate(batch, noise)))
+      return real.logits, fake.logits
+
+    return value(model, state, of)
+
+  r, f = logits(4)
+  np.testing.assert_allclose(
+    value(model, state, 'discriminator_loss')[0], np.log1p(np.exp(f - r)).mean(), rtol=1e-4, atol=1e-5
+  )
+  r, f = logits(3)
+  loss, _ = value(model, state, 'generator_loss')
+  np.testing.assert_allclose(loss, np.log1p(np.exp(r - f)).mean(), rtol=1e-4, atol=1e-5)
+  assert abs(loss - np.log1p(np.exp(f - r)).mean()) > 1e-4
 
 
 def test_a_lazy_penalty_is_as_large_on_the_whole():

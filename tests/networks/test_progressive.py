@@ -12,7 +12,7 @@ from gen_jax.networks import ProgressiveDiscriminator, ProgressiveGenerator
 from gen_jax.networks.equalized import EqualizedConv, EqualizedDense
 from gen_jax.networks.growing import blend, fade_at, pool_to, repeat_to, see_at
 from gen_jax.networks.progressive import minibatch_deviation, pixel_norm
-from gen_jax.training.stages import lay_over
+from gen_jax.training.carry_over import lay_over
 
 G, D = ProgressiveGenerator((8, 6, 4)), ProgressiveDiscriminator((8, 6, 4), group=2)
 Z, LATENTS = 5, np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)

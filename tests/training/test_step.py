@@ -17,8 +17,8 @@ from gen_jax.types import Player
 
 ROWS = 12
 RULES = {  # of the averages of the parameters
-  'slow': lambda step: 0.75,
-  'rising': lambda step: step / (step + 1),  # the plain mean
+  'slow': lambda step, born: 0.75,
+  'rising': lambda step, born: step / (step + 1),  # the plain mean
   'young': warm_up_decay(0.999),
 }
 

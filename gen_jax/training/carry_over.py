@@ -15,7 +15,7 @@ class Leaf(NamedTuple):
   born: int  # the step at which it was added
 
 
-def births(stages: Iterable[tuple[int, Any]]) -> Any:
+def births_of_stages(stages: Iterable[tuple[int, Any]]) -> Any:
   """The step at which each leaf of the last stage was added.
 
   stages: (its first step, a tree of arrays or shapes) of each, the first one first.
@@ -38,7 +38,8 @@ def lay_over(fresh: Any, trained: Any) -> Any:
 def carry_over(trained: TrainState, fresh: TrainState) -> TrainState:
   """The state with which a stage begins: trained parameters, statistics and averages laid over those of its networks.
 
-  Optimizers start anew, as their moments are of other losses; the step and the state of the data go on.
+  Optimizers start anew, as their moments are of other losses; the step and the state of the data go on. The code of
+  Karras et al. (2018, train.py) clears them at the end of a fade too.
   """
   return fresh._replace(
     step=trained.step,

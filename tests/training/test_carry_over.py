@@ -8,7 +8,8 @@ from small import small_config
 
 from gen_jax import build
 from gen_jax.runs.workdir import claim_workdir
-from gen_jax.training import loop, stages
+from gen_jax.training import loop
+from gen_jax.training.carry_over import carry_over, lay_over
 
 BOUNDARY, STEPS = 10, 20
 SAVED = {'steps': STEPS, 'save_every': 5, 'eval_every': STEPS}
@@ -59,7 +60,7 @@ def test_a_run_grows_and_is_resumed_in_either_stage(tmp_path, monkeypatch):
 def test_trained_leaves_are_laid_over_fresh_ones_of_their_path_and_shape():
   fresh = {'a': {'kernel': np.zeros((2, 3)), 'bias': np.zeros(3)}, 'new': {'kernel': np.zeros(4)}}
   trained = {'a': {'kernel': np.ones((2, 3)), 'bias': np.ones(2)}, 'gone': {'kernel': np.ones(5)}}
-  laid = stages.lay_over(fresh, trained)
+  laid = lay_over(fresh, trained)
   expected = {'a': {'kernel': np.ones((2, 3)), 'bias': np.zeros(3)}, 'new': {'kernel': np.zeros(4)}}
   chex.assert_trees_all_equal(laid, expected)
 
@@ -67,7 +68,7 @@ def test_trained_leaves_are_laid_over_fresh_ones_of_their_path_and_shape():
 def test_a_number_is_not_replaced_by_a_group_of_its_name():
   fresh = {'scale': np.float32(1.0), 'layer': {'kernel': np.ones(2)}}
   trained = {'scale': {'kernel': np.zeros(2)}, 'layer': np.zeros(2)}
-  chex.assert_trees_all_equal(stages.lay_over(fresh, trained), fresh)
+  chex.assert_trees_all_equal(lay_over(fresh, trained), fresh)
 
 
 def test_what_is_carried_over():
@@ -75,7 +76,7 @@ def test_what_is_carried_over():
   trained = small._replace(step=np.int32(7), data='weights', params=jax.tree.map(lambda x: x + 1, small.params))
   trained = trained._replace(ema=jax.tree.map(lambda x: x + 2, small.ema))
   fresh = loop.initial_state(build.task(small_config(model={'encoder': {'hidden': (16, 16)}})))
-  state = stages.carry_over(trained, fresh)
+  state = carry_over(trained, fresh)
   assert state.step == 7 and state.data == 'weights'
   chex.assert_trees_all_equal(state.params['decoder'], trained.params['decoder'])
   chex.assert_trees_all_equal(state.params['encoder']['Dense_0'], trained.params['encoder']['Dense_0'])
