@@ -22,25 +22,27 @@ def networks(features: tuple[int, ...]) -> dict:
 
 
 def published(side: int) -> dict:
-  """The widths and the schedule of the authors' code for one GPU (`config.py`, version of TensorFlow)."""
-  sides = [2**i for i in range(2, int(math.log2(side)) + 1)]
-  batch = {4: 128, 8: 128, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8, 512: 4, 1024: 4}
+  """The widths and the schedule of the authors' code for 8 GPUs, of its version for TensorFlow."""
+  sides = tuple(2**i for i in range(2, int(math.log2(side)) + 1))
+  sizes = [{4: 512, 8: 256, 16: 128, 32: 64}.get(each, 32) for each in sides]
+  rates = [{128: 1.5e-3, 256: 2e-3, 512: 3e-3, 1024: 3e-3}.get(each, 1e-3) for each in sides]
   phase, images = 600_000, 12_000_000
-  seen = phase * (2 * len(sides) - 2)  # before the last level stands alone
-  steps = sum(math.ceil(phase / batch[each]) * (1 if each == 4 else 2) for each in sides[:-1])
+  stages = {
+    'resolutions': sides,
+    'fade_images': (phase,),
+    'stable_images': (phase,),
+    'batch_sizes': tuple(sizes[:-1]),
+    'learning_rates': tuple(rates[:-1]),
+  }
+  before = sum(math.ceil(phase / size) * (1 if each == 4 else 2) for each, size in zip(sides, sizes, strict=True))
+  rest = images - phase * (2 * len(sides) - 1)
   return {
-    'steps': steps + math.ceil(phase / batch[side]) + math.ceil((images - seen) / batch[side]),
-    'batch_size': batch[side],
+    'steps': before + math.ceil(rest / sizes[-1]),
+    'batch_size': sizes[-1],
     'data': {'name': 'celeb_a_hq/1024', 'size': side, 'flip': True},
-    'stages': {
-      'resolutions': tuple(sides),
-      'fade_images': (phase,),
-      'stable_images': (phase,),
-      'batch_sizes': tuple(batch[each] for each in sides[:-1]),
-      'learning_rates': (1e-3,) * (len(sides) - 1) if side == 1024 else (),
-    },
+    'stages': stages,
     'model': {**networks(tuple(min(512, 16_384 // each) for each in sides)), 'latent_dim': 512},
-    'optimizer': {'learning_rate': 1.5e-3 if side == 1024 else 1e-3, 'schedule': 'constant'},
+    'optimizer': {'learning_rate': rates[-1]},
     'final_evals': ('sliced_wasserstein',),
     'sample_count': 16_384,
     'log_every': 500,
@@ -71,12 +73,12 @@ get_config = experiment(
   },
   mnist={'data': {**MNIST, 'size': 32}, **MEASURED, 'model': {'generator': {'output': 'tanh'}}},
   cifar10={
-    'data': {'name': 'cifar10', 'size': 0, 'flip': True},
-    'model': networks((512, 256, 128, 64)),
+    'data': {'name': 'cifar10', 'size': 32, 'flip': True},
+    'model': networks((128, 128, 128, 128)),  # theirs
     'final_evals': ('sliced_wasserstein',),
   },
   faces={
-    'data': {'name': 'utkface64', 'size': 0, 'flip': True},
+    'data': {'name': 'utkface64', 'size': 64, 'flip': True},
     'stages': {'resolutions': (4, 8, 16, 32, 64)},
     'model': networks((*WIDTHS, 16)),
     'final_evals': ('sliced_wasserstein',),

@@ -1,6 +1,9 @@
-"""R3GAN: a relativistic loss with R1 and R2, residual networks without normalization, no tricks (Huang et al., 2024).
+"""R3GAN: a relativistic loss with R1 and R2, and residual networks without normalization (Huang et al., 2024).
 
     python launch.py --config=experiments/r3gan.py[:mnist|fashion_mnist|cifar10|faces|paper]
+
+`paper` is CIFAR-10 by class, as published but for the augmentations, which their code (brownvc/R3GAN) has from
+StyleGAN2-ADA; it needs GPUs, and has not been run.
 """
 
 from experiments.common import GAN_IMAGES, MEASURED, MNIST
@@ -11,6 +14,14 @@ def cosine(start: float, end: float, steps: int) -> dict:
   """A schedule from `start` to `end` in so many steps, by half a period of the cosine."""
   return {'name': 'cosine_decay_schedule', 'init_value': start, 'decay_steps': steps, 'alpha': end / start}
 
+
+def networks(features: tuple[int, ...], **fields) -> dict:
+  """Both, of these widths from the smallest map upward."""
+  return {'generator': {'features': features, **fields}, 'discriminator': {'features': features[::-1], **fields}}
+
+
+PAPER_STEPS = 39_063  # 20 million images of 512, in which every schedule comes to its end
+HALF_LIVES = (0.25, 0.5, 0.75, 1.0)  # of the average, times 5 million images, at these parts of the steps
 
 get_config = experiment(
   default={
@@ -28,5 +39,41 @@ get_config = experiment(
   },
   mnist={'data': MNIST, **MEASURED},
   fashion_mnist={'data': {**MNIST, 'name': 'fashion_mnist'}, **MEASURED},
+  cifar10={
+    'data': {'name': 'cifar10', 'size': 32, 'flip': True},
+    'model': {**networks((256, 256, 128, 64), blocks=2, patch=1)},
+    'final_evals': ('sliced_wasserstein',),
+  },
+  faces={
+    'data': {'name': 'utkface64', 'size': 64, 'flip': True},
+    'model': {**networks((128, 128, 96, 64), patch=2), 'penalty_weight': 1.0},
+    'final_evals': ('sliced_wasserstein',),
+  },
+  paper={
+    'steps': PAPER_STEPS,
+    'batch_size': 512,
+    'data': {'name': 'cifar10', 'size': 32, 'flip': True},
+    'model': {
+      **networks((768, 768, 768, 768), blocks=2, hidden=2.0, group=16, patch=1),
+      'head': {'name': 'ProjectionHead'},
+      'conditional': True,
+      'penalty_weight': cosine(0.05, 0.005, PAPER_STEPS),
+      'penalty_every': 1,
+    },
+    'ema_decay': 0.0,
+    'averages': {
+      'rising': {
+        'name': 'interpolated_schedule',
+        'steps': tuple(round(part * PAPER_STEPS) for part in (0.0, *HALF_LIVES)),
+        'levels': (0.0, *(0.5 ** (512 / (part * 5e6)) for part in HALF_LIVES)),
+      },
+    },
+    'optimizer': {
+      'learning_rate': 2e-4, 'schedule': 'cosine', 'final_learning_rate': 5e-5, 'b2': 0.9, 'final_b2': 0.99,
+    },
+    'sample_count': 50_000,
+    'eval_every': 5_000,
+    'save_every': 5_000,
+  },
   smoke={'model': {'generator': {'features': (8, 8)}, 'discriminator': {'features': (8, 8)}}},
-)
+)  # fmt: skip
