@@ -28,13 +28,13 @@ MODEL = {
   'penalty_weight': 10.0,
   'drift': 1e-3,
 }
-BOUNDARY, FADE, STEPS = 10, 8, 22
+BOUNDARY, FADE, STEPS = 40, 8, 52
 
 
 def config_of(**changes):
-  """A run of 22 steps that grows at step 10 from 4x4 to 8x8, and fades that in until step 18."""
+  """A run of 52 steps that grows at step 40 from 4x4 to 8x8, and fades that in until step 48."""
   growing = {'resolutions': (4, 8), 'fade_images': (8 * FADE,), 'stable_images': (16 * BOUNDARY,), 'batch_sizes': (16,)}
-  few = {'steps': STEPS, 'save_every': 7, 'eval_every': STEPS, 'validation_examples': 16, 'test_examples': 16}
+  few = {'steps': STEPS, 'save_every': 7, 'ema_decay': 0.999, 'eval_every': STEPS, 'validation_examples': 16, 'test_examples': 16}
   return small_config('gan', **{'model': MODEL, 'stages': growing} | few | changes)
 
 
@@ -65,8 +65,8 @@ def test_a_stage_has_images_of_its_size_and_samples_of_the_datas():
   assert (small.shape, large.shape, large.image_shape) == ((4, 4, 1), (8, 8, 1), (8, 8, 1))
   assert small.stage == (0, BOUNDARY, 4, 0) and large.stage == (BOUNDARY, STEPS, 8, FADE)
   for model, variables in ((small, grown()[1]), (large, laid)):
-    chex.assert_shape(value(model, variables, 12, 'sample', batch), (8, 8, 8, 1))
-    chex.assert_shape([value(model, variables, 12, name, batch) for name in ('logits', 'fake_logits')], (8,))
+    chex.assert_shape(value(model, variables, BOUNDARY + 2, 'sample', batch), (8, 8, 8, 1))
+    chex.assert_shape([value(model, variables, BOUNDARY + 2, name, batch) for name in ('logits', 'fake_logits')], (8,))
 
 
 @pytest.mark.parametrize('method', ['sample', 'logits', 'fake_logits'])
@@ -104,15 +104,15 @@ def test_a_run_is_resumed_inside_a_fade_bit_by_bit(tmp_path, monkeypatch):
   state, _ = train(tmp_path / 'straight', config)
   assert state.step == STEPS and 'block_8' in state.params['generator']
   assert {int(path.stem) for path in (tmp_path / 'straight' / 'evaluations').iterdir()} == {BOUNDARY, STEPS}
-  # the average of a new layer has left its initial value: after 12 steps from its birth, with (1 + n) / (10 + n)
+  # the average of a new layer is of its own 12 steps; by the decays of steps 40 to 51 a fourth of the way were left
   of_new = lambda tree: np.concatenate([x.reshape(-1) for x in jax.tree.leaves(tree['generator']['block_8'])])
   first = of_new(loop.initial_state(build.task(config, BOUNDARY)).params)
   now, average = of_new(state.params), of_new(state.ema['ema']['params'])
-  assert np.linalg.norm(average - now) < 0.45 * np.linalg.norm(first - now)
+  assert np.linalg.norm(average - now) < 0.1 * np.linalg.norm(first - now)
   original = loop.next_stop
 
   def interrupted(step, config, until):
-    if step == 15:
+    if step == 45:
       raise KeyboardInterrupt
     return original(step, config, until)
 
@@ -120,7 +120,7 @@ def test_a_run_is_resumed_inside_a_fade_bit_by_bit(tmp_path, monkeypatch):
   with pytest.raises(KeyboardInterrupt):
     train(tmp_path / 'stopped', config)
   monkeypatch.setattr(loop, 'next_stop', original)
-  assert build.task(config, 14).model.stage.start < 14 < BOUNDARY + FADE  # where it goes on
+  assert build.task(config, 42).model.stage.start < 42 < BOUNDARY + FADE  # where it goes on
   resumed, _ = train(tmp_path / 'stopped', config)
   chex.assert_trees_all_equal(resumed, state)
 
@@ -158,7 +158,7 @@ def test_devices_change_nothing(group):
 
 def test_the_average_of_a_new_layer_is_of_its_own_recent_steps():
   """50 steps after a boundary it lies near their mean, where without its birth it would lie near the initial value."""
-  config = config_of(ema_decay=0.999, optimizer={'learning_rate': 3e-2, 'schedule': 'constant'})
+  config = config_of(optimizer={'learning_rate': 3e-2, 'schedule': 'constant'})
   small, large = build.task(config, 0), build.task(config, BOUNDARY)
   late = 5_000
   births = births_of_stages([(0, loop.averaged_shapes(small)), (late, loop.averaged_shapes(large))])
