@@ -34,8 +34,8 @@ BOUNDARY, FADE, STEPS = 40, 8, 52
 def config_of(**changes):
   """A run of 52 steps that grows at step 40 from 4x4 to 8x8, and fades that in until step 48."""
   growing = {'resolutions': (4, 8), 'fade_images': (8 * FADE,), 'stable_images': (16 * BOUNDARY,), 'batch_sizes': (16,)}
-  few = {'steps': STEPS, 'save_every': 7, 'ema_decay': 0.999, 'eval_every': STEPS, 'validation_examples': 16, 'test_examples': 16}
-  return small_config('gan', **{'model': MODEL, 'stages': growing} | few | changes)
+  few = {'steps': STEPS, 'save_every': 7, 'eval_every': STEPS, 'validation_examples': 16, 'test_examples': 16}
+  return small_config('gan', **{'model': MODEL, 'stages': growing, 'ema_decay': 0.999} | few | changes)
 
 
 def task_at(step, **changes):
