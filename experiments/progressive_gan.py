@@ -1,19 +1,21 @@
 """Progressive growing: a GAN that begins with images of 4x4 and doubles them while it trains (Karras et al., 2018).
 
-    python launch.py --config=experiments/progressive_gan.py[:mnist|cifar10|faces|paper_128|paper_256|paper_1024]
+    python launch.py --config=experiments/progressive_gan.py[:mnist|conditional|cifar10|faces|paper_1024]
     python launch.py --config=experiments/progressive_gan.py:mnist,whole    # the same networks, at full size throughout
     python launch.py --config=experiments/progressive_gan.py:mnist,skip     # and with images of all levels, added up
 
-`paper_...` are of any faces, --config.data.name=FOLDER; they need days of several GPUs, and have not been run.
+`paper_1024`, and `paper_128` and `paper_256`, are of any faces, --config.data.name=FOLDER; they need days of several
+GPUs, and have not been run.
 """
 
 import math
 
 from experiments.common import GAN_IMAGES, MEASURED, MNIST
-from gen_jax.config import experiment
+from gen_jax.config import experiment, merge
 from gen_jax.stages import NOTHING_GROWS
 
 WIDTHS = (128, 64, 32, 16)  # of 4x4 to 32x32
+DIGITS = {'data': {**MNIST, 'size': 32}, **MEASURED, 'model': {'generator': {'output': 'tanh'}}}
 
 
 def networks(features: tuple[int, ...]) -> dict:
@@ -71,7 +73,11 @@ get_config = experiment(
     },
     'optimizer': {'learning_rate': 1e-3, 'schedule': 'constant', 'b1': 0.0, 'b2': 0.99},
   },
-  mnist={'data': {**MNIST, 'size': 32}, **MEASURED, 'model': {'generator': {'output': 'tanh'}}},
+  mnist=DIGITS,
+  conditional=merge(  # MNIST by class: AC-GAN, as in their code
+    DIGITS,
+    {'model': {'conditional': True, 'head': {'name': 'ClassifierHead', 'generator_weight': 1.0, 'equalized': True}}},
+  ),
   cifar10={
     'data': {'name': 'cifar10', 'size': 32, 'flip': True},
     'model': networks((128, 128, 128, 128)),  # theirs
