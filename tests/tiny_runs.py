@@ -24,7 +24,7 @@ GROWING = {
   'discriminator': {'name': 'ProgressiveDiscriminator', 'features': (4, 4), 'group': 2},
   'head': {'name': 'LinearHead'},
 }
-IN_TWO_STAGES = {'resolutions': (4, 8), 'fade_images': 8, 'stable_images': 8}  # the first ends at step 1
+IN_TWO_STAGES = {'resolutions': (4, 8), 'fade_images': (8,), 'stable_images': (8,)}  # the first ends at step 1
 OF_NOISE = STEPS | {
   'data': {'value_range': (-1.0, 1.0)}, 'evals': ('means',), 'extractors': 'mnist', 'sample_count': 40,
 }

@@ -103,7 +103,7 @@ def progress(run: Run) -> Iterator[Output]:
 def growing(model: Any, source: Source) -> str | None:
   """Networks that grow in stages."""
   del source
-  return None if getattr(model, 'resolution', 0) else 'needs networks that grow; config.stages.resolutions is ()'
+  return None if getattr(model, 'stage', None) else 'needs networks that grow; config.stages.resolutions is ()'
 
 
 def last_of_stages(stages: Iterable[Stage], steps: Iterable[int]) -> dict[Stage, int]:

@@ -77,7 +77,7 @@ def compiled_steps(task: Task, births: Any = None) -> Callable:
 
 
 def one_step(
-  task: Task, births: Any
+  task: Task, births: Any = None
 ) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, dict[str, jax.Array]]]:
   """(state, batch, seed) -> the state after a step of the task, and its metrics."""
 

@@ -274,7 +274,9 @@ def test_modes_of_gans(smoke, capsys):
   plane, images = smoke('gan_2d'), smoke('conditional_gan')
   figures = {run: {path.stem for path in (run / 'figures').glob('*.png')} for run in (plane, images)}
   assert figures[plane] == {'animation', 'curves', 'points', 'progress', 'surface', 'transform'}
-  assert figures[images] == {'animation', 'curves', 'neighbors', 'progress', 'samples'}
+  assert figures[images] == {
+    'animation', 'curves', 'interpolations', 'neighbors', 'progress', 'samples', 'walk',
+  }  # fmt: skip
   page = Page((plane / 'report.html').read_text())
   assert 'Samples over their target' in page.texts['figcaption']
   assert sum('plot' not in figure['class'] for figure in page.of('figure')) == 5

@@ -91,9 +91,9 @@ REFUSED = {  # (the model, changes of the facts, the line)
   'weight': (penalties.FactorVAEPenalty(weight=-1.0), {}, 'weight=-1.0: must not be negative'),
   'loss': (
     gan(loss='minmax'), IMAGES,
-    "loss='minmax': choose one of minimax, non_saturating, least_squares, hinge, wasserstein",
+    "loss='minmax': choose one of minimax, non_saturating, least_squares, hinge, wasserstein, relativistic",
   ),
-  'penalty': (gan(penalty='r3'), IMAGES, "penalty='r3': choose one of none, wgan_gp, r1, r2"),
+  'penalty': (gan(penalty='r3'), IMAGES, "penalty='r3': choose one of none, wgan_gp, r1, r2, r1_r2"),
   'modes': (gan(latent_modes=0), IMAGES, 'latent_modes=0: must be above 0'),
   'critic steps': (gan(critic_steps=0), IMAGES, 'critic_steps=0: must be above 0'),
   'a weight of no penalty': (
