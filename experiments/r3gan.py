@@ -36,8 +36,8 @@ get_config = experiment(
       'penalty_every': 4,
       'latent_dim': 64,
     },
-    # not to 0, where the discriminator overtakes: with the networks of gan.py it then tells digits from samples with an
-    # AUC of .88 in place of .72, at a distance by trace of .0042 in place of .0035
+    # not to 0, where the discriminator overtakes: with the networks of gan.py, one run of 7,000 steps each, it tells
+    # digits from samples with an AUC of .88 in place of .72; distances by trace .0042 in place of .0035
     'optimizer': {'schedule': 'cosine', 'final_learning_rate': 2.5e-4, 'learning_rate': 1e-3, 'b1': 0.0, 'b2': 0.99},
   },
   mnist={'data': MNIST, **MEASURED, 'model': {'latent_modes': 10}},

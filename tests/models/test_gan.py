@@ -144,6 +144,15 @@ def test_the_losses_are_those_of_the_logits():
     np.testing.assert_allclose(results, adversarial.LOSSES[loss].generator(None, f).mean(), rtol=1e-4, atol=1e-5)
 
 
+def test_the_weight_of_a_penalty_may_be_a_schedule():
+  state, _ = initial_state('spectral')
+  model = IMAGES['spectral'].clone(penalty_weight=lambda step: 3.0 + 2.0 * step, penalty_every=1)
+  of_step = lambda model, batch, step: model.discriminator_loss(batch, jnp.int32(5))
+  loss, metrics = value(model, state, of_step)
+  free, _ = value(model.clone(penalty_weight=0.0), state, of_step)
+  np.testing.assert_allclose(loss - free, 13.0 * metrics['penalty'], rtol=1e-3)
+
+
 def test_the_relativistic_losses_pair_the_rows():
   """Each real example with the fake one of its row, of both players' own batches."""
   state, _ = initial_state('plain')
