@@ -191,7 +191,7 @@ def run(
     task_of: step -> the task at that step, which holds until `task.until`; then the next stage begins. The state at a
       step has the structure of the task at that step.
     workdir: checkpoints, metrics and evaluations are written there.
-    watch: times the start-up.
+    watch: times the start-up; each later stage has its own.
 
   Returns:
     The state on the host; and 0 where all steps were done, else the number of the signal, SIGTERM or SIGINT, which
@@ -246,9 +246,11 @@ def run(
           validation = validate(task, saved, workdir)
           recorder.validation(step, validation)
         if grows:  # what is saved at a step has the structure of the task at that step
+          watch = Stopwatch()
           inputs.close()
           task = task_of(step)
           state = saved = carry_over(saved, initial_state(task))
+          watch.lap('model and state')
           run_steps, inputs = open_stage(task, step, watch, births_at(task_of, step))
           recorder.begin_stage(step)
         if step in snapshot_steps:  # before the checkpoint, so that none stands without what came before it

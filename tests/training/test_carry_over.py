@@ -10,6 +10,7 @@ from gen_jax import build
 from gen_jax.runs.workdir import claim_workdir
 from gen_jax.training import loop
 from gen_jax.training.carry_over import carry_over, lay_over
+from gen_jax.training.stopwatch import Stopwatch
 
 BOUNDARY, STEPS = 10, 20
 SAVED = {'steps': STEPS, 'save_every': 5, 'eval_every': STEPS}
@@ -55,6 +56,16 @@ def test_a_run_grows_and_is_resumed_in_either_stage(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, 'next_stop', original)
     resumed, _ = train(workdir)
     chex.assert_trees_all_equal(resumed, state)
+
+
+def test_what_a_stage_needs_before_its_first_step_is_its_own(tmp_path, capsys):
+  config, watch = small_config(**SAVED), Stopwatch()
+  watch.phases['imports'] = 1000.0
+  claim_workdir(tmp_path / 'run', config)
+  loop.run(task_of(config), tmp_path / 'run', watch)
+  first, second = (line for line in capsys.readouterr().err.splitlines() if line.startswith('first step after'))
+  assert float(first.split()[3]) > 1000 and 'imports 1000' in first
+  assert float(second.split()[3]) < 500 and 'imports' not in second and 'compilation' in second
 
 
 def test_trained_leaves_are_laid_over_fresh_ones_of_their_path_and_shape():
