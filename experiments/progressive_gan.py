@@ -1,8 +1,13 @@
 """Progressive growing: a GAN that begins with images of 4x4 and doubles them while it trains (Karras et al., 2018).
 
-    python launch.py --config=experiments/progressive_gan.py[:mnist|conditional|cifar10|faces|paper_1024]
-    python launch.py --config=experiments/progressive_gan.py:mnist,whole    # the same networks, at full size throughout
-    python launch.py --config=experiments/progressive_gan.py:mnist,skip     # and with images of all levels, added up
+    python launch.py --config=experiments/progressive_gan.py[:mnist|mnist_wgan_gp|conditional|cifar10|faces|paper_1024]
+    python launch.py --config=experiments/progressive_gan.py:mnist_wgan_gp,whole  # the networks at full size throughout
+    python launch.py --config=experiments/progressive_gan.py:mnist_wgan_gp,skip   # and with images of all levels, added
+
+MNIST at 32x32, about an hour of one CPU core: Frechet distance by trace .0024 (CNN) and .0017 (LeNet), of test images
+.0020 and .0013; precision .868 and .885, recall .774 and .809; of 10,000 samples .948 are named with a confidence of .9
+or more, of test images .977. With WGAN-GP, ten components, and a rate that falls to 0 in 12,000 steps, 45 minutes:
+.0042 and .0027, .766 and .814, .791 and .837, .865.
 
 `paper_1024`, and `paper_128` and `paper_256`, are of any faces, --config.data.name=FOLDER; they need days of several
 GPUs, and have not been run.
@@ -15,7 +20,12 @@ from gen_jax.config import experiment, merge
 from gen_jax.stages import NOTHING_GROWS
 
 WIDTHS = (128, 64, 32, 16)  # of 4x4 to 32x32
-DIGITS = {'data': {**MNIST, 'size': 32}, **MEASURED, 'test_examples': 0}
+DIGITS = {
+  'data': {**MNIST, 'size': 32},
+  **MEASURED,
+  'final_evals': (*MEASURED['final_evals'], 'confidence'),
+  'test_examples': 0,
+}
 
 
 def natural(features: tuple[int, ...]) -> dict:
@@ -77,7 +87,22 @@ get_config = experiment(
     'optimizer': {'learning_rate': 4e-3, 'schedule': 'constant', 'b1': 0.0, 'b2': 0.99},
     'test_examples': 2_000,  # of the default, whose images are rendered
   },
-  mnist=DIGITS,
+  mnist=merge(  # with the loss of r3gan.py, with which fewer samples are no digits
+    DIGITS,
+    {
+      'steps': 16_000,
+      'model': {
+        'latent_modes': 10,
+        'loss': 'relativistic',
+        'penalty': 'r1_r2',
+        'penalty_weight': 0.3,
+        'penalty_every': 4,
+        'drift': 0.0,
+      },
+      'optimizer': {'schedule': 'cosine', 'final_learning_rate': 1e-3},
+    },
+  ),
+  mnist_wgan_gp=DIGITS,
   conditional=merge(  # MNIST by class: AC-GAN, as in their code
     DIGITS,
     {'model': {'conditional': True, 'head': {'name': 'ClassifierHead', 'generator_weight': 1.0, 'equalized': True}}},
