@@ -52,6 +52,7 @@ GAN_IMAGES = {  # GANs of embedded digits; MNIST and Fashion-MNIST are as large
   'save_every': 1_000,
   'validation_examples': 2_000,
 }
+RELATIVISTIC = {'loss': 'relativistic', 'penalty': 'r1_r2', 'penalty_weight': 0.3, 'penalty_every': 4}  # of R3GAN
 UNPENALIZED = {'penalty': 'none', 'penalty_weight': 0.0, 'penalty_every': 1}
 MEASURED = {  # samples of a set whose extractors there are; the best by the Frechet distance
   'evals': ('frechet', 'discriminator', 'fixed_noise'),

@@ -15,7 +15,7 @@ GPUs, and have not been run.
 
 import math
 
-from experiments.common import GAN_IMAGES, MEASURED, MNIST
+from experiments.common import GAN_IMAGES, MEASURED, MNIST, RELATIVISTIC
 from gen_jax.config import experiment, merge
 from gen_jax.stages import NOTHING_GROWS
 
@@ -25,13 +25,6 @@ DIGITS = {
   **MEASURED,
   'final_evals': (*MEASURED['final_evals'], 'confidence'),
   'test_examples': 0,
-}
-RELATIVISTIC = {  # the loss of r3gan.py
-  'loss': 'relativistic',
-  'penalty': 'r1_r2',
-  'penalty_weight': 0.3,
-  'penalty_every': 4,
-  'drift': 0.0,
 }
 
 
@@ -98,7 +91,7 @@ get_config = experiment(
     DIGITS,
     {
       'steps': 16_000,
-      'model': {'latent_modes': 10, **RELATIVISTIC},
+      'model': {'latent_modes': 10, **RELATIVISTIC, 'drift': 0.0},
       'optimizer': {'schedule': 'cosine', 'final_learning_rate': 1e-3},
     },
   ),
@@ -116,7 +109,7 @@ get_config = experiment(
   faces={
     'data': {'name': 'utkface64', 'size': 64, 'flip': True},
     'stages': {'resolutions': (4, 8, 16, 32, 64), 'fade_images': (10_000,), 'stable_images': (10_000,)},
-    'model': {**natural((*WIDTHS, 16)), **RELATIVISTIC, 'penalty_weight': 1.0},
+    'model': {**natural((*WIDTHS, 16)), **RELATIVISTIC, 'penalty_weight': 1.0, 'drift': 0.0},
     # by WGAN-GP at 4e-3 the discriminator holds fakes for real from the first steps of 64x64 on (one run)
     'optimizer': {'learning_rate': 2e-3},
     'final_evals': ('sliced_wasserstein',),

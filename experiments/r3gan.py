@@ -11,7 +11,7 @@ trace (CNN, validation), .0051 after 16 minutes of a core, where `mnist` has .00
 StyleGAN2-ADA; it needs GPUs, and has not been run.
 """
 
-from experiments.common import GAN_IMAGES, MEASURED, MNIST
+from experiments.common import GAN_IMAGES, MEASURED, MNIST, RELATIVISTIC
 from gen_jax.config import experiment, merge
 
 
@@ -47,10 +47,7 @@ get_config = experiment(
       'name': 'GAN',
       'generator': {'name': 'R3Generator', 'features': (128, 128, 64), 'blocks': 1, 'patch': 2, 'output': 'tanh'},
       'discriminator': {'name': 'R3Discriminator', 'features': (64, 128, 128), 'blocks': 1, 'patch': 2},
-      'loss': 'relativistic',
-      'penalty': 'r1_r2',
-      'penalty_weight': 0.3,
-      'penalty_every': 4,
+      **RELATIVISTIC,
       'latent_dim': 64,
     },
     # not to 0, where the discriminator overtakes: with the networks of gan.py, one run of 7,000 steps each, it tells
@@ -58,7 +55,7 @@ get_config = experiment(
     'optimizer': {'schedule': 'cosine', 'final_learning_rate': 2.5e-4, 'learning_rate': 1e-3, 'b1': 0.0, 'b2': 0.99},
   },
   mnist=merge(LOSS_ALONE, {'data': MNIST, **MEASURED, 'model': {'latent_modes': 10}}),
-  mnist_residual={'steps': 20_000, 'data': MNIST, **MEASURED, 'model': {'latent_modes': 10}},
+  mnist_residual={'steps': 10_000, 'data': MNIST, **MEASURED, 'model': {'latent_modes': 10}},
   fashion_mnist=merge(LOSS_ALONE, {'data': {**MNIST, 'name': 'fashion_mnist'}, **MEASURED}),
   cifar10={
     'data': {'name': 'cifar10', 'size': 32, 'flip': True},
