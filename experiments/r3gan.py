@@ -5,8 +5,8 @@
 
 The residual networks learn slowly on a CPU, where a step takes 99 ms, and one of gan.py 39: MNIST, Frechet distance by
 trace (CNN, validation), .0051 after 16 minutes of a core, where the loss alone has .0028 after 6.5. In 13 minutes the
-loss alone is better than gan.py's on Fashion-MNIST and with one latent mode, and a little worse with the ten of `mnist`:
-see experiments/README.md.
+loss alone is better than gan.py's on Fashion-MNIST and with one latent mode, with the ten of `mnist` a bit worse: see
+experiments/README.md.
 
 `paper` is CIFAR-10 by class, as published but for the augmentations, which their code (brownvc/R3GAN) has from
 StyleGAN2-ADA; it needs GPUs, and has not been run.
