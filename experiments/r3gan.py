@@ -64,6 +64,7 @@ get_config = experiment(
     'final_evals': ('sliced_wasserstein',),
   },
   faces={
+    'steps': 4_000,
     'data': {'name': 'utkface64', 'size': 64, 'flip': True},
     'model': {**networks((128, 128, 96, 64), patch=2), 'penalty_weight': 1.0},
     'final_evals': ('sliced_wasserstein',),
