@@ -61,6 +61,12 @@ def must_be_layout(value: Any) -> str | None:
   return None if value in ('', *LAYOUTS) else f"choose one of {', '.join(LAYOUTS)}, or '' of single images"
 
 
+def must_be_rate(value: Any) -> str | None:
+  """Samples a second."""
+  is_rate = isinstance(value, int) and not isinstance(value, bool) and 4_000 <= value <= 96_000
+  return None if is_rate else 'must be an integer of 4000 to 96000 samples a second'
+
+
 def must_be_palette(value: Any) -> str | None:
   """Colors (red, green, blue), or none."""
   is_level = lambda x: isinstance(x, int) and not isinstance(x, bool) and 0 <= x <= 255
@@ -112,12 +118,13 @@ STAGES = {  # of networks that grow, such as ProgressiveGenerator; see gen_jax/s
 }
 
 BINARIZE = ('none', 'dynamic', 'static')
-LAYOUTS = ('side_by_side', 'paired', 'unpaired')
+LAYOUTS = ('side_by_side', 'paired', 'unpaired', 'voices')
 DATA = {
   # rendered: 'sprites' (dSprites), 'sprites_coloured', _noisy, _scrambled, 'shapes' (solids in a room), 'rare_hearts';
   # embedded: 'digits'; points of the plane: 'ring', 'grid', 'swiss_roll', 'moons', 'spirals', 'tree' (of two classes),
   # a .csv, or a picture as their density; of other sets: 'detection'; of two sides, A and B: pairs 'digit_edges',
-  # 'digit_labels', unpaired 'digit_twins', 'sprite_styles', 'unpaired_planes'; else a TFDS name, or a folder
+  # 'digit_labels', unpaired 'digit_twins', 'sprite_styles', 'unpaired_planes', and the speakers 'voices'; else a TFDS
+  # name, or a folder
   'name': Key('sprites'),
   'dir': Key('', may_differ=True),  # where prepared TFDS sets lie; '': TFDS's own default
   'train_split': Key('train[:90%]'),  # splits of TFDS sets; '' for all others, which have their own
@@ -130,13 +137,21 @@ DATA = {
   'background': Key('white', must_be_one_of('white', 'black')),
   'class_order': Key('natural', must_be_one_of('natural', 'text')),
   # a folder of two sides, A and B: 'side_by_side', each file holds a pair; 'paired', folders A/ and B/; 'unpaired',
-  # trainA/, trainB/ and so on, or a set of TFDS that has such splits; '': of single images
+  # trainA/, trainB/ and so on, or a set of TFDS that has such splits; 'voices', such folders of recordings; '': of
+  # single images
   'layout': Key('', must_be_layout),
   # of a set of two sides: A and B exchanged, after all else
   'swap': Key(False),
   # colors of a side that is a map of labels: each pixel becomes the class of the nearest one, one channel a class
   'palette_a': Key((), must_be_palette),
   'palette_b': Key((), must_be_palette),
+  # of voices: frames of 'mel' bands, heard by Griffin-Lim, or of the envelope of 'world'; the rate to which recordings
+  # are brought, Hz; the bands of a frame; the frames of an example, a fourth of a window of 64 ms apart
+  'features': Key('mel', must_be_one_of('mel', 'world')),
+  'rate': Key(16_000, must_be_rate),
+  'bands': Key(80, must_be_positive),
+  'frames': Key(64, must_be_positive),
+  'sentences': Key(200, must_be_positive),  # of 'voices': those that each of the two speakers says in training
   'sides': Key(('moons', 'spirals')),  # of 'unpaired_planes': the points that are A, and those that are B
   # of a .csv: whether the model sees each column less its mean, by its deviation; samples and figures keep the units
   'standardize': Key(True),
@@ -210,6 +225,8 @@ KEYS = {
   'sample_count': Key(10_000, must_be_positive, may_differ=True),
   # frozen networks that measure samples: '': of this data set, shipped or in ~/.cache/gen_jax; NAME; or FOLDER/NAME
   'extractors': Key('', may_differ=True),
+  # of voices that say words: a folder of other speakers, SPEAKER/WORD_*.wav, of which `words_kept` learns the words
+  'words': Key('', may_differ=True),
   'inception_weights': Key('', may_differ=True),  # file of InceptionV3's weights, for `inception_distances`
   # the first of a fixed random order; 0: all
   'validation_examples': Key(10_000, must_not_be_negative, may_differ=True),

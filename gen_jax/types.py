@@ -24,7 +24,7 @@ class Facts(NamedTuple):
   """What the config and the data fix, which a class may ask when it states its problems."""
 
   data_name: str
-  kind: str  # of the data: 'image' or 'points'
+  kind: str  # of the data: 'image', 'points' or 'sound'
   image_shape: tuple[int, int, int]  # (H, W, C) after preprocessing
   shapes: Mapping[str, tuple[int, ...]]  # {feature: its shape after preprocessing}; of 'image' or the first, as above
   own_order: Mapping[str, int]  # {feature: examples} of those in an order of their own, such as unpaired images
@@ -51,7 +51,7 @@ class Model(Protocol):
   `fake_logits(batch) -> [B]`, `classify(batch) -> [B]`, `complete(batch) -> [B,H,W,C]`, which keeps the upper half,
   `translate_to_a(batch)` and `translate_to_b(batch) -> [B,H,W,C]` of the images of the other side, whose heights and
   widths are multiples of the model's `multiple`, and `sample(batch) -> [B,H,W,C]`, from the prior, whose number of rows
-  and conditions come from `batch`. Images come in the model's range.
+  and conditions come from `batch`. Images come in the model's range; frames of voices, [B,T,bands,1], standardized.
 
   `problems` is optional too, and may be stated by every module that the model is made of. Old configs are read by what
   a class says of itself: `formerly`, its old name; `former_fields`, {old name: new name}; and

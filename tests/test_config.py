@@ -27,7 +27,7 @@ def test_all_defaults_are_allowed():
     ({'optimizer': {'b1': 1.0}}, 'config.optimizer.b1=1.0: must lie in [0, 1)'),
     (
       {'data': {'layout': 'pairs'}},
-      "config.data.layout='pairs': choose one of side_by_side, paired, unpaired, or '' of single images",
+      "config.data.layout='pairs': choose one of side_by_side, paired, unpaired, voices, or '' of single images",
     ),
     (
       {'data': {'palette_a': ((0, 0, 0), (0, 0, 0))}},

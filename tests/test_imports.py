@@ -23,7 +23,7 @@ FLOORS = (  # from the top; what stands side by side may import each other where
     'gen_jax.augmentation',
     'gen_jax.adversarial',
   ),
-  ('gen_jax.distributions', 'gen_jax.gaussian_mixtures', 'gen_jax.config'),
+  ('gen_jax.distributions', 'gen_jax.gaussian_mixtures', 'gen_jax.config', 'gen_jax.audio'),
   ('gen_jax.randomness', 'gen_jax.schedules', 'gen_jax.power_ema', 'gen_jax.stages', 'gen_jax.progress'),
   ('gen_jax.files', 'gen_jax.signals', 'gen_jax.errors', 'gen_jax.types', 'gen_jax.metrics'),
 )

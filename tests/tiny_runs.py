@@ -45,6 +45,7 @@ PIX2PIX = {
   'generator': {'name': 'UNetTranslator', 'features': (4, 4), 'dropouts': 1},
   'discriminator': {'name': 'PatchDiscriminator', 'features': 4, 'halvings': 1},
 }
+TWO_VOICES = {'sentences': 2, 'bands': 8, 'frames': 16, 'rate': 8_000, 'resident_mib': 64}
 CONFIGS = {
   'vae': lambda: small_config(model=VAE, **STEPS),
   'vae of another seed': lambda: small_config(model=VAE, **STEPS | {'seed': 1}),
@@ -85,6 +86,10 @@ CONFIGS = {
   'two planes': lambda: small_config(
     'unpaired_planes', model=cyclegan('MLPTranslator', 'PointDiscriminator', {'hidden': (8,)}), evals=('means',),
     **STEPS | {'data': {'resident_mib': 64}},
+  ),
+  'voices': lambda: small_config(
+    'voices', model=cyclegan('GatedTranslator', fields={'features': (4, 4), 'width': 8, 'blocks': 1}), data=TWO_VOICES,
+    evals=('means',), **STEPS,
   ),
   'plane': lambda: small_config('ring', model=PLANE, evals=('fixed_noise',), **STEPS),
   'diffusion': lambda: small_config(model=DIFFUSION, sampler={'steps': 3}, **OF_NOISE),

@@ -163,6 +163,7 @@ def report(run: Run) -> list[pathlib.Path]:
     records=records,
     panels=panels,
     figures=write.figures_of(run.workdir),
+    sounds=write.sounds_of(run.workdir),
   )
   return [path, plots]
 

@@ -1,104 +1,109 @@
-"""--mode=translate: an image, or those of a folder, translated by a run."""
+"""--mode=translate: files of images or of sounds, one or those of a folder, translated by a run."""
 
 import collections
-import io
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
-import numpy as np
-from PIL import Image
+import flax.linen as nn
 
-from gen_jax.data.image_files import SUFFIXES, decode
+from gen_jax.app import translate_images, translate_sounds
 from gen_jax.data.listing import find_files, suffix_of
-from gen_jax.data.palettes import colored, one_hot, resize_labels
-from gen_jax.data.side_format import OTHER, SideFormat
+from gen_jax.data.side_format import OTHER
 from gen_jax.errors import UserError, show
-from gen_jax.evaluation.needs import images, methods
+from gen_jax.evaluation.needs import methods
+from gen_jax.evaluation.source import Source
 from gen_jax.figures.figure import Flag, mode
-from gen_jax.files import expanded, write_bytes
+from gen_jax.files import expanded
 from gen_jax.progress import with_progress
 from gen_jax.runs.run import Run
-from gen_jax.runs.translation import translate_images
 
-Size = tuple[int, int]  # height and width
+KINDS = {'image': translate_images, 'sound': translate_sounds}  # by that of the data
+
+
+def in_files(model: nn.Module, source: Source) -> str | None:
+  """The data are such as lie in files: images or sounds."""
+  del model
+  return None if source.data.kind in KINDS else f'needs images or sounds; {source.name} holds {source.data.kind}'
 
 
 @mode(
-  'translates images of any size: --input into --output',
-  needs=(methods('translate_to_b'), images),
+  'translates images of any size, or sounds of any length: --input into --output',
+  needs=(methods('translate_to_b'), in_files),
   writes=False,
   flags={
-    'input': Flag('', 'an image, or a folder of images at any depth'),
-    'output': Flag('', 'the folder to write to: PNG files, by the names of the images'),
-    'to': Flag('b', 'the side to which images are translated: a or b'),
-    'size': Flag(0, 'the shorter side is brought to so many pixels before, and back after; 0: not', 0),
+    'input': Flag('', 'an image or a sound, or a folder of such at any depth'),
+    'output': Flag('', 'the folder to write to, by the names of the files: images as PNG, sounds as they are'),
+    'to': Flag('b', 'the side to which is translated: a or b'),
+    'size': Flag(0, 'the shorter side of images is brought to so many pixels before, and back after; 0: not', 0),
     'skip_unreadable': Flag(False, 'leaves out files that cannot be read, and names them'),
-    'round_trip': Flag(False, 'translates back as well: NAME_back.png'),
+    'round_trip': Flag(False, 'translates back as well: NAME_back'),
   },
 )
 def translate(
   run: Run, input: str, output: str, to: str, size: int, skip_unreadable: bool, round_trip: bool
 ) -> list[pathlib.Path]:
-  """The images of `input`, translated, as PNG files in `output`, which keep their sizes; their paths.
+  """The files of `input`, translated, in `output`; images keep their sizes, sounds their lengths; the first's path.
 
-  UserError for what is no image, unless it is to be skipped, and before anything is written over.
+  UserError for what is no such file, unless it is to be skipped, and before anything is written over.
   """
+  kind = KINDS[run.source.data.kind]
+  things = f'{kind.FILES.noun}s'
   if not (input and output):
-    raise UserError('--mode=translate needs --input, an image or a folder, and --output, a folder')
-  run.check_side(to)
-  back = OTHER[to]
-  if round_trip:
-    run.check_side(back)
-  source, target = run.side(back), run.side(to)
-  pixels = {1: 'L', 3: 'RGB'}[source.channels]
-  targets = targets_of(expanded(input), expanded(output), round_trip)
-  read: list[tuple[pathlib.Path, Size]] = []  # what could be read, in order
+    raise UserError('--mode=translate needs --input, a file or a folder, and --output, a folder')
+  if size and kind is not translate_images:
+    raise UserError(f'--size={size} is of images, and this run translates {things}')
+  for side in (to, OTHER[to]) if round_trip and to in OTHER else (to,):
+    run.check_side(side)
+  targets = targets_of(kind, expanded(input), expanded(output), round_trip)
+  read = []  # where the translations of what could be read are written to, in order
 
-  def sources() -> Iterator[np.ndarray]:
-    """The images that can be read, in order."""
-    for file in targets:
+  def contents() -> Iterator[Any]:
+    """What can be read, in order."""
+    for file, target in targets.items():
       try:
-        image = decode(file, pixels, 0, background=run.config.data.background)
+        content = kind.read(run, file, to)
       except UserError as error:
         if not skip_unreadable:
-          raise UserError(f'{error}; remove it, or leave such files out by --skip_unreadable') from None
+          remedy = '' if 'remove it' in str(error) else '; remove it'
+          raise UserError(f'{error}{remedy}, or leave such files out by --skip_unreadable') from None
         show(f'left out: {error}')
         continue
-      read.append((targets[file], image.shape[:2]))
-      yield resize(image, shorter_side(image.shape[:2], size), source) if size else image
+      read.append(target)
+      yield content
 
-  written = []
-  translated = translate_images(run.bound(), sources(), len(targets), to, source, target)
-  for number, image in enumerate(with_progress(translated, len(targets), 'images translated')):
-    path, shape = read[number]
-    written.append(write_image(path, resize(image, shape, target)))
-    if round_trip:
-      (again,) = translate_images(run.bound(), [image], 1, back, target, source, first=number)
-      written.append(write_image(back_of(path), resize(again, shape, source)))
-  if not written:
-    raise UserError(f'--input={input}: none of its {len(targets)} files can be read as an image')
+  made = kind.translations(run, contents(), len(targets), to, size, round_trip)
+  for number, results in enumerate(with_progress(made, len(targets), f'{things} translated')):
+    for path, result in zip((read[number], back_of(read[number])), results, strict=False):
+      kind.write(path, result)
+  if not read:
+    raise UserError(f'--input={input}: none of its {len(targets)} files can be read')
   left_out = f'; {len(targets) - len(read)} left out' if len(read) < len(targets) else ''
-  print(f'{len(read)} images translated to side {to}{left_out}: {output}')
-  return written[:1]
+  print(f'{len(read)} {things} translated to side {to}{left_out}: {output}')
+  return read[:1]
 
 
-def targets_of(source: pathlib.Path, folder: pathlib.Path, round_trip: bool) -> dict[pathlib.Path, pathlib.Path]:
-  """{image: where its translation is written to}. UserError where there is none, or something would be written over."""
+def targets_of(
+  kind: Any, source: pathlib.Path, folder: pathlib.Path, round_trip: bool
+) -> dict[pathlib.Path, pathlib.Path]:
+  """{file: where its translation is written to}. UserError where there is none, or something would be written over."""
   if not source.exists():
     raise UserError(f'--input={source}: there is no such file or folder')
-  paths, notes = find_files(source) if source.is_dir() else ([source.name], [])
+  paths, notes = find_files(source, kind.FILES) if source.is_dir() else ([source.name], [])
   for note in notes:
     show(note)
   root = source if source.is_dir() else source.parent
-  images = [path for path in paths if suffix_of(path) in SUFFIXES or not source.is_dir()]
-  if not images:
-    raise UserError(f'--input={source}: no images ({", ".join(sorted(SUFFIXES))}) in that folder')
-  targets = {root / path: (folder / path).with_suffix('.png') for path in images}
+  files = [path for path in paths if suffix_of(path) in kind.FILES.suffixes or not source.is_dir()]
+  if not files:
+    known = ', '.join(sorted(kind.FILES.suffixes))
+    raise UserError(f'--input={source}: no {kind.FILES.noun}s ({known}) in that folder')
+  written_as = lambda path: (folder / path).with_suffix(kind.suffix_after(pathlib.PurePath(path).suffix))
+  targets = {root / path: written_as(path) for path in files}
   if folder.exists() and not folder.is_dir():
     raise UserError(f'--output={folder} is a file: name a folder')
   written = collections.Counter([*targets.values(), *(map(back_of, targets.values()) if round_trip else ())])
   if twice := next((path for path, times in written.items() if times > 1), None):
-    raise UserError(f'--output: two images would be written to {twice}: rename one of them')
+    raise UserError(f'--output: two {kind.FILES.noun}s would be written to {twice}: rename one of them')
   if there := next((path for path in written if path.exists()), None):
     raise UserError(f'--output={folder}: {there} is there already, and would be written over: name another folder')
   return targets
@@ -106,27 +111,4 @@ def targets_of(source: pathlib.Path, folder: pathlib.Path, round_trip: bool) -> 
 
 def back_of(path: pathlib.Path) -> pathlib.Path:
   """Where what becomes of a translation on the way back is written."""
-  return path.with_name(f'{path.stem}_back.png')
-
-
-def shorter_side(shape: Size, size: int) -> Size:
-  """The height and width whose shorter one is `size`, of the same aspect."""
-  return tuple(max(1, round(length * size / min(shape))) for length in shape)
-
-
-def resize(image: np.ndarray, shape: Size, side: SideFormat) -> np.ndarray:
-  """An image [h,w,C] at another height and width, with antialiasing; a map of labels by `resize_labels`."""
-  if image.shape[:2] == shape:
-    return image
-  if side.palette:
-    return colored(resize_labels(one_hot(image, side.palette), shape).argmax(-1), side.palette)
-  picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-  return np.asarray(picture.resize(shape[::-1], Image.Resampling.BICUBIC)).reshape(*shape, -1)
-
-
-def write_image(path: pathlib.Path, image: np.ndarray) -> pathlib.Path:
-  """A PNG file of an image [H,W,C], whole or not at all."""
-  file = io.BytesIO()
-  Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, 'PNG')
-  write_bytes(path, file.getvalue())
-  return path
+  return path.with_name(f'{path.stem}_back{path.suffix}')

@@ -28,8 +28,9 @@ class Feature(NamedTuple):
     shape: of one example, e.g. (28, 28, 1): rows, columns, channels.
     levels: the number of gray values of each channel: 256, stored as uint8 0..255, or 2, stored as uint8 0 and 1.
       0 where the numbers are no gray values; they are stored as float32.
-    kind: what the numbers are. 'image': [H,W,C]; 'points': points of the plane, [1,1,2]. Only images are cropped,
-      scaled and so on; numbers of another kind reach the model as they are stored.
+    kind: what the numbers are. 'image': [H,W,C]; 'points': points of the plane, [1,1,2]; 'sound': frames of a voice,
+      [frames,bands,1], see `sounds`. Only images are cropped, scaled and so on; numbers of another kind reach the model
+      as they are stored.
   """
 
   shape: tuple[int, ...]
@@ -91,6 +92,7 @@ class Dataset(NamedTuple):
     class_names: those of the classes, in the order of the labels; () where there are none but their numbers.
     class_counts: the number of examples of each class, where they are known without reading these; else None.
     units: of points that are not in the units of their user; else None.
+    sound: of sounds, the voices and their recordings (`sounds.Sound`); else None.
     about: what is said of it to its user.
     attributes: {name: its values} of what is known of some examples and is not their class, such as {'turn': ('common',
       'rare')}: a column int32 [N] of that name, -1 where an example has none.
@@ -119,6 +121,7 @@ class Dataset(NamedTuple):
   class_names: tuple[str, ...] = ()
   class_counts: tuple[int, ...] | None = None
   units: Units | None = None
+  sound: Any = None
   about: About = About()
   attributes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
   target: Any = None
@@ -144,7 +147,7 @@ class Dataset(NamedTuple):
 
   @property
   def kind(self) -> str:
-    """The kind of the main feature: 'image' or 'points'."""
+    """The kind of the main feature: 'image', 'points' or 'sound'."""
     return self.main_feature.kind
 
   @property
@@ -231,6 +234,7 @@ def exchange_sides(data: Dataset) -> Dataset:
     finish=lambda rows: exchange(data.finish(exchange(rows))),
     own_order=exchange(data.own_order),
     true_maps={sides[to]: function for to, function in data.true_maps.items()},
+    sound=data.sound and data.sound.exchange_sides(),
     about=data.about._replace(notes=(*data.about.notes, 'the sides A and B are exchanged')),
   )
 

@@ -1,14 +1,14 @@
-"""What lies in a folder of images: its files, their splits and classes, and what was left out."""
+"""What lies in a folder of images or recordings: its files, their splits and classes, and what was left out."""
 
 import collections
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
-from gen_jax.data.image_files import SUFFIXES
+from gen_jax.data import audio_files, image_files
 from gen_jax.errors import UserError
 from gen_jax.files import nearest_folder
 
@@ -20,6 +20,17 @@ SPLIT_FOLDERS = {  # in any case
 NO_FOLDERS_OF_IMAGES = {'__macosx'}  # what some systems add, besides hidden folders
 CLASS_ORDERS = ('natural', 'text')
 NAMED = 5  # of a kind, in a line
+
+
+class Kind(NamedTuple):
+  """What files of a kind are called, and what their names end with."""
+
+  noun: str
+  suffixes: Set[str]
+
+
+IMAGES = Kind('image', image_files.SUFFIXES)
+RECORDINGS = Kind('recording', audio_files.SUFFIXES)
 
 
 class Listing(NamedTuple):
@@ -47,9 +58,7 @@ def list_images(root: Path, class_order: str = 'natural') -> Listing:
 
 def arrange(root: Path, files: Sequence[str], notes: Sequence[str], class_order: str) -> Listing:
   """The listing of `files` below `root`, of which `notes` are said already; see `list_images`."""
-  images = [file for file in files if suffix_of(file) in SUFFIXES]
-  if not images:
-    raise UserError(f'no images ({", ".join(sorted(SUFFIXES))}) in {root}')
+  images = choose_files(root, files)
   folders = split_folders(images)
   splits, rule, of_splits = divide(root, images, folders)
   inside = {path: path.split('/')[1:] if folders else path.split('/') for paths in splits.values() for path in paths}
@@ -59,13 +68,28 @@ def arrange(root: Path, files: Sequence[str], notes: Sequence[str], class_order:
   return Listing(root, splits, tuple(map(printable, classes)), class_of, rule, notes)
 
 
-def find_files(root: Path) -> tuple[list[str], list[str]]:
-  """(paths of all files that are not hidden, nor in hidden folders; lines about what was left out).
+def choose_files(root: Path, files: Sequence[str], kind: Kind = IMAGES) -> list[str]:
+  """Those of the `files` below `root` that are of this kind. UserError where none is."""
+  chosen = [file for file in files if suffix_of(file) in kind.suffixes]
+  if not chosen:
+    there = {suffix_of(file) for file in files}
+    remedy = ''
+    if kind is IMAGES and there & RECORDINGS.suffixes:
+      remedy = "; config.data.layout='voices' reads the recordings that lie there"
+    elif kind is RECORDINGS and there & IMAGES.suffixes:
+      remedy = '; the images that lie there are of another config.data.layout'
+    raise UserError(f'no {kind.noun}s ({", ".join(sorted(kind.suffixes))}) in {root}{remedy}')
+  return chosen
+
+
+def find_files(root: Path, kind: Kind = IMAGES) -> tuple[list[str], list[str]]:
+  """(paths of all files that are not hidden, nor in hidden folders; lines about what of this kind was left out).
 
   UserError where `root` is no folder.
   """
   if root.is_file():
-    raise UserError(f'{root} is a file: name a folder of images, a .csv of points, or a picture')
+    others = ', a .csv of points, or a picture' if kind is IMAGES else ''
+    raise UserError(f'{root} is a file: name a folder of {kind.noun}s{others}')
   if not root.is_dir():
     raise UserError(f'there is no folder {root}{nearest_folder(root)}')
   files, hidden, linked = [], collections.Counter(), []
@@ -75,11 +99,12 @@ def find_files(root: Path) -> tuple[list[str], list[str]]:
     for name in list(folders):
       if is_hidden(name):
         folders.remove(name)
-        hidden[name] += count_images(os.path.join(folder, name))
+        hidden[name] += count_files(os.path.join(folder, name), kind)
       elif os.path.islink(os.path.join(folder, name)):
         linked.append(below + name)
     files += [below + name for name in names if not name.startswith('.')]
-  notes = [f'left out: {count_of(n, "image")} in hidden folders {printable(name)}' for name, n in hidden.items() if n]
+  counts = {name: count_of(n, kind.noun) for name, n in hidden.items() if n}
+  notes = [f'left out: {count} in hidden folders {printable(name)}' for name, count in counts.items()]
   if linked:
     notes.append(f'left out: linked folders {some(sorted(map(printable, linked)))}: name their places, or copy them')
   return sorted(files, key=lambda path: path.split('/')), notes
@@ -91,13 +116,13 @@ def refuse_unreadable(error: OSError) -> None:
 
 
 def is_hidden(folder: str) -> bool:
-  """Whether a folder of this name holds no images of the user's."""
+  """Whether a folder of this name holds no files of the user's."""
   return folder.startswith('.') or folder.lower() in NO_FOLDERS_OF_IMAGES
 
 
-def count_images(folder: str) -> int:
-  """The number of images at any depth."""
-  return sum(suffix_of(name) in SUFFIXES for _, _, names in os.walk(folder) for name in names)
+def count_files(folder: str, kind: Kind) -> int:
+  """The number of files of a kind at any depth."""
+  return sum(suffix_of(name) in kind.suffixes for _, _, names in os.walk(folder) for name in names)
 
 
 def suffix_of(path: str) -> str:
@@ -105,9 +130,10 @@ def suffix_of(path: str) -> str:
   return os.path.splitext(path)[1].lower()
 
 
-def left_out_by_suffix(files: Iterable[str]) -> list[str]:
-  """A line that counts files that are no images by what their names end with, if there are any."""
-  others = collections.Counter(suffix_of(path) or 'without suffix' for path in files if suffix_of(path) not in SUFFIXES)
+def left_out_by_suffix(files: Iterable[str], kind: Kind = IMAGES) -> list[str]:
+  """A line that counts files that are not of this kind by what their names end with, if there are any."""
+  suffixes = map(suffix_of, files)
+  others = collections.Counter(suffix or 'without suffix' for suffix in suffixes if suffix not in kind.suffixes)
   kinds = [f'{n} {printable(suffix)}' for suffix, n in sorted(others.items(), key=lambda item: (-item[1], item[0]))]
   return [f'left out: {some(kinds)}'] if kinds else []
 
@@ -145,11 +171,11 @@ def split_folders(images: Iterable[str]) -> dict[str, str]:
 
 
 def divide(
-  root: Path | str, images: Sequence[str], folders: Mapping[str, str]
+  root: Path | str, files: Sequence[str], folders: Mapping[str, str], kind: Kind = IMAGES
 ) -> tuple[dict[str, list[str]], str, list[str]]:
-  """({split: paths}, the rule in words, lines about images that are in no split), by the folders of the splits."""
+  """({split: paths}, the rule in words, lines about files that are in no split), by the folders of the splits."""
   splits, outside = {split: [] for split in SPLIT_FOLDERS}, []
-  for path in images:
+  for path in files:
     first = path.split('/')[0]
     if not folders:
       splits['train'].append(path)
@@ -161,18 +187,18 @@ def divide(
   draw_from_train(splits, drawn, within_split=bool(folders))
   for split in drawn:
     if not splits[split]:
-      there = f'{root} has {count_of(len(images), "image")}'
+      there = f'{root} has {count_of(len(files), kind.noun)}'
       raise UserError(f'{there}, too few for the splits train, validation and test: it needs at least 3')
   places = ', '.join(sorted(f'{folder}/' for folder in folders))
-  of = 'of the training images' if folders else 'of the images'
+  of = f'of the {"training " if folders else ""}{kind.noun}s'
   by_hash = f'{" and ".join(drawn)}: {"each " if len(drawn) > 1 else ""}a tenth {of}, by the hash of their paths'
   rule = '; '.join(([f'folders {places}'] if places else []) + ([by_hash] if drawn else []))
   where = f'beside the folders of the splits, such as {printable(outside[0])}' if outside else ''
-  return splits, rule, [f'left out: {count_of(len(outside), "image")} {where}'] if outside else []
+  return splits, rule, [f'left out: {count_of(len(outside), kind.noun)} {where}'] if outside else []
 
 
 def draw_from_train(splits: dict[str, list[str]], drawn: Sequence[str], within_split: bool) -> None:
-  """Moves to the splits `drawn` those of the training images whose hash says so; to each at least one, of several.
+  """Moves to the splits `drawn` those of the training files whose hash says so; to each at least one, of several.
 
   The hash is of the path, below the folder of the split where there is one.
   """

@@ -10,8 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from gen_jax.audio.features import Features
+from gen_jax.audio.voice import Voice
 from gen_jax.data import sources
 from gen_jax.data.dataset import Dataset, Feature, Units
+from gen_jax.data.sounds import Sound
 
 COLORS = {1: 'gray', 3: 'RGB'}  # by the number of channels
 MOST_CLASSES = 20  # that are named in a line
@@ -25,10 +28,11 @@ class RecordedSplit(NamedTuple):
   content: str  # a hash of its examples, or of some; '' of sets that are not in files
   class_counts: tuple[int, ...] | None  # examples of each class, where they are known
   own_order: Mapping[str, int] = MappingProxyType({})  # {feature: examples} of those in an order of their own
+  parallel: bool = False  # of sounds, see `Sound`
 
   def to_dict(self) -> dict[str, Any]:
-    """For JSON: without `own_order` where there is none, as runs have it that are older than this field."""
-    return {name: value for name, value in self._asdict().items() if value or name != 'own_order'}
+    """For JSON: without the fields that have defaults where these stand, as older runs have it."""
+    return {name: value for name, value in self._asdict().items() if value or name not in self._field_defaults}
 
 
 class Record(NamedTuple):
@@ -47,6 +51,7 @@ class Record(NamedTuple):
   factor_sizes: tuple[int, ...]
   units: Units | None
   attributes: Mapping[str, tuple[str, ...]] = MappingProxyType({})  # none of runs older than this field
+  sound: Sound | None = None  # features and voices alone
 
   @property
   def fingerprint(self) -> str:
@@ -62,6 +67,7 @@ class Record(NamedTuple):
     content['features'] = {name: feature._asdict() for name, feature in self.features.items()}
     content['units'] = self.units and self.units._asdict()
     content['attributes'] = dict(self.attributes)
+    content['sound'] = self.sound and sound_to_dict(self.sound)
     return json.dumps(content, indent=2) + '\n'
 
   @classmethod
@@ -72,7 +78,20 @@ class Record(NamedTuple):
     content['splits'] = {name: RecordedSplit(**split) for name, split in content['splits'].items()}
     content['features'] = {name: Feature(**feature) for name, feature in content['features'].items()}
     content['units'] = content['units'] and Units(**content['units'])
+    content['sound'] = sound_of_dict(content['sound']) if content.get('sound') else None
     return cls(**content)
+
+
+def sound_to_dict(sound: Sound) -> dict[str, Any]:
+  """For JSON, features and voices."""
+  voices = {side: voice._asdict() for side, voice in sound.voices.items()}
+  return {'features': sound.features._asdict(), 'voices': voices}
+
+
+def sound_of_dict(content: Mapping[str, Any]) -> Sound:
+  """The inverse."""
+  voices = {side: Voice(**voice) for side, voice in content['voices'].items()}
+  return Sound(Features(**content['features']), voices, {})
 
 
 def tuples(value: Any) -> Any:
@@ -107,13 +126,20 @@ def record_once(data: FrozenConfigDict) -> Record:
     factor_sizes=tuple(train.factor_sizes),
     units=train.units,
     attributes=dict(train.attributes),
+    sound=without_recordings(train.sound),
   )
+
+
+def without_recordings(sound: Sound | None) -> Sound | None:
+  """Its features and voices; None of none."""
+  return sound and Sound(sound.features, dict(sound.voices), {})
 
 
 def record_split(data: Dataset, in_files: bool = True) -> RecordedSplit:
   """What is kept of a split."""
   content = data.hash_content() if in_files else ''
-  return RecordedSplit(data.size, data.about.names, content, data.class_counts, dict(data.own_order))
+  parallel = bool(data.sound and data.sound.parallel)
+  return RecordedSplit(data.size, data.about.names, content, data.class_counts, dict(data.own_order), parallel)
 
 
 # What differs
@@ -125,6 +151,8 @@ def differences(then: Record, now: Record) -> Iterator[str]:
     was, is_now = (describe_feature(each.features[name]) if name in each.features else 'none' for each in (then, now))
     if was != is_now:
       yield f'{name}: {was} then, {is_now} now'
+  if then.sound and now.sound and then.sound.features != now.sound.features:
+    yield f'frames: {describe_frames(then.sound.features)} then, {describe_frames(now.sound.features)} now'
   if then.class_names != now.class_names:
     yield f'classes: {name_classes(then.class_names)} then, {name_classes(now.class_names)} now'
   for name, split in then.splits.items():
@@ -149,13 +177,22 @@ def count_examples(split: RecordedSplit) -> str:
 
 
 def describe_feature(feature: Feature) -> str:
-  """'images 64x64, RGB'; 'points'."""
+  """'images 64x64, RGB'; 'sounds of 64 frames, 80 bands'; 'points'."""
+  if feature.kind == 'sound':
+    frames, bands, _ = feature.shape
+    return f'sounds of {frames} frames, {bands} bands'
   if feature.kind != 'image':
     return feature.kind
   height, width, channels = feature.shape
   if feature.levels == 2:
     return f'images {height}x{width}, {"black and white" if channels == 1 else f"{channels} channels of 0 and 1"}'
   return f'images {height}x{width}, {COLORS.get(channels, f"{channels} channels")}'
+
+
+def describe_frames(features: Features) -> str:
+  """'80 bands of mel, each 16 ms of 16000 Hz'."""
+  milliseconds = 1e3 * features.hop / features.rate
+  return f'{features.bands} bands of {features.kind}, each {milliseconds:.3g} ms of {features.rate} Hz'
 
 
 def name_classes(names: tuple[str, ...]) -> str:
@@ -182,6 +219,8 @@ def describe(record: Record) -> Iterator[str]:
     for name, feature in record.features.items()
   )
   yield f'data: {record.what}: {counts}; {kinds}'
+  if record.sound:
+    yield f'frames: {describe_frames(record.sound.features)}'
   if record.split_rule:
     yield f'splits: {record.split_rule}'
   if record.num_classes:

@@ -8,11 +8,14 @@ import numpy as np
 from PIL import Image
 
 from gen_jax.data.dataset import Feature
-from gen_jax.data.image_files import SUFFIXES, central_square, pixels_of, read_header
+from gen_jax.data.image_files import central_square, pixels_of, read_header
 from gen_jax.data.listing import (
+  IMAGES,
   SPLIT_FOLDERS,
+  Kind,
   Listing,
   arrange,
+  choose_files,
   count_of,
   divide,
   find_files,
@@ -20,7 +23,6 @@ from gen_jax.data.listing import (
   list_images,
   printable,
   several_images,
-  suffix_of,
 )
 from gen_jax.data.palettes import Palette, one_hot, resize_labels
 from gen_jax.errors import UserError
@@ -72,10 +74,10 @@ def pair_folders(images: Sequence[str]) -> dict[str, str]:
   return {name: name.upper() for name in sorted(names) if name.upper() in SIDES}
 
 
-def unpaired_folders(images: Sequence[str]) -> dict[str, tuple[str, str]]:
+def unpaired_folders(files: Sequence[str]) -> dict[str, tuple[str, str]]:
   """{folder: (its split, its side)} of trainA/, trainB/, testA/ and so on, under the usual names, in any case."""
   known = {f'{word}{side.lower()}': (split, side) for split, w in SPLIT_FOLDERS.items() for word in w for side in SIDES}
-  names = {path.split('/')[0] for path in images if '/' in path}
+  names = {path.split('/')[0] for path in files if '/' in path}
   return {name: known[name.lower()] for name in sorted(names) if name.lower() in known}
 
 
@@ -89,18 +91,16 @@ def tell_layout(root: Path, images: Sequence[str]) -> str:
   return 'side_by_side' if width == 2 * height else ''
 
 
-def find_images(root: Path) -> tuple[list[str], list[str]]:
-  """(paths of the images below `root`, lines about what was left out). UserError where there are none."""
-  files, notes = find_files(root)
-  images = [file for file in files if suffix_of(file) in SUFFIXES]
-  if not images:
-    raise UserError(f'no images ({", ".join(sorted(SUFFIXES))}) in {root}')
-  return images, [*notes, *left_out_by_suffix(files)]
+def find_kind(root: Path, kind: Kind = IMAGES) -> tuple[list[str], list[str]]:
+  """(paths of the files of a kind below `root`, lines about what was left out). UserError where there are none."""
+  files, notes = find_files(root, kind)
+  return choose_files(root, files, kind), [*notes, *left_out_by_suffix(files, kind)]
 
 
-def about_beside(images: Sequence[str]) -> str:
-  """A line about images that are of no side."""
-  return f'left out: {count_of(len(images), "image")} beside the folders of the sides, such as {printable(images[0])}'
+def about_beside(files: Sequence[str], kind: Kind = IMAGES) -> list[str]:
+  """A line about files that are of no side, if there are any."""
+  where = f'beside the folders of the sides, such as {printable(files[0])}' if files else ''
+  return [f'left out: {count_of(len(files), kind.noun)} {where}'] if files else []
 
 
 def list_halves(root: Path, class_order: str) -> tuple[Listing, dict[str, dict[str, str]]]:
@@ -119,7 +119,7 @@ def list_pairs(root: Path, class_order: str) -> tuple[Listing, dict[str, dict[st
   A pair has the same path below A/ and below B/, but for the suffix; splits and classes lie in them. Raises UserError:
   no such folders, the first file without a partner.
   """
-  images, notes = find_images(root)
+  images, notes = find_kind(root)
   folders, layout = pair_folders(images), tell_layout(root, images)
   if set(folders.values()) != set(SIDES):
     remedy = f"; config.data.layout='{layout}' is made for what lies there" if layout else ''
@@ -140,34 +140,32 @@ def list_pairs(root: Path, class_order: str) -> tuple[Listing, dict[str, dict[st
       if stem not in files[other]:
         numbers = f'{count_of(len(files[side]), "image")} of {side}, {len(files[other]):,} of {other}'
         raise UserError(f'{root / path} has no partner of side {other} ({numbers}): add it, or remove the file')
-  if beside:
-    notes.append(about_beside(beside))
+  notes += about_beside(beside)
   below = {stem: path.partition('/')[2] for stem, path in files['A'].items()}
   listing = arrange(root, sorted(below.values(), key=lambda path: path.split('/')), notes, class_order)
   return listing, {side: {below[stem]: path for stem, path in files[side].items()} for side in SIDES}
 
 
-def list_sides(root: Path) -> tuple[Mapping[str, Mapping[str, Sequence[str]]], str, list[str]]:
+def list_sides(root: Path, kind: Kind = IMAGES) -> tuple[Mapping[str, Mapping[str, Sequence[str]]], str, list[str]]:
   """({side: {split: paths}}, the rule in words, lines) of a folder of trainA/, trainB/, testA/ and so on.
 
-  Where validation or test images of a side have no folder, they are a tenth of its training images, as in
-  `list_images`. Raises UserError: no such folders, an empty side, too few images of one for three splits.
+  Where validation or test files of a side have no folder, they are a tenth of its training files, as in
+  `list_images`. Raises UserError: no such folders, an empty side, too few files of one for three splits.
   """
-  images, notes = find_images(root)
-  folders = unpaired_folders(images)
+  files, notes = find_kind(root, kind)
+  folders = unpaired_folders(files)
   for side in SIDES:
     if ('train', side) not in folders.values():
-      layout = '' if folders else tell_layout(root, images)
+      layout = '' if folders or kind is not IMAGES else tell_layout(root, files)
       remedy = f"; config.data.layout='{layout}' is made for what lies there" if layout else ''
-      raise UserError(f'{root} has no training images of side {side}: it needs folders trainA/ and trainB/{remedy}')
+      needs = 'it needs folders trainA/ and trainB/'
+      raise UserError(f'{root} has no training {kind.noun}s of side {side}: {needs}{remedy}')
   splits, rules = {}, []
-  notes += several_images(images)
+  notes += several_images(files)
   for side in SIDES:
     of_side = {name: split for name, (split, its_side) in folders.items() if its_side == side}
-    inside = [path for path in images if path.split('/')[0] in of_side]
-    splits[side], rule, _ = divide(f'side {side} of {root}', inside, of_side)
+    inside = [path for path in files if path.split('/')[0] in of_side]
+    splits[side], rule, _ = divide(f'side {side} of {root}', inside, of_side, kind)
     rules.append(f'{side}: {rule}')
-  beside = [path for path in images if path.split('/')[0] not in folders]
-  if beside:
-    notes.append(about_beside(beside))
+  notes += about_beside([path for path in files if path.split('/')[0] not in folders], kind)
   return splits, '. '.join(rules), notes

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from gen_jax.config import DATA
 from gen_jax.data import outliers
 from gen_jax.data.dataset import Dataset, exchange_sides, leave_out
-from gen_jax.data.sets import SETS, folder, pairs, unpaired
+from gen_jax.data.sets import SETS, folder, pairs, unpaired, voice_folder
 from gen_jax.errors import UserError
 
 SPLITS = ('train', 'validation', 'test')
@@ -67,8 +67,8 @@ def in_files(data: ConfigDict) -> bool:
 
 
 def is_own(data: ConfigDict) -> bool:
-  """Whether what the section names are images of the user's own, in a folder."""
-  return owner_of(data) in (folder, pairs, unpaired) and folder.is_folder(data.name)
+  """Whether what the section names are images or recordings of the user's own, in a folder."""
+  return owner_of(data) in (folder, pairs, unpaired, voice_folder) and folder.is_folder(data.name)
 
 
 def namesakes(data: ConfigDict) -> list[str]:

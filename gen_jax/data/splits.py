@@ -2,18 +2,39 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from gen_jax.data import sources
 from gen_jax.data.dataset import About, Dataset, identity
-from gen_jax.data.record import Record, differences, record_of, record_split
+from gen_jax.data.record import Record, differences, record_of, record_split, without_recordings
 from gen_jax.data.sets.planar import Target
+from gen_jax.data.sounds import Utterance
 from gen_jax.errors import UserError
 
 WHERE = '--config.data.name says where they are now'
+
+
+@dataclasses.dataclass(frozen=True)
+class Recordings:
+  """{side: utterances} that are read when they are asked for, whatever is asked; UserError where they cannot be."""
+
+  read: Callable[[], Mapping[str, tuple[Utterance, ...]]]
+
+  def __getitem__(self, side: str) -> tuple[Utterance, ...]:
+    return self.read()[side]
+
+  def __iter__(self) -> Iterator[str]:
+    return iter(self.read())
+
+  def __len__(self) -> int:
+    return len(self.read())
+
+  def items(self) -> ItemsView[str, tuple[Utterance, ...]]:
+    """As a mapping has them."""
+    return self.read().items()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +55,10 @@ class Splits:
       raise UserError(f'this needs the data of the run, {self.record.what}: {error}; {WHERE}') from None
     then = self.record._replace(splits={split: self.record.splits[split]})
     now = then._replace(
-      splits={split: record_split(found)}, features=dict(found.features), class_names=found.names_of_classes
+      splits={split: record_split(found)},
+      features=dict(found.features),
+      class_names=found.names_of_classes,
+      sound=without_recordings(found.sound),
     )
     if lines := list(differences(then, now)):
       raise UserError(f'{found.about.what} holds other data than the run began with ({"; ".join(lines)}); {WHERE}')
@@ -56,7 +80,9 @@ class Splits:
 
     blank = self.blank(split)
     target = Target(lambda rng, n: opened().target.sample(rng, n)) if blank.kind == 'points' else None
-    return blank._replace(fetch=fetch, target=target)
+    recordings = Recordings(lambda: opened().sound.utterances)
+    sound = blank.sound and blank.sound._replace(utterances=recordings)
+    return blank._replace(fetch=fetch, target=target, sound=sound)
 
   def blank(self, split: str) -> Dataset:
     """The split as a model is built for it; where there is a record with rows of zeros, as nothing is opened."""
@@ -81,6 +107,7 @@ class Splits:
       units=record.units,
       about=About(record.what, record.split_rule, record.notes),
       attributes=record.attributes,
+      sound=record.sound and record.sound._replace(parallel=record.splits[split].parallel),
       own_order=record.splits[split].own_order,
     )
 

@@ -28,3 +28,9 @@ from gen_jax.evaluation.translation.suite import side_recognition as side_recogn
 from gen_jax.evaluation.translation.suite import translation_distances as translation_distances
 from gen_jax.evaluation.translation.suite import translation_errors as translation_errors
 from gen_jax.evaluation.translation.suite import true_map_errors as true_map_errors
+from gen_jax.evaluation.voices.content import content_kept as content_kept
+from gen_jax.evaluation.voices.content import words_kept as words_kept
+from gen_jax.evaluation.voices.suite import mel_cepstral_distortion as mel_cepstral_distortion
+from gen_jax.evaluation.voices.suite import resynthesis as resynthesis
+from gen_jax.evaluation.voices.suite import speaker_recognition as speaker_recognition
+from gen_jax.evaluation.voices.suite import true_voice_errors as true_voice_errors

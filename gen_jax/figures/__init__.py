@@ -27,6 +27,7 @@ from gen_jax.figures.samples import sample as sample
 from gen_jax.figures.translations import paths as paths
 from gen_jax.figures.translations import translations as translations
 from gen_jax.figures.vanishing import vanish as vanish
+from gen_jax.figures.voices import hear_voices as hear_voices
 
 
 def all_figures() -> dict[str, Callable]:

@@ -49,6 +49,16 @@ class Picture(NamedTuple):
   caption: str  # in the report
 
 
+class Sound(NamedTuple):
+  """A sound file: WORKDIR/figures/NAME.flac, which the report plays."""
+
+  name: str
+  wave: np.ndarray  # float32 [T], in [-1, 1]; what lies beyond is cut
+  rate: int  # Hz
+  caption: str  # in the report
+  group: str = ''  # the players of one group stand side by side in the report, under its name
+
+
 class Arrays(NamedTuple):
   """A file of arrays: WORKDIR/NAME.npz."""
 
@@ -62,7 +72,7 @@ class Text(NamedTuple):
   text: str
 
 
-Output = Picture | Arrays | Text
+Output = Picture | Sound | Arrays | Text
 
 # of the run, and of others beside it
 CHECKPOINT = Flag('best', 'which checkpoint to read: best, last, or a step')
@@ -107,7 +117,7 @@ def figure(
   flags: Mapping[str, Flag] | None = None,
   formerly: Iterable[str] = (),
 ) -> Callable[[Callable[..., Iterator[Output]]], Callable[..., Iterator[Output]]]:
-  """Decorates a function `(run, **flags) -> iterator of Picture, Arrays, Text`, which then is a mode too.
+  """Decorates a function `(run, **flags) -> iterator of Picture, Sound, Arrays, Text`, which then is a mode too.
 
   Args:
     help: one line of --help.

@@ -1,6 +1,6 @@
-"""Files of a run's figures: WORKDIR/figures/*.png, WORKDIR/*.npz, and the index by which the report shows them.
+"""Files of a run's figures: pictures and sounds in WORKDIR/figures, arrays beside it, and the index of the report.
 
-WORKDIR/figures/index.json holds {file name: {'caption': text, 'place': number}}.
+WORKDIR/figures/index.json holds {file name: {'caption': text, 'place': number}}, and of a sound its 'group' too.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from gen_jax.data.audio_files import encode_audio
 from gen_jax.errors import UserError, show
-from gen_jax.figures.figure import Arrays, Picture, Text, missing, require, with_defaults
+from gen_jax.figures.figure import Arrays, Picture, Sound, Text, missing, require, with_defaults
 from gen_jax.files import save_arrays, write_bytes
-from gen_jax.plots import canvas, grids
+from gen_jax.plots import canvas, grids, players
 from gen_jax.runs import Run
 
 CURVES = 'curves.png'  # of the metrics, which the report draws itself, in its section on training
@@ -27,7 +28,7 @@ def check_needs(figure: Callable, run: Run) -> None:
 
 
 def write_figure(figure: Callable, run: Run, **options: Any) -> list[pathlib.Path]:
-  """Makes a figure, with flags of its mode, and writes its pictures and arrays into the run's workdir; their files.
+  """Makes a figure, with flags of its mode, and writes its pictures, sounds and arrays into the workdir; their files.
 
   Raises:
     UserError: the figure cannot be made of this run.
@@ -38,13 +39,15 @@ def write_figure(figure: Callable, run: Run, **options: Any) -> list[pathlib.Pat
     match output:
       case Picture():
         paths.append(write_picture(run.workdir / 'figures', output, figure.place))
+      case Sound():
+        paths.append(write_sound(run.workdir / 'figures', output, figure.place))
       case Arrays():
         paths.append(run.workdir / f'{output.name}.npz')
         save_arrays(paths[-1], output.arrays)
       case Text():
         print(output.text)
       case _:
-        raise TypeError(f'{figure.__name__} yields {type(output).__name__}, not Picture, Arrays or Text')
+        raise TypeError(f'{figure.__name__} yields {type(output).__name__}, not Picture, Sound, Arrays or Text')
   return paths
 
 
@@ -73,9 +76,22 @@ def write_picture(folder: pathlib.Path, picture: Picture, place: float) -> pathl
   """Writes FOLDER/NAME.png, which it returns, and its caption and place into the index."""
   path = folder / f'{picture.name}.png'
   write_bytes(path, png_of(picture.content))
-  index = read_index(folder) | {path.name: {'caption': picture.caption, 'place': place}}
-  write_bytes(folder / 'index.json', (json.dumps(index, indent=2) + '\n').encode())
+  write_entry(path, {'caption': picture.caption, 'place': place})
   return path
+
+
+def write_sound(folder: pathlib.Path, sound: Sound, place: float) -> pathlib.Path:
+  """Writes FOLDER/NAME.flac, which it returns, of 16 bits, and its caption, place and group into the index."""
+  path = folder / f'{sound.name}.flac'
+  write_bytes(path, encode_audio(sound.wave, sound.rate, 'FLAC'))
+  write_entry(path, {'caption': sound.caption, 'place': place, 'group': sound.group})
+  return path
+
+
+def write_entry(path: pathlib.Path, entry: Mapping[str, Any]) -> None:
+  """Writes what the index of its folder says of a file."""
+  index = read_index(path.parent) | {path.name: entry}
+  write_bytes(path.parent / 'index.json', (json.dumps(index, indent=2) + '\n').encode())
 
 
 def png_of(content: Any) -> bytes:
@@ -104,8 +120,20 @@ def figures_of(workdir: pathlib.Path) -> list[tuple[str, pathlib.Path]]:
   index, as those of runs older than it, by their names, which are their captions.
   """
   folder = workdir / 'figures'
+  entries = entries_of(folder)
+  figures = [(entry['caption'], path) for path, entry in entries.items() if path.suffix == '.png']
+  known = {*entries, folder / CURVES}
+  return figures + [(path.stem, path) for path in sorted(folder.glob('*.png')) if path not in known]
+
+
+def sounds_of(workdir: pathlib.Path) -> list[players.Clip]:
+  """The sounds that the report of a run plays, in its order."""
+  entries = entries_of(workdir / 'figures')
+  return [players.Clip(entry['group'], entry['caption'], path) for path, entry in entries.items() if 'group' in entry]
+
+
+def entries_of(folder: pathlib.Path) -> dict[pathlib.Path, Mapping[str, Any]]:
+  """{file: what the index says of it} of those that are there, by their place."""
   index = read_index(folder)
   names = sorted(index, key=lambda name: index[name]['place'])  # stable: the figures of a place in their own order
-  figures = [(index[name]['caption'], folder / name) for name in names if (folder / name).is_file()]
-  others = [path for path in sorted(folder.glob('*.png')) if path.name not in {*index, CURVES}]
-  return figures + [(path.stem, path) for path in others]
+  return {folder / name: index[name] for name in names if (folder / name).is_file()}

@@ -46,3 +46,4 @@ from gen_jax.networks.translators import ResNetTranslator as ResNetTranslator
 from gen_jax.networks.translators import UNetTranslator as UNetTranslator
 from gen_jax.networks.unet import MLPDenoiser as MLPDenoiser
 from gen_jax.networks.unet import UNet as UNet
+from gen_jax.networks.voices import GatedTranslator as GatedTranslator

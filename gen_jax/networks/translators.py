@@ -5,6 +5,7 @@ training or elsewhere: they are normalized each by itself. `multiple` is what he
 
 `upsampling`: 'transposed' convolutions, as published, or 'resize', convolutions of repeated pixels, which leave no
 checkerboards (Odena et al., 2016).
+`bounded`: whether a tanh ends at -1 and 1, as images do; frames of voices do not.
 """
 
 import functools
@@ -28,13 +29,26 @@ UPSAMPLINGS = 'transposed', 'resize'
 
 
 def problems_of_sizes(network: nn.Module, facts: Facts) -> Iterator[str]:
-  """Images whose height or width is no multiple of `network.multiple`."""
+  """Images whose height or width is no multiple of `network.multiple`, or so the frames or bands of voices."""
   for name, shape in facts.shapes.items():
-    if any(length % network.multiple for length in shape[:2]):
-      height, width = shape[:2]
-      size = math.ceil(min(height, width) / network.multiple) * network.multiple
-      remedy = f'set config.data.size={size}, or name fewer widths'
-      yield f'features: {name} is {height}x{width}, which must be multiples of {network.multiple}; {remedy}'
+    wanted = [math.ceil(length / network.multiple) * network.multiple for length in shape[:2]]
+    if wanted == list(shape[:2]):
+      continue
+    height, width = shape[:2]
+    remedy = f'config.data.size={min(wanted)}'
+    if facts.kind == 'sound':
+      keys = zip(('frames', 'bands'), shape, wanted, strict=False)
+      remedy = ' and '.join(f'config.data.{key}={whole}' for key, length, whole in keys if whole != length)
+    multiples = f'which must be multiples of {network.multiple}'
+    yield f'features: {name} is {height}x{width}, {multiples}; set {remedy}, or name fewer widths'
+
+
+def problems_of_bounds(network: nn.Module, facts: Facts) -> Iterator[str]:
+  """Frames of voices that cannot go beyond 1, or images that do."""
+  if facts.kind == 'sound' and network.bounded:
+    yield 'bounded=True: frames of voices go beyond 1; set False'
+  if facts.kind == 'image' and not network.bounded:
+    yield 'bounded=False: images end at -1 and 1; set True'
 
 
 def drop_out(x: jax.Array, rate: float, key: jax.Array, rows: jax.Array) -> jax.Array:
@@ -57,6 +71,7 @@ class UNetTranslator(nn.Module):
   dropouts: int = 3
   dropout: float = 0.5
   upsampling: str = 'transposed'
+  bounded: bool = True
   dtype: Any = jnp.float32
 
   @property
@@ -70,13 +85,14 @@ class UNetTranslator(nn.Module):
     yield from non_negative(self, 'dropouts')
     yield from fraction(self, 'dropout')
     yield from one_of(self, 'upsampling', UPSAMPLINGS)
+    yield from problems_of_bounds(self, facts)
     if self.dropouts >= len(self.features):
       yield f'dropouts={self.dropouts}: the decoder has {len(self.features) - 1} layers before the last'
     yield from problems_of_sizes(self, facts)
 
   @nn.compact
   def __call__(self, x: jax.Array, channels: int, rows: jax.Array) -> jax.Array:
-    """In [-1, 1]."""
+    """In [-1, 1], where it is bounded."""
     norm = lambda x: InstanceNorm(affine=True, dtype=self.dtype)(x)
     key, maps = self.make_rng('dropout') if self.dropouts else None, []
     for i, width in enumerate(self.features):
@@ -92,7 +108,7 @@ class UNetTranslator(nn.Module):
       x = x if last else norm(x)
       if i < self.dropouts:
         x = drop_out(x, self.dropout, jax.random.fold_in(key, i), rows)
-    return jnp.tanh(x.astype(jnp.float32))
+    return bound(x, self.bounded)
 
 
 class ResNetTranslator(nn.Module):
@@ -105,6 +121,7 @@ class ResNetTranslator(nn.Module):
   features: Sequence[int] = (64, 128, 256)
   blocks: int = 9
   upsampling: str = 'transposed'
+  bounded: bool = True
   dtype: Any = jnp.float32
 
   @property
@@ -117,6 +134,7 @@ class ResNetTranslator(nn.Module):
     yield from at_least_one(self, 'features')
     yield from non_negative(self, 'blocks')
     yield from one_of(self, 'upsampling', UPSAMPLINGS)
+    yield from problems_of_bounds(self, facts)
     yield from problems_of_sizes(self, facts)
     for name, shape in facts.shapes.items():
       height, width = shape[:2]
@@ -125,7 +143,7 @@ class ResNetTranslator(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, channels: int, rows: jax.Array) -> jax.Array:
-    """In [-1, 1]; without noise."""
+    """In [-1, 1], where it is bounded; without noise."""
     del rows
     activate = lambda x: jax.nn.relu(InstanceNorm(dtype=self.dtype)(x))
     # without biases, which the normalizations after them would take away
@@ -139,7 +157,13 @@ class ResNetTranslator(nn.Module):
       x = x + InstanceNorm(dtype=self.dtype)(conv(x.shape[-1], 3)(y))
     for width in self.features[-2::-1]:
       x = activate(double(self, width, 3, use_bias=False)(x))
-    return jnp.tanh(Conv(channels, 7, **same)(x).astype(jnp.float32))
+    return bound(Conv(channels, 7, **same)(x), self.bounded)
+
+
+def bound(x: jax.Array, bounded: bool) -> jax.Array:
+  """float32, by tanh where images end at -1 and 1."""
+  x = x.astype(jnp.float32)
+  return jnp.tanh(x) if bounded else x
 
 
 def double(network: nn.Module, width: int, kernel: int, use_bias: bool) -> nn.Module:

@@ -14,6 +14,7 @@ from gen_jax.config import flatten
 from gen_jax.files import write_bytes
 from gen_jax.plots import scores as scores_lib
 from gen_jax.plots.curves import caption_of, is_smoothed
+from gen_jax.plots.players import Clip, players_of
 from gen_jax.plots.scores import Explained, Scores
 
 FAINT = 'Faint: as recorded. Bold: the running mean.'
@@ -85,8 +86,9 @@ def write_report(
   records: Sequence[Mapping],
   panels: Mapping[str, bytes],
   figures: Sequence[tuple[str, str | os.PathLike]],
+  sounds: Sequence[Clip] = (),
 ) -> None:
-  """Writes one HTML file that holds all it shows and refers to nothing outside itself.
+  """Writes one HTML file that holds all it shows and refers to nothing outside itself but sounds, where they are many.
 
   Args:
     path: where, usually WORKDIR/report.html; written atomically.
@@ -101,8 +103,10 @@ def write_report(
     records: those of metrics.jsonl; may be empty.
     panels: {panel: its PNG} of their curves.
     figures: (caption, path of a PNG), in their order.
+    sounds: what can be heard, in its order.
   """
   pictures = ''.join(picture(caption, pathlib.Path(figure).read_bytes()) for caption, figure in figures)
+  clips, clips_note = players_of(sounds, pathlib.Path(path).parent)
   steps = max((record['step'] for record in records if 'step' in record), default=None)
   body = ''.join(
     [
@@ -110,6 +114,7 @@ def write_report(
       f'<div class="tiles">{scores_lib.tiles(scores, explained, best, steps)}</div>',
       section('Evaluation', scores_lib.cards(scores, explained), scores_note),
       section('What the model makes', pictures),
+      section('To listen to', clips, clips_note),
       section('Training', plots_of(panels, explained), FAINT if is_smoothed(records) else ''),
       section('Configuration', f'<div class="config">{config_cards(config)}</div>'),
       section('To repeat this run', f'<div class="card"><pre>{html.escape(command)}</pre></div>'),

@@ -30,6 +30,7 @@ from gen_jax.files import expanded
 from gen_jax.runs.checked_model import CheckedModel
 from gen_jax.runs.data import splits_of_run
 from gen_jax.runs.labels import find_class
+from gen_jax.runs.sounds import as_wave, translate_wave
 from gen_jax.runs.translation import translate_images
 from gen_jax.runs.workdir import open_config
 from gen_jax.training import loop, snapshots
@@ -233,7 +234,8 @@ class Run:
     trained at one scale translate well what is of that scale.
     """
     if self.source.data.kind != 'image':
-      raise UserError(f'{self.source.name} holds {self.source.data.kind}, and images are translated')
+      remedy = ': translate_wave translates them' if self.source.data.sound else ', and images are translated'
+      raise UserError(f'{self.source.name} holds {self.source.data.kind}{remedy}')
     self.check_side(to)
     given, wanted = self.side(OTHER[to]), self.side(to)
     images = [np.asarray(image) for image in images]
@@ -242,6 +244,17 @@ class Run:
         found = f'{image.dtype} {list(image.shape)}'
         raise UserError(f'images must be uint8 [H,W,{given.channels}], of 0 to 255, not {found}')
     return list(translate_images(self.bound(), images, len(images), to, given, wanted))
+
+  def translate_wave(self, wave: np.ndarray, rate: int, to: str = 'b') -> np.ndarray:
+    """A wave [T] at `rate` Hz as the voice of the side `to`, 'a' or 'b', says it: float32 [T] of its rate and level.
+
+    Of any length, floats in [-1, 1] or int16, one channel: `wave, rate = soundfile.read(path)`.
+    """
+    if not self.source.data.sound:
+      raise UserError(f'{self.source.name} holds {self.source.data.kind}, and sounds are translated')
+    self.check_side(to)
+    window = self.source.data.main_feature.shape[0]
+    return translate_wave(self.bound(), self.source.data.sound, window, as_wave(wave, rate), rate, to)
 
   def check_side(self, to: str) -> None:
     """Raises UserError where the model does not translate to the side `to`."""

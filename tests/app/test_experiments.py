@@ -8,6 +8,7 @@ import chex
 import jax
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from gen_jax import build
@@ -32,12 +33,16 @@ VARIANTS = [(name, variant) for name, get_config in GET_CONFIG.items() for varia
 
 
 def write_sides(folder, layout):
-  """A folder of a few pairs side by side, or of unpaired sides."""
+  """A folder of a few pairs side by side, or of unpaired sides, or voices."""
   names = ('train', 'val', 'test') if layout == 'side_by_side' else ('trainA', 'trainB', 'testA', 'testB')
   width = 16 if layout == 'side_by_side' else 8
   for name in names:
     (folder / name).mkdir()
     for i in range(6):
+      if layout == 'voices':
+        noise = np.random.default_rng(i).normal(scale=0.1, size=4_000 + 500 * i)
+        soundfile.write(folder / name / f'{i}.wav', noise, 16_000)
+        continue
       pixels = np.random.default_rng(i).integers(0, 256, (8, width, 3)).astype(np.uint8)
       Image.fromarray(pixels).save(folder / name / f'{i}.png')
   return folder
@@ -51,6 +56,8 @@ def test_every_variant_passes_the_checks(name, variant, tmp_path):
     if not config.data.outliers and not config.data.layout:
       config.data.resident_mib = 0  # prepared sets are opened, and not read into memory
     config.batch_size = max(config.batch_size, 4)  # those of one image are for one device
+    if config.data.name == 'voices':
+      config.data.sentences = 2  # each is rendered
     if config.data.layout:
       config.data.name = str(write_sides(tmp_path, config.data.layout))
   try:

@@ -15,7 +15,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import peer_diffusion, serve
+from benchmarks import peer_diffusion, peer_voices, serve
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 if DEVICE == 'cuda':
@@ -113,6 +113,13 @@ def captured(training: Training) -> Training:
     return losses
 
   return training._replace(step=step)
+
+
+def averaging(module: nn.Module, decay: float) -> Callable[[], None]:
+  """What brings an exponential moving average of the parameters up to date."""
+  parameters, average = list(module.parameters()), get_ema_multi_avg_fn(decay)
+  averages = [parameter.detach().clone() for parameter in parameters]
+  return lambda: average(averages, parameters, None)
 
 
 # Variational autoencoders
@@ -239,8 +246,13 @@ def hinge_of_real_and_fake(real: Tensor, fake: Tensor) -> Tensor:
   return functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
 
 
+def squares_of_real_and_fake(real: Tensor, fake: Tensor) -> Tensor:
+  return ((real - 1) ** 2).mean() + (fake**2).mean()
+
+
 NON_SATURATING = (softplus_of_real_and_fake, lambda fake: functional.softplus(-fake).mean())
 HINGE = (hinge_of_real_and_fake, lambda fake: -fake.mean())
+SQUARES = (squares_of_real_and_fake, lambda fake: ((fake - 1) ** 2).mean())
 
 
 def gan(mode: Mode, path: str, generator: nn.Module, discriminator: nn.Module, latents: int, batch_size: int,
@@ -334,9 +346,10 @@ def patch_discriminator(channels: int, width: int) -> nn.Module:
   return nn.Sequential(*first, *second, *third, nn.Conv2d(4 * width, 1, 4, 1, 1))
 
 
-def drawn_pairs(draw: Callable[[int], Tensor], batch_size: int) -> tuple[Tensor, Tensor]:
-  """Images of A and of B in [-1, 1]."""
-  a, b = (draw(batch_size) * (2 / 255) - 1).chunk(2, 1)
+def drawn_pairs(draw: Callable[[int], Tensor], batch_size: int, levels: int = 256) -> tuple[Tensor, Tensor]:
+  """Images of A and of B in [-1, 1]; `levels` 0: frames, which stay as they are."""
+  drawn = draw(batch_size)
+  a, b = (drawn * (2 / (levels - 1)) - 1 if levels else drawn).chunk(2, 1)
   return a, b
 
 
@@ -413,37 +426,60 @@ class Pool:
     return old
 
 
-def cyclegan(mode: Mode, path: str, batch_size: int) -> Training:
-  to_a, to_b = (mode.module(residual_translator(32, 6)) for _ in range(2))
-  critic_a, critic_b = (mode.module(patch_discriminator(3, 32)) for _ in range(2))
+class Kind(NamedTuple):
+  """How a CycleGAN is trained. `pooled`: critics see earlier images; `decay`: of the generators' average, or 0."""
+
+  losses: tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor], Tensor]]
+  learning_rate: float
+  levels: int = 256
+  pooled: bool = True
+  decay: float = 0.0
+
+
+def cyclegan(mode: Mode, path: str, batch_size: int, translator: Callable[[], nn.Module],
+             critic: Callable[[], nn.Module], kind: Kind) -> Training:  # fmt: skip
+  """Both generators with one optimizer, then both critics, with batches of their own and identity terms."""
+  to_a, to_b = (mode.module(translator()) for _ in range(2))
+  critic_a, critic_b = (mode.module(critic()) for _ in range(2))
   generators, critics = nn.ModuleList([to_a, to_b]), nn.ModuleList([critic_a, critic_b])
-  g_optimizer, d_optimizer = (mode.adam(player, 2e-4, 0.5) for player in (generators, critics))
-  draw, pool_a, pool_b = mode.images(path), Pool(), Pool()
+  g_optimizer, d_optimizer = (mode.adam(player, kind.learning_rate, 0.5) for player in (generators, critics))
+  draw, pools = mode.images(path), [Pool() if kind.pooled else nn.Identity() for _ in range(2)]
+  average_of_generators = averaging(generators, kind.decay) if kind.decay else lambda: None
+  of_both, fooled = kind.losses
   l1 = lambda x, y: (x - y).abs().mean()
-  squares = lambda logits, target: ((logits - target) ** 2).mean()
 
   def generator_loss(a: Tensor, b: Tensor) -> Tensor:
     fake_a, fake_b = to_a(b), to_b(a)
-    fooled = squares(critic_a(fake_a), 1) + squares(critic_b(fake_b), 1)
     cycle, identity = l1(to_a(fake_b), a) + l1(to_b(fake_a), b), l1(to_a(a), a) + l1(to_b(b), b)
-    return fooled + 10 * cycle + 5 * identity
+    return fooled(critic_a(fake_a)) + fooled(critic_b(fake_b)) + 10 * cycle + 5 * identity
 
   def discriminator_loss(a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> Tensor:
-    of_a = squares(critic_a(a), 1) + squares(critic_a(fake_a), 0)
-    return 0.5 * (of_a + squares(critic_b(b), 1) + squares(critic_b(fake_b), 0))
+    return 0.5 * (of_both(critic_a(a), critic_a(fake_a)) + of_both(critic_b(b), critic_b(fake_b)))
 
-  g_loss, d_loss = mode.loss(generator_loss), mode.loss(discriminator_loss)
+  g_loss, d_loss, translate = map(mode.loss, (generator_loss, discriminator_loss, lambda a, b: (to_a(b), to_b(a))))
 
   def step() -> list[Tensor]:
     critics.requires_grad_(False)
-    g_value = descend(g_optimizer, g_loss, *drawn_pairs(draw, batch_size))
+    g_value = descend(g_optimizer, g_loss, *drawn_pairs(draw, batch_size, kind.levels))
     critics.requires_grad_(True)
-    a, b = drawn_pairs(draw, batch_size)
+    a, b = drawn_pairs(draw, batch_size, kind.levels)
     with torch.no_grad():
-      fake_a, fake_b = pool_a(to_a(b)), pool_b(to_b(a))
-    return [g_value, descend(d_optimizer, d_loss, a, b, fake_a, fake_b)]
+      fakes = [pool(images) for pool, images in zip(pools, translate(a, b), strict=True)]
+    d_value = descend(d_optimizer, d_loss, a, b, *fakes)
+    average_of_generators()
+    return [g_value, d_value]
 
   return Training([generators, critics], step)
+
+
+def cyclegan_of_images(mode: Mode, path: str, batch_size: int) -> Training:
+  return cyclegan(mode, path, batch_size, lambda: residual_translator(32, 6), lambda: patch_discriminator(3, 32),
+                  Kind(SQUARES, 2e-4))  # fmt: skip
+
+
+def voices(mode: Mode, path: str, batch_size: int) -> Training:
+  kind = Kind(HINGE, 5e-4, levels=0, pooled=False, decay=0.998)
+  return cyclegan(mode, path, batch_size, peer_voices.GatedTranslator, peer_voices.PatchCritic, kind)
 
 
 # Diffusion
@@ -453,8 +489,7 @@ def diffusion(mode: Mode, path: str, batch_size: int) -> Training:
   """EDM at evenly spaced quantiles of log sigma, a tenth of the labels hidden; and an average of the parameters."""
   network = mode.module(peer_diffusion.NoisyUNet())
   draw, optimizer = mode.images(path), mode.adam(network, 1e-3, b2=0.99)
-  parameters, average = list(network.parameters()), get_ema_multi_avg_fn(0.999)
-  averages = [parameter.detach().clone() for parameter in parameters]
+  average = averaging(network, 0.999)
   places = torch.arange(batch_size, device=DEVICE) / batch_size
 
   def squared_error(images: Tensor, labels: Tensor) -> Tensor:
@@ -472,7 +507,7 @@ def diffusion(mode: Mode, path: str, batch_size: int) -> Training:
   def step() -> list[Tensor]:
     labels = torch.randint(peer_diffusion.CLASSES, (batch_size,), device=DEVICE)
     value = descend(optimizer, loss, draw(batch_size), labels)
-    average(averages, parameters, None)
+    average()
     return [value]
 
   return Training([network], step)
@@ -503,8 +538,9 @@ ROWS = {
   'sngan_32': sngan_32,
   'pix2pix_64': lambda *given, **named: pix2pix(*given, **named, levels=6),
   'pix2pix_128': lambda *given, **named: pix2pix(*given, **named, levels=7),
-  'cyclegan_64': cyclegan,
-  'cyclegan_128': cyclegan,
+  'cyclegan_64': cyclegan_of_images,
+  'cyclegan_128': cyclegan_of_images,
+  'voices': voices,
   'diffusion': diffusion,
   'diffusion_sampling': diffusion_sampling,
 }

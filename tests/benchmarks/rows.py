@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments import beta_vae, diffusion
+from experiments import beta_vae, diffusion, voices
 from gen_jax import build
 from gen_jax.build import Task
 from gen_jax.config import common, update
@@ -124,6 +124,15 @@ def cyclegan_row(size: int) -> Row:
   return translation_config(1, {'name': 'CycleGAN', **model}), noise_pairs(size)
 
 
+def voices_row(bands: int = 24, **model: Any) -> Row:
+  """CycleGAN of voices as the experiment trains it, with the learning rate and the identity terms held, on noise."""
+  held = {'optimizer': {'schedule': 'constant'}, 'model': {'identity_steps': 0, **model}}
+  config = config_with({'data': {'bands': bands}, **held}, voices.get_config())
+  shape = (512, config.data.frames, bands, 1)
+  draw = lambda seed: np.random.default_rng(seed).standard_normal(shape, np.float32)
+  return config, from_arrays({'image_a': draw(0), 'image_b': draw(1)}, kind='sound')
+
+
 def diffusion_row(batch_size: int) -> Row:
   """EDM as the experiment trains it on MNIST, with the learning rate held constant, on noise."""
   changes = {'batch_size': batch_size, 'optimizer': {'schedule': 'constant', 'warmup_steps': 0}}
@@ -143,6 +152,7 @@ ROWS = {  # the most important first
   'cyclegan_64': lambda: cyclegan_row(64),
   'pix2pix_128': lambda: pix2pix_row(128, 7),
   'cyclegan_128': lambda: cyclegan_row(128),
+  'voices': voices_row,
 }
 SAMPLED = ('diffusion_sampling',)  # of which no training step is measured, but drawing a batch of samples
 

@@ -65,6 +65,17 @@ def small_unet(patch, a, b):
   return condition + convolutions + sum(noisy_block(i, o) for i, o in blocks)
 
 
+def gated_translator(features, width, blocks, kernel, reach, bands):
+  """Of one channel: a gate is as large as what it gates, and two numbers a channel stand in the place of a bias."""
+  area, flat = kernel**2, features[-1] * bands // 2 ** (len(features) - 1)
+  outer = lambda i, o: reach * kernel * i * o + o
+  down = sum(2 * (area * i * o + 2 * o) for i, o in itertools.pairwise(features))
+  up = sum(4 * area * i * o + 2 * o for i, o in itertools.pairwise(features[::-1]))
+  block = 3 * (2 * width * 2 * width + 2 * width * width) + 2 * (2 * 2 * width + width)
+  middle = 2 * width * flat + 2 * (width + flat) + blocks * block
+  return 2 * outer(1, features[0]) + down + middle + up + outer(features[0], 1)
+
+
 CYCLEGAN = 2 * (residual_translator(32, 6) + patches(3, 32))
 PARAMETERS = {
   'beta_vae_64': BETA_VAE,
@@ -77,12 +88,15 @@ PARAMETERS = {
   'pix2pix_128': unet(32, 64, 128, 256, 256, 256, 256) + patches(6, 32),
   'cyclegan_64': CYCLEGAN,
   'cyclegan_128': CYCLEGAN,
+  'voices': 2 * (gated_translator((16, 32, 32), 128, 3, 3, 5, 24) + convs(1, 32, 64, 128, 1)),
   'diffusion': small_unet(4, 64, 128),
   'diffusion_sampling': small_unet(4, 64, 128),
 }
 
 
-SLOW = dict.fromkeys(('sngan_32', 'pix2pix_128', 'cyclegan_64', 'cyclegan_128'), pytest.mark.slow)  # to compile
+SLOW = dict.fromkeys(
+  ('sngan_32', 'pix2pix_128', 'cyclegan_64', 'cyclegan_128', 'voices'), pytest.mark.slow
+)  # to compile
 
 
 @pytest.mark.parametrize(

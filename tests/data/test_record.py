@@ -1,13 +1,19 @@
 """What is kept of a data set: as JSON and back, what differs, what is said of it."""
 
+import json
+
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
+from gen_jax.audio.features import Features
+from gen_jax.audio.voice import Voice
 from gen_jax.config import common
 from gen_jax.data import sources
-from gen_jax.data.record import Record, describe, differences, record_of
+from gen_jax.data.dataset import Feature
+from gen_jax.data.record import Record, describe, describe_feature, differences, record_of
+from gen_jax.data.sounds import Sound
 from gen_jax.data.splits import Splits
 from gen_jax.errors import UserError
 
@@ -49,6 +55,24 @@ def test_of_a_folder_too_and_it_is_known_by_its_content_however_it_is_seen(tmp_p
   assert record_of(as_text).fingerprint == record_of(numbers).fingerprint
   small = write_classes(tmp_path / 'd', ['cat', 'dog'], number=5)
   assert record_of(section(small)).fingerprint != first.fingerprint
+
+
+def test_voices_are_kept_and_records_without_them_are_read():
+  voices = {'a': Voice((1.5, -2.0), (0.1, 1 / 3), (5.0, 0.2)), 'b': Voice((0.0, 1.0), (1.0, 2.0))}
+  points = record_of(section('ring'))
+  assert points.sound is None and Record.from_json(points.to_json()).sound is None
+  splits = {**points.splits, 'test': points.splits['test']._replace(parallel=True)}
+  record = points._replace(sound=Sound(Features('world', 8_000, 2), voices, {}), splits=splits)
+  assert Record.from_json(record.to_json()) == record and record.fingerprint == points.fingerprint
+  content = json.loads(points.to_json())
+  assert 'parallel' not in content['splits']['test'] and content.pop('sound') is None
+  assert Record.from_json(json.dumps(content)) == points  # of a run that is older than sounds
+  other = record._replace(sound=record.sound._replace(features=Features('mel', 8_000, 2)))
+  assert list(differences(record, other)) == [
+    'frames: 2 bands of world, each 16 ms of 8000 Hz then, 2 bands of mel, each 16 ms of 8000 Hz now'
+  ]
+  assert list(differences(record, record._replace(sound=record.sound._replace(voices={})))) == []
+  assert describe_feature(Feature((64, 80, 1), 0, 'sound')) == 'sounds of 64 frames, 80 bands'
 
 
 def test_what_differs_is_said_in_words(tmp_path):

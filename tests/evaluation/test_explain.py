@@ -8,6 +8,7 @@ import numpy as np
 from page import Page
 from small import MODEL, small_config
 from sources import KnownSource, Repeats, digits_like_mnist, gray_source, padded_batches
+from two_voices import Translator, TwoVoices
 
 from gen_jax import build
 from gen_jax.data.sets import planar
@@ -28,6 +29,8 @@ from gen_jax.evaluation.probe import probe
 from gen_jax.evaluation.sliced_wasserstein import sliced_wasserstein
 from gen_jax.evaluation.translation import suite
 from gen_jax.evaluation.translation.sides import Sides
+from gen_jax.evaluation.voices import content
+from gen_jax.evaluation.voices import suite as voices
 from gen_jax.figures.factors import entry_names
 from gen_jax.plots.scores import cards, format_number
 
@@ -58,6 +61,18 @@ def names_of_runs(run_of):
     run = run_of(name)
     for evaluator in evaluators:
       yield type(run.module), evaluator, values_of(all_evaluators()[evaluator], run.model, run.source)
+
+
+def names_of_voices(monkeypatch):
+  """The same of two voices."""
+  source, model = TwoVoices(words='FOLDER'), Translator()
+  monkeypatch.setattr(content, 'read_words', lambda folder, features: {})
+  monkeypatch.setattr(content, 'learn_words', lambda speakers: lambda frames: ['0'] * len(frames))
+  for evaluator in (
+    voices.true_voice_errors, voices.mel_cepstral_distortion, voices.speaker_recognition, voices.resynthesis,
+    content.content_kept, content.words_kept,
+  ):  # fmt: skip
+    yield evaluator, model, source
 
 
 class Codes:
@@ -122,7 +137,7 @@ def names_of_known_sources(monkeypatch):
 def test_every_metric_of_every_evaluator_is_explained(run_of, monkeypatch, tmp_path):
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
   seen = list(names_of_runs(run_of))
-  for evaluator, model, source in names_of_known_sources(monkeypatch):
+  for evaluator, model, source in (*names_of_voices(monkeypatch), *names_of_known_sources(monkeypatch)):
     seen.append((None, evaluator.__name__, values_of(evaluator, model, source)))
   assert {evaluator for _, evaluator, _ in seen} == set(all_evaluators())  # one that is new stands here too
   for model, evaluator, values in seen:

@@ -60,7 +60,8 @@ def test_what_is_missing_is_said_in_one_line():
 
 def test_figures_are_found_in_the_order_of_the_report():
   names = list(figures.all_figures())
-  assert names[:4] == ['reconstruct', 'translations', 'paths', 'sample'] and names[-1] == 'compare' and len(names) == 22
+  assert names[:4] == ['reconstruct', 'translations', 'paths', 'hear_voices']
+  assert names[-1] == 'compare' and len(names) == 23
   assert all(name == function.__name__ for name, function in figures.all_figures().items())
 
 

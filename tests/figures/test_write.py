@@ -8,12 +8,14 @@ import types
 
 import numpy as np
 import pytest
+import soundfile
+from page import Page
 from PIL import Image
 
 from gen_jax import figures
 from gen_jax.errors import UserError
 from gen_jax.figures import write
-from gen_jax.figures.figure import Arrays, Flag, Picture, Text, figure
+from gen_jax.figures.figure import Arrays, Flag, Picture, Sound, Text, figure
 from gen_jax.plots import canvas
 from gen_jax.plots.report import write_report
 
@@ -114,6 +116,7 @@ AUTOMATIC = {
   'gan': ['sample', 'interpolate', 'progress', 'neighbors'],
   'growing gan': ['sample', 'interpolate', 'progress', 'resolutions', 'neighbors'],
   'plane': ['sample', 'points', 'progress'],
+  'voices': ['hear_voices'],
 }
 
 
@@ -196,3 +199,37 @@ def test_what_is_no_output_is_refused(run):
 
   with pytest.raises(TypeError, match='a_path yields'):
     write.write_figure(a_path, run)
+
+
+TONE = (0.5 * np.sin(np.arange(4000) / 5)).astype(np.float32)
+
+
+@figure('tones', place=1.5)
+def tones(run):
+  yield Sound('low', TONE, 8000, 'A', 'a tone')
+  yield Sound('high', TONE[::2], 8000, 'A, an octave higher', 'a tone')
+  yield Picture('tones', STRIPES, 'Tones')
+
+
+def test_sounds_are_written_indexed_and_played_by_the_report(run):
+  written = write.write_figure(stripes, run) + write.write_figure(tones, run)
+  assert [path.name for path in written[2:]] == ['low.flac', 'high.flac', 'tones.png']
+  wave, rate = soundfile.read(run.workdir / 'figures/low.flac', dtype='float32')
+  assert rate == 8000
+  np.testing.assert_allclose(wave, TONE, atol=2**-15)
+  index = json.loads((run.workdir / 'figures/index.json').read_text())
+  assert index['low.flac'] == {'caption': 'A', 'place': 1.5, 'group': 'a tone'} and len(index) == 4
+  assert [caption for caption, _ in write.figures_of(run.workdir)] == ['Tones', 'Stripes, shifted by 0']
+  write_report(
+    run.workdir / 'report.html', title='t', about='a', command='c', config={}, scores={}, scores_note='', explained={},
+    best='', records=[], panels={}, figures=write.figures_of(run.workdir), sounds=write.sounds_of(run.workdir),
+  )  # fmt: skip
+  page = Page((run.workdir / 'report.html').read_text())
+  assert [player['aria-label'] for player in page.of('audio')] == ['a tone: A', 'a tone: A, an octave higher']
+  (run.workdir / 'figures/low.flac').unlink()
+  assert [clip.caption for clip in write.sounds_of(run.workdir)] == ['A, an octave higher']
+
+
+def test_workdirs_without_sounds_play_none(run, tmp_path):
+  write.write_figure(stripes, run)
+  assert write.sounds_of(run.workdir) == [] == write.sounds_of(tmp_path / 'none')

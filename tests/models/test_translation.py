@@ -1,4 +1,4 @@
-"""pix2pix and CycleGAN: their losses in closed form, who moves, what the ablations leave out, devices."""
+"""pix2pix and CycleGAN, of images and of voices: their losses in closed form, who moves, what is refused, devices."""
 
 import functools
 
@@ -12,6 +12,7 @@ from facts import OPTIMIZER, problems
 
 from gen_jax import networks
 from gen_jax.models import CycleGAN, Pix2Pix
+from gen_jax.models.cyclegan import draw_masks
 from gen_jax.training.state import create_state
 from gen_jax.training.step import train_step, updates_per_step
 
@@ -96,13 +97,58 @@ def test_losses_of_cyclegan_are_those_of_the_paper():
   np.testing.assert_allclose(values['cycle_a'], 0.2, rtol=1e-4)
 
 
+def test_losses_of_voices_are_those_of_the_papers():
+  forth, back = 0.5, -0.3
+  model = CycleGAN(
+    Shift(forth), Shift(back), Mean(), Mean(), 3, 3, identity_weight=2.0, identity_steps=5, masked_frames=6,
+    second_discriminator_a=Mean(), second_discriminator_b=Mean(),
+  )  # fmt: skip
+  keys = {name: jax.random.fold_in(KEY, i) for i, name in enumerate(('params', 'pool', 'mask'))}
+  value_of = lambda method, *rest: model.init_with_output(keys, BATCH, *rest, method=method)[0]
+  mask_a, mask_b = map(np.asarray, value_of('masks'))
+  assert (mask_a != mask_b).any() and (mask_a == 0).any()
+  to_b, to_a = A * mask_a + forth, B * mask_b + back
+  square = lambda x, of: ((x.mean((1, 2, 3)) - of) ** 2).mean()
+  cycles = [np.abs(to_b + back - A).mean(), np.abs(to_a + forth - B).mean()]
+  fooled = square(to_b, 1) + square(to_a, 1) + square(to_b + back, 1) + square(to_a + forth, 1)
+  for step, same in ((4, 0.8), (5, 0.0)):
+    value, metrics = value_of('generator_loss', step)
+    assert [metrics['cycle_a'], metrics['cycle_b']] == pytest.approx(cycles, rel=1e-5)
+    assert value == pytest.approx(fooled + 10 * sum(cycles) + 2 * same, rel=1e-5)
+  value, _ = value_of('discriminator_loss', 0)
+  once = square(A, 1) + square(B, 1) + square(to_b, 0) + square(to_a, 0)
+  twice = square(A, 1) + square(B, 1) + square(to_b + back, 0) + square(to_a + forth, 0)
+  assert value == pytest.approx((once + twice) / 2, rel=1e-5)
+  seen_whole = model.init_with_output(KEY, BATCH, method='translate_to_b')[0]
+  np.testing.assert_allclose(seen_whole, A + forth, rtol=1e-6)
+
+
+def test_masks_are_runs_of_uniform_length_and_place():
+  rows = np.arange(4_000, dtype=np.int32)
+  masks = np.asarray(draw_masks(KEY, rows, (4_000, 8, 3, 1), 4))
+  assert masks.shape == (4_000, 8, 1, 1) and set(np.unique(masks)) == {0.0, 1.0}
+  hidden = 1 - masks[:, :, 0, 0]
+  assert (np.abs(np.diff(hidden, axis=1, prepend=0, append=0)).sum(1) <= 2).all()  # one run
+  counts = np.bincount(hidden.sum(1).astype(int), minlength=5)
+  np.testing.assert_allclose(counts, [1_000] * 4 + [0], atol=5 * np.sqrt(750))
+  first = hidden[hidden.sum(1) == 3].argmax(1)
+  np.testing.assert_allclose(np.bincount(first, minlength=8), [len(first) / 6] * 6 + [0] * 2, atol=5 * 13)
+  np.testing.assert_array_equal(draw_masks(KEY, rows[7:9], (2, 8, 3, 1), 4), masks[7:9])
+
+
 unet = lambda: networks.UNetTranslator((4, 4), dropouts=1)
 resnet = lambda: networks.ResNetTranslator((4, 4), blocks=1)
 patches = lambda: networks.PatchDiscriminator(4, 1)
+gated = lambda: networks.GatedTranslator((4, 4), width=8, blocks=1, kernel=3, reach=5)
+spectral = lambda: networks.PatchDiscriminator(4, 1, norm='spectral')
 MODELS = {
   'pix2pix': Pix2Pix(unet(), patches(), channels_b=3),
   'cyclegan': CycleGAN(resnet(), resnet(), patches(), patches(), 1, 3, identity_weight=0.0, pool_size=5),
-}
+  'voices': CycleGAN(
+    gated(), gated(), spectral(), spectral(), 1, 3, 'hinge', identity_weight=0.0, masked_frames=5, pool_size=0,
+    second_discriminator_a=spectral(), second_discriminator_b=spectral(),
+  ),
+}  # fmt: skip
 
 
 @functools.cache
@@ -146,6 +192,9 @@ PAIRS = {
   'value_range': (-1.0, 1.0),
   'optimizers': dict.fromkeys(('generator', 'discriminator'), OPTIMIZER),
 }
+SOUND = {'kind': 'sound', 'shapes': dict.fromkeys(PAIRS['shapes'], (16, 12, 1)), 'value_range': (0.0, 1.0)}
+
+SHORT = SOUND | {'shapes': dict.fromkeys(PAIRS['shapes'], (8, 16, 1))}
 
 
 def lines(model, **changes):
@@ -162,6 +211,7 @@ def test_what_can_work_has_no_problems():
   )  # fmt: skip
   plane = {'kind': 'points', 'shapes': dict.fromkeys(PAIRS['shapes'], (1, 1, 2)), 'value_range': (0.0, 1.0)}
   assert lines(points, **plane) == []
+  assert lines(MODELS['voices'], **SOUND) == []
 
 
 @pytest.mark.parametrize(
@@ -180,6 +230,17 @@ def test_what_can_work_has_no_problems():
     ('cyclegan', {'pool_size': -1}, {}, 'pool_size=-1: must not be negative'),
     ('cyclegan', {'loss': 'wasserstein'}, {}, "set discriminator_b.norm='spectral'"),
     ('cyclegan', {'generator_a': networks.ResNetTranslator((4,) * 5)}, {}, 'features: of image_a, 16x16, too little'),
+    ('cyclegan', {'masked_frames': 5}, {}, 'masked_frames=5: hides frames of voices, and these data are images; set 0'),
+    ('cyclegan', {'generator_a': networks.GatedTranslator()}, {}, 'GatedTranslator: sees frames of voices; choose'),
+    ('voices', {'masked_frames': 16}, SOUND, 'masked_frames=16: examples have 16 frames, of which some must be seen'),
+    ('voices', {'identity_steps': 5}, SOUND, 'identity_steps=5: has no effect with identity_weight=0'),
+    ('voices', {'second_discriminator_b': None}, SOUND, 'second_discriminator_a: set that of B as well, or neither'),
+    ('voices', {'generator_a': networks.GatedTranslator(reach=4)}, SOUND, 'reach=4: must be odd'),
+    ('voices', {'generator_a': networks.GatedTranslator((4,) * 4)}, SOUND, 'of 8; set config.data.bands=16, or'),
+    ('voices', {'generator_a': networks.GatedTranslator((4,) * 4)}, SHORT, 'frames=8: must be at least 16'),
+    ('voices', {'masked_frames': 1}, SOUND, 'masked_frames=1: runs of fewer frames than 1 hide nothing'),
+    ('voices', {'generator_a': networks.ResNetTranslator((4,))}, SOUND, 'bounded=True: frames of voices go beyond 1'),
+    ('cyclegan', {'generator_a': networks.UNetTranslator((4, 4), 1, bounded=False)}, {}, 'bounded=False: images end'),
   ],
 )
 def test_what_cannot_is_one_line(name, fields, changes, line):

@@ -16,6 +16,7 @@ TRANSLATORS = {
   'unet_resize': networks.UNetTranslator((4, 8), dropouts=0, upsampling='resize'),
   'resnet': networks.ResNetTranslator((4, 8, 8), blocks=1),
   'resnet_resize': networks.ResNetTranslator((4, 8), blocks=1, upsampling='resize'),
+  'gated': networks.GatedTranslator((4, 8, 8), width=8, blocks=1, kernel=3, reach=5),
 }
 
 
@@ -27,7 +28,25 @@ def images(rows=3, height=16, width=16, channels=3, seed=0):
 def test_translations_have_the_size_of_their_images_and_any_number_of_channels(name):
   network, x = TRANSLATORS[name], images(height=8, width=24, channels=1)
   y, _ = network.init_with_output(KEY, x, 5, ROWS)
-  assert y.shape == (3, 8, 24, 5) and y.dtype == jnp.float32 and np.abs(y).max() <= 1
+  assert y.shape == (3, 8, 24, 5) and y.dtype == jnp.float32
+  assert name == 'gated' or np.abs(y).max() <= 1
+
+
+def test_tanh_can_be_left_out():
+  for network in (TRANSLATORS['unet_resize'], TRANSLATORS['resnet']):
+    variables, x = network.init(KEY, images(), 3, ROWS), images()
+    free = network.clone(bounded=False).apply(variables, x, 3, ROWS)
+    np.testing.assert_allclose(np.tanh(free), network.apply(variables, x, 3, ROWS), atol=1e-6)
+
+
+def test_the_gated_translator_has_the_published_sizes():
+  network = networks.GatedTranslator()  # 64 frames of 80 bands and their mask
+  shapes = jax.eval_shape(lambda: network.init(KEY, jnp.zeros((1, 64, 80, 2)), 1, ROWS[:1]))['params']
+  kernels = {name: layer['kernel'].shape for name, layer in shapes.items() if 'kernel' in layer}
+  assert kernels['Conv_0'] == kernels['Conv_1'] == (15, 5, 2, 128)
+  assert kernels['Conv_6'] == (1, 1, 5120, 256) and kernels['Conv_7'] == (3, 1, 256, 512)
+  assert kernels['Conv_25'] == (1, 1, 256, 5120) and kernels['Conv_26'] == (5, 5, 256, 1024)
+  assert kernels['Conv_27'] == (5, 5, 256, 512) and kernels['Conv_28'] == (15, 5, 128, 1) and len(kernels) == 29
 
 
 @pytest.mark.parametrize('name', TRANSLATORS)

@@ -10,6 +10,7 @@ from PIL import Image
 from gen_jax.metrics import Explanation, Metric
 from gen_jax.plots import canvas, grids
 from gen_jax.plots.curves import panel_figures
+from gen_jax.plots.players import Clip, players_of
 from gen_jax.plots.report import write_report
 
 EVIL = '<script>alert("x") & \'y\'</script>'
@@ -130,3 +131,45 @@ def test_nothing_is_wider_than_a_narrow_screen(report):
 def test_a_path_that_is_no_utf_8_is_written_in_its_bytes(report):
   text, _ = report(config={'data': {'name': '/caf\udce9'}})
   assert '/caf\\udce9' in text
+
+
+@pytest.fixture
+def clips(tmp_path):
+  """Two utterances, as files of some bytes."""
+  (tmp_path / 'figures').mkdir()
+  clips = []
+  for number, (group, caption) in enumerate([('one', 'A'), ('one', 'as B'), ('two', 'A'), (EVIL, EVIL)]):
+    path = tmp_path / 'figures' / f'a b{number}.flac'
+    path.write_bytes(bytes(range(number, number + 100)))
+    clips.append(Clip(group, caption, path))
+  return clips
+
+
+def test_sounds_are_played_from_within_the_page(report, clips):
+  text, page = report(sounds=clips)
+  players = page.of('audio')
+  assert [player['src'][:23] for player in players] == ['data:audio/flac;base64,'] * 4
+  assert [base64.b64decode(player['src'][23:]) for player in players] == [clip.path.read_bytes() for clip in clips]
+  assert all('controls' in player for player in players)
+  assert [player['aria-label'] for player in players] == ['one: A', 'one: as B', 'two: A', f'{EVIL}: {EVIL}']
+  assert page.texts['figcaption'][2:6] == ['A', 'as B', 'A', EVIL] and '<script' not in text
+  cards = [attributes for attributes in page.of('div') if attributes.get('class') == 'card clips']
+  assert len(cards) == 3 and {'one', 'two', EVIL} <= set(page.texts['h3'])
+  assert 'outside this page' not in ' '.join(page.words)
+
+
+def test_sounds_for_which_there_is_no_room_lie_beside_the_page(clips, tmp_path):
+  each = 4 * 34  # characters of 100 bytes
+  cards, note = players_of(clips, tmp_path, most_bytes=2 * each + 1)
+  sources = [player['src'] for player in Page(cards).of('audio')]
+  assert [source.startswith('data:') for source in sources] == [True, True, False, False]
+  assert sources[2:] == ['figures/a%20b2.flac', 'figures/a%20b3.flac']
+  assert sum(len(source.partition(',')[2]) for source in sources) == 2 * each
+  assert note.startswith('2 of 4 sounds lie outside this page')
+  assert players_of(clips, tmp_path, most_bytes=4 * each)[1] == ''
+  assert players_of([], tmp_path) == ('', '')
+
+
+def test_a_report_of_a_silent_run_has_no_players(report):
+  _, page = report()
+  assert not page.of('audio') and 'To listen to' not in page.words

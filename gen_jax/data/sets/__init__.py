@@ -21,7 +21,10 @@ from gen_jax.data.sets import (
   tfds,
   unpaired,
   unpaired_planes,
+  voice_folder,
+  voices,
 )
 
-NAMED = (digits, digit_pairs, digit_twins, shapes, sprites, sprite_styles, rare_hearts, detection, unpaired_planes)
-SETS = (*NAMED, planar, pairs, unpaired, folder, tfds)
+OF_TWO_SIDES = (digit_pairs, digit_twins, sprite_styles, unpaired_planes, voices)
+NAMED = (digits, shapes, sprites, rare_hearts, detection, *OF_TWO_SIDES)
+SETS = (*NAMED, planar, pairs, unpaired, voice_folder, folder, tfds)

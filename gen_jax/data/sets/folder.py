@@ -141,12 +141,12 @@ def check_shape(file: Path, image: np.ndarray, shape: tuple[int, int]) -> None:
     raise UserError(f'{file} is {found}, and {height}x{width} by its header or a moment ago: save it anew')
 
 
-def stamps_of(files: Sequence[Path]) -> tuple[Stamp, ...]:
+def stamps_of(files: Sequence[Path], kind: str = 'an image') -> tuple[Stamp, ...]:
   """The files as they are now. UserError where one is not there."""
   try:
     return tuple(Stamp(file, status.st_size, status.st_mtime_ns) for file in files if (status := file.stat()))
   except OSError as error:
-    raise UserError(f'{error.filename} cannot be read as an image: {error.strerror}') from None
+    raise UserError(f'{error.filename} cannot be read as {kind}: {error.strerror}') from None
 
 
 @functools.lru_cache(4)

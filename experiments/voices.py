@@ -1,0 +1,95 @@
+"""CycleGAN of voices: one speaker into another, learned from sentences of which neither says what the other does.
+
+    python launch.py --config=experiments/voices.py            # a synthetic man into a child, and back
+    python launch.py --config=experiments/voices.py:folder --config.data.name=FOLDER   # trainA/, trainB/ ... of WAV
+    python launch.py --mode=translate --workdir=runs/voices --input=FOLDER --output=NEW --to=b
+"""
+
+from gen_jax.config import experiment
+
+both = lambda generator, discriminator: {
+  'generator_a': generator,
+  'generator_b': generator,
+  'discriminator_a': discriminator,
+  'discriminator_b': discriminator,
+}
+TRANSLATOR = {
+  'name': 'GatedTranslator', 'features': (16, 32, 32), 'width': 128, 'blocks': 3, 'kernel': 3, 'reach': 5,
+}  # fmt: skip
+CRITIC = {'name': 'PatchDiscriminator', 'features': 32, 'halvings': 2, 'norm': 'spectral'}
+
+get_config = experiment(
+  default={
+    'batch_size': 4,
+    'steps': 3_000,
+    'data': {'name': 'voices', 'bands': 24},
+    'model': {
+      'name': 'CycleGAN',
+      **both(TRANSLATOR, CRITIC),
+      'loss': 'hinge',
+      'identity_weight': 5.0,
+      'identity_steps': 1_000,
+      'pool_size': 0,
+    },
+    'ema_decay': 0.998,
+    'optimizer': {'learning_rate': 5e-4, 'schedule': 'constant_linear', 'b1': 0.5},
+    'evals': ('means',),
+    'final_evals': ('true_voice_errors', 'resynthesis'),
+    'best': '',
+    'log_every': 100,
+    'eval_every': 1_000,
+    'save_every': 1_000,
+  },
+  # a folder of recordings, heard by WORLD with the pitch of the wanted voice; for more than a thousand steps, the
+  # discriminators teach details that move translations away from true readings
+  folder={
+    'steps': 1_000,
+    'data': {'name': '~/tensorflow_datasets/folders/voice', 'layout': 'voices', 'features': 'world', 'bands': 40},
+    'model': {'identity_steps': 0},
+    'optimizer': {'schedule': 'constant'},
+    'final_evals': ('mel_cepstral_distortion', 'speaker_recognition', 'content_kept', 'resynthesis'),
+  },
+  # heard by WORLD, with the pitch of the wanted voice
+  world={'data': {'features': 'world'}},
+  # the translator and the losses of cyclegan.py: a spectrogram as an image
+  images={
+    'model': {
+      **both(
+        {'name': 'ResNetTranslator', 'features': (16, 32, 64), 'blocks': 3, 'bounded': False},
+        {'name': 'PatchDiscriminator', 'features': 32, 'halvings': 2, 'norm': 'instance'},
+      ),
+      'loss': 'least_squares',
+      'identity_steps': 0,
+      'pool_size': 50,
+    },
+  },
+  # Kaneko et al. (2021): masks of fewer than 25 frames, two-step adversarial losses, networks of 80 bands; by patches
+  # of cyclegan.py in place of their gated discriminator
+  paper={
+    'batch_size': 1,
+    'steps': 500_000,
+    'data': {'name': '~/tensorflow_datasets/folders/voice', 'layout': 'voices', 'bands': 80},
+    'model': {
+      **both(
+        {'features': (128, 256, 256), 'width': 256, 'blocks': 6, 'kernel': 5, 'reach': 15},
+        {'features': 128, 'halvings': 3, 'norm': 'instance'},
+      ),
+      'second_discriminator_a': {'name': 'PatchDiscriminator', 'features': 128},
+      'second_discriminator_b': {'name': 'PatchDiscriminator', 'features': 128},
+      'loss': 'least_squares',
+      'identity_steps': 10_000,
+      'masked_frames': 25,
+    },
+    'ema_decay': 0.0,
+    'optimizer': {'learning_rate': 2e-4},
+    'player_optimizers': {'discriminator': {'learning_rate': 1e-4}},
+    'final_evals': ('mel_cepstral_distortion', 'speaker_recognition', 'content_kept', 'resynthesis'),
+    'log_every': 1_000,
+    'eval_every': 10_000,
+    'save_every': 10_000,
+  },
+  smoke={
+    'data': {'sentences': 2, 'bands': 16, 'frames': 16},
+    'model': both({'features': (4, 4), 'width': 8, 'blocks': 1}, {'features': 4, 'halvings': 1}),
+  },
+)
