@@ -40,8 +40,8 @@ get_config = experiment(
     'eval_every': 1_000,
     'save_every': 1_000,
   },
-  # a folder of recordings, heard by WORLD with the pitch of the wanted voice; without masks, translations move away from
-  # true readings in the course of training
+  # a folder of recordings, heard by WORLD with the pitch of the wanted voice; without masks, translations move away
+  # from true readings in the course of training
   folder={
     'steps': 1_400,
     'data': {'name': '~/tensorflow_datasets/folders/voice', 'layout': 'voices', 'features': 'world', 'bands': 40},
