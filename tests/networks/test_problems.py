@@ -69,8 +69,9 @@ def test_the_defaults_have_no_problems():
     if hasattr(cls, 'problems'):
       module = cls(**{field: x for field, x in sizes.items() if field in cls.__dataclass_fields__})
       large = {'shapes': {'image_a': (64, 64, 3)}} if 'Translator' in name or 'Patch' in name else {}
-      points = {'kind': 'points'} if name in ('MLPTranslator', 'MLPDenoiser', 'PointDiscriminator') else {}
+      points = ('MLPTranslator', 'MLPDenoiser', 'PointDiscriminator')
+      kind = {'kind': 'points'} if name in points else {'kind': 'sound'} if name == 'GatedTranslator' else {}
       grown = {'image_shape': (32, 32, 1), 'batch_size': 16} if name.startswith('Progressive') else {}
-      assert problems(module, **large, **points, **grown) == [], name
+      assert problems(module, **large, **kind, **grown) == [], name
       tested += 1
   assert tested > 15
