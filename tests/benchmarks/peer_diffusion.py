@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.peer_training import DEVICE, Mode, Training, averaging, descend
+
 CLASSES = 10  # and one label that stands for none
 SIGMA_DATA = 1 / math.sqrt(3)  # of uniform noise
 SIGMA_MIN, SIGMA_MAX, RHO = 0.002, 80.0, 7.0  # Karras et al. (2022), table 1
@@ -109,3 +111,47 @@ def heun(denoise: Callable[[Tensor, Tensor], Tensor], noise: Tensor, levels: Seq
     euler = x + (to - sigma) * slope
     x = euler if i == last else x + (to - sigma) * 0.5 * (slope + (euler - denoise(euler, to)) / to)
   return x
+
+
+def diffusion(mode: Mode, path: str, batch_size: int) -> Training:
+  """EDM at evenly spaced quantiles of log sigma, a tenth of the labels hidden; and an average of the parameters."""
+  network = mode.module(NoisyUNet())
+  draw, optimizer = mode.images(path), mode.adam(network, 1e-3, b2=0.99)
+  average = averaging(network, 0.999)
+  places = torch.arange(batch_size, device=DEVICE) / batch_size
+
+  def squared_error(images: Tensor, labels: Tensor) -> Tensor:
+    x_0 = images * (2 / 255) - 1
+    u = ((torch.rand((), device=DEVICE) + places) % 1).clamp(1e-6, 1 - 1e-6)
+    sigma = torch.exp(1.2 * torch.special.ndtri(u) - 1.2)
+    skip, out, into = coefficients(sigma[:, None, None, None])
+    x = x_0 + sigma[:, None, None, None] * torch.randn_like(x_0)
+    hidden = torch.rand(batch_size, device=DEVICE) < 0.1
+    estimate = network(into * x, sigma.log() / 4, torch.where(hidden, CLASSES, labels))
+    return ((estimate - (x_0 - skip * x) / out) ** 2).sum() / batch_size
+
+  loss = mode.loss(squared_error)
+
+  def step() -> list[Tensor]:
+    labels = torch.randint(CLASSES, (batch_size,), device=DEVICE)
+    value = descend(optimizer, loss, draw(batch_size), labels)
+    average()
+    return [value]
+
+  return Training([network], step)
+
+
+def diffusion_sampling(mode: Mode, path: str, batch_size: int) -> Training:
+  """Samples instead of a training step, of each class in turn, by 18 steps of Heun's method."""
+  del path
+  network = mode.module(NoisyUNet()).requires_grad_(False)
+  labels = torch.arange(batch_size, device=DEVICE) % CLASSES
+  levels = noise_levels(18).to(DEVICE).unbind()
+  denoise = mode.loss(lambda x, sigma: estimate(network, x, sigma, labels))
+
+  @torch.no_grad()
+  def step() -> list[Tensor]:
+    noise = torch.randn(batch_size, 1, 28, 28, device=DEVICE)
+    return [heun(denoise, noise, levels).clamp(-1, 1).mean()]
+
+  return Training([network], step)
