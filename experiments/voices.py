@@ -56,6 +56,13 @@ get_config = experiment(
     'optimizer': {'schedule': 'constant'},
     'final_evals': ('mel_cepstral_distortion', 'speaker_recognition', 'content_kept', 'resynthesis'),
   },
+  # single words, such as spoken digits: by the means of a whole example a word would be normalized away
+  words={
+    'data': {'name': '~/tensorflow_datasets/folders/words', 'layout': 'voices', 'rate': 8_000, 'bands': 40}
+    | {'frames': 32},
+    'model': {**both({'norm': 'frame'}, {}), 'identity_steps': 0, 'identity_weight': 10.0},
+    'final_evals': ('words_kept', 'speaker_recognition', 'resynthesis'),
+  },
   # heard by WORLD, with the pitch of the wanted voice
   world={'data': {'features': 'world'}},
   # the translator and the losses of cyclegan.py: a spectrogram as an image

@@ -3,6 +3,7 @@
 It sees frames [B,T,bands,1], time along the first axis of an image, and is convolutional along it.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,12 +11,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen_jax.errors import at_least_one, non_negative, positive
+from gen_jax.errors import at_least_one, non_negative, one_of, positive
 from gen_jax.networks.generators import DCGAN_INIT
 from gen_jax.networks.layers import Conv, from_patches
 from gen_jax.networks.normalization import InstanceNorm
 from gen_jax.networks.translators import problems_of_sizes
 from gen_jax.types import Facts
+
+NORMS = {  # of maps [B,T,bands,channels], with a scale and an offset of each channel
+  'instance': functools.partial(InstanceNorm, affine=True),
+  'frame': functools.partial(nn.LayerNorm, epsilon=1e-5, reduction_axes=(2, 3)),
+}
 
 
 class GatedTranslator(nn.Module):
@@ -26,6 +32,9 @@ class GatedTranslator(nn.Module):
   residual blocks mix over time; and the way back, by convolutions whose channels are spread over 2x2 places. A gate is
   a second convolution, by whose sigmoid the first is multiplied (Dauphin et al., 2017); on the way back it is the
   layer's own. Published: features (128, 256, 256), width 256, 6 blocks, kernel 5 and reach 15, of 80 bands.
+
+  `norm`: 'instance', as published, takes away what is the same throughout an example: of a sentence the speaker, but of
+  a single word the word as well; 'frame' normalizes each frame by itself, over its bands and channels.
   """
 
   features: Sequence[int] = (128, 256, 256)
@@ -33,6 +42,7 @@ class GatedTranslator(nn.Module):
   blocks: int = 6
   kernel: int = 5
   reach: int = 15
+  norm: str = 'instance'
   dtype: Any = jnp.float32
 
   @property
@@ -45,6 +55,7 @@ class GatedTranslator(nn.Module):
     yield from at_least_one(self, 'features')
     yield from positive(self, 'width', 'kernel', 'reach')
     yield from non_negative(self, 'blocks')
+    yield from one_of(self, 'norm', NORMS)
     for field in ('kernel', 'reach'):
       if getattr(self, field) % 2 == 0:
         yield f'{field}={getattr(self, field)}: must be odd, so that it has a middle'
@@ -53,7 +64,7 @@ class GatedTranslator(nn.Module):
       return
     yield from problems_of_sizes(self, facts)
     frames = facts.shapes['image_a'][0]
-    if frames < 2 * self.multiple:  # a single frame would be normalized away
+    if self.norm == 'instance' and frames < 2 * self.multiple:  # a single frame would be normalized away
       yield f'config.data.frames={frames}: must be at least {2 * self.multiple}, or name fewer features'
 
   @nn.compact
@@ -64,7 +75,7 @@ class GatedTranslator(nn.Module):
     conv = lambda x, width, kernel, strides=1, use_bias=False: Conv(
       width, kernel, strides, use_bias=use_bias, kernel_init=DCGAN_INIT, dtype=self.dtype
     )(x)
-    norm = lambda x: InstanceNorm(affine=True, dtype=self.dtype)(x)
+    norm = lambda x: NORMS[self.norm](dtype=self.dtype)(x)
     gated = lambda x, width, kernel, strides=1: (
       norm(conv(x, width, kernel, strides)) * jax.nn.sigmoid(norm(conv(x, width, kernel, strides)))
     )

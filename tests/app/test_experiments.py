@@ -37,15 +37,27 @@ def write_sides(folder, layout):
   names = ('train', 'val', 'test') if layout == 'side_by_side' else ('trainA', 'trainB', 'testA', 'testB')
   width = 16 if layout == 'side_by_side' else 8
   for name in names:
-    (folder / name).mkdir()
+    (folder / name).mkdir(parents=True)
     for i in range(6):
       if layout == 'voices':
-        noise = np.random.default_rng(i).normal(scale=0.1, size=4_000 + 500 * i)
-        soundfile.write(folder / name / f'{i}.wav', noise, 16_000)
+        write_noise(folder / name / f'{i}_said.wav', i)
         continue
       pixels = np.random.default_rng(i).integers(0, 256, (8, width, 3)).astype(np.uint8)
       Image.fromarray(pixels).save(folder / name / f'{i}.png')
   return folder
+
+
+def write_words(folder):
+  """What another speaker says."""
+  (folder / 'other').mkdir(parents=True)
+  for i in range(6):
+    write_noise(folder / 'other' / f'{i}_said.wav', i)
+  return folder
+
+
+def write_noise(path, seed):
+  """A fourth of a second and longer."""
+  soundfile.write(path, np.random.default_rng(seed).normal(scale=0.1, size=4_000 + 500 * seed), 16_000)
 
 
 @pytest.mark.parametrize(('name', 'variant'), VARIANTS)
@@ -59,7 +71,9 @@ def test_every_variant_passes_the_checks(name, variant, tmp_path):
     if config.data.name == 'voices':
       config.data.sentences = 2  # each is rendered
     if config.data.layout:
-      config.data.name = str(write_sides(tmp_path, config.data.layout))
+      config.data.name = str(write_sides(tmp_path / 'sides', config.data.layout))
+    if 'words_kept' in config.final_evals:
+      config.words = str(write_words(tmp_path / 'words'))
   try:
     check.check(config)
   except UserError as error:  # of prepared data, which the tests do without

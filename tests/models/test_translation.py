@@ -236,6 +236,7 @@ def test_what_can_work_has_no_problems():
     ('voices', {'identity_steps': 5}, SOUND, 'identity_steps=5: has no effect with identity_weight=0'),
     ('voices', {'second_discriminator_b': None}, SOUND, 'second_discriminator_a: set that of B as well, or neither'),
     ('voices', {'generator_a': networks.GatedTranslator(reach=4)}, SOUND, 'reach=4: must be odd'),
+    ('voices', {'generator_a': networks.GatedTranslator(norm='batch')}, SOUND, "norm='batch': choose one of"),
     ('voices', {'generator_a': networks.GatedTranslator((4,) * 4)}, SOUND, 'of 8; set config.data.bands=16, or'),
     ('voices', {'generator_a': networks.GatedTranslator((4,) * 4)}, SHORT, 'frames=8: must be at least 16'),
     ('voices', {'masked_frames': 1}, SOUND, 'masked_frames=1: runs of fewer frames than 1 hide nothing'),

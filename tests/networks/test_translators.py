@@ -17,6 +17,7 @@ TRANSLATORS = {
   'resnet': networks.ResNetTranslator((4, 8, 8), blocks=1),
   'resnet_resize': networks.ResNetTranslator((4, 8), blocks=1, upsampling='resize'),
   'gated': networks.GatedTranslator((4, 8, 8), width=8, blocks=1, kernel=3, reach=5),
+  'gated_frame': networks.GatedTranslator((4, 8), width=8, blocks=1, kernel=3, reach=5, norm='frame'),
 }
 
 
@@ -29,7 +30,7 @@ def test_translations_have_the_size_of_their_images_and_any_number_of_channels(n
   network, x = TRANSLATORS[name], images(height=8, width=24, channels=1)
   y, _ = network.init_with_output(KEY, x, 5, ROWS)
   assert y.shape == (3, 8, 24, 5) and y.dtype == jnp.float32
-  assert name == 'gated' or np.abs(y).max() <= 1
+  assert name.startswith('gated') or np.abs(y).max() <= 1
 
 
 def test_tanh_can_be_left_out():
@@ -47,6 +48,20 @@ def test_the_gated_translator_has_the_published_sizes():
   assert kernels['Conv_6'] == (1, 1, 5120, 256) and kernels['Conv_7'] == (3, 1, 256, 512)
   assert kernels['Conv_25'] == (1, 1, 256, 5120) and kernels['Conv_26'] == (5, 5, 256, 1024)
   assert kernels['Conv_27'] == (5, 5, 256, 512) and kernels['Conv_28'] == (15, 5, 128, 1) and len(kernels) == 29
+
+
+def test_norms_of_the_gated_translator_tell_how_far_it_sees():
+  x = images(1, height=64, width=8, channels=1)
+  changed = x.copy()
+  changed[:, 48:] = 2.0
+  for norm in ('instance', 'frame'):
+    network = TRANSLATORS['gated_frame'].clone(norm=norm)
+    variables = network.init(KEY, x, 1, ROWS[:1])
+    translate = lambda x, network=network, variables=variables: network.apply(variables, x, 1, ROWS[:1])
+    far, near = np.abs(translate(changed) - translate(x))[0, :24].max(), np.abs(translate(changed) - translate(x)).max()
+    assert near > 1e-2 and (far == 0) == (norm == 'frame')
+  later = translate(np.roll(x, 2, axis=1))  # what is said later is translated as before, but later
+  np.testing.assert_allclose(later[:, 26:50], translate(x)[:, 24:48], atol=1e-5)
 
 
 @pytest.mark.parametrize('name', TRANSLATORS)
