@@ -58,8 +58,12 @@ get_config = experiment(
   },
   # single words, such as spoken digits: by the means of a whole example a word would be normalized away
   words={
-    'data': {'name': '~/tensorflow_datasets/folders/words', 'layout': 'voices', 'rate': 8_000, 'bands': 40}
-    | {'frames': 32},
+    'batch_size': 8,
+    'steps': 1_500,
+    'data': {
+      'name': '~/tensorflow_datasets/folders/words', 'layout': 'voices', 'rate': 8_000, 'bands': 40,
+      'frames': 16,  # a fourth of a second, as words that are shorter are filled up by their mirror images
+    },
     'model': {**both({'norm': 'frame'}, {}), 'identity_steps': 0, 'identity_weight': 10.0},
     'final_evals': ('words_kept', 'speaker_recognition', 'resynthesis'),
   },
@@ -103,7 +107,7 @@ get_config = experiment(
     'save_every': 10_000,
   },
   smoke={
-    'data': {'sentences': 2, 'bands': 16, 'frames': 16},
+    'data': {'bands': 16, 'frames': 16},
     'model': {'masked_frames': 0} | both({'features': (4, 4), 'width': 8, 'blocks': 1}, {'features': 4, 'halvings': 1}),
   },
 )
