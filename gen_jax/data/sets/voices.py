@@ -40,7 +40,8 @@ def load(split: str, features: Features, window: int = 64, sentences: int = 200)
   """Windows 'image_a' of the man and 'image_b' of the child, float32 [N,window,bands,1], in orders of their own.
 
   In training each says so many `sentences`, and other ones; in validation and test both say the same sentences in the
-  same time, so that utterance i of B is the true translation of utterance i of A, frame by frame.
+  same time, with the same noise as breath, so that utterance i of B is the true translation of utterance i of A, frame
+  by frame.
   """
   spoken, analyses = analyzed(split, features, NUMBERS.get(split, sentences))
   same = split != 'train'
