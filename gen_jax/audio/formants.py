@@ -114,7 +114,7 @@ def draw_phones(key: jax.Array) -> Sentence:
 
 
 def render(key: jax.Array, speaker: Speaker, rate: int) -> np.ndarray:
-  """The wave of `draw_phones(key)` by the speaker, float32, that ends where the sentence does; its noise is the key's."""
+  """The wave of `draw_phones(key)` by the speaker, float32, that ends where it does; the noise is the key's."""
   wave, end = draw_and_say(key, speaker, rate)
   return np.asarray(wave)[: math.ceil(float(end) * rate)]
 
