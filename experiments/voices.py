@@ -6,11 +6,10 @@
 
 The default, one run, 6 min 25 s on two cores in all: mean absolute error of frames .181 +- .010 to the child and .131
 +- .008 to the man, in deviations of a band; untranslated .437, .438, Gaussian transport .350, .321. `folder`, a woman
-(SF1) and a man (TM1) of the voice conversion challenge 2016, about 10 minutes of one core: MCD to the man 6.50 dB (seed
-0 after 1,400 steps) and 6.62 (seed 1), to the woman 6.88 and 7.04; untranslated 8.41, Gaussian transport 7.73, 7.78,
-drawn to the mean 6.88, 7.25. `words`, 4 minutes: of spoken digits .88 to .94 are recognized, of recordings heard again
-.94 and .82. `world`, `images` and `paper` have not been run to their end. After Kaneko et al. (2019, 2021), with hinge
-losses and spectral norms.
+(SF1) and a man (TM1) of the voice conversion challenge 2016, 11 minutes of one core: MCD to the man 6.53 and 6.62 dB
+(two seeds), to the woman 6.94 and 7.04; untranslated 8.41, Gaussian transport 7.73, 7.78, drawn to the mean 6.88, 7.25.
+`words`, 4 minutes: of spoken digits .88 to .94 are recognized, of recordings heard again .94 and .82. `world`, `images`
+and `paper` have not been run to their end. After Kaneko et al. (2019, 2021), with hinge losses and spectral norms.
 """
 
 from gen_jax.config import experiment
