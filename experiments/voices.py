@@ -2,6 +2,7 @@
 
     python launch.py --config=experiments/voices.py            # a synthetic man into a child, and back
     python launch.py --config=experiments/voices.py:folder --config.data.name=FOLDER   # trainA/, trainB/ ... of WAV
+    python launch.py --config=experiments/voices.py:words --config.data.name=FOLDER --config.words=OTHERS   # WORD_*.wav
     python launch.py --mode=translate --workdir=runs/voices --input=FOLDER --output=NEW --to=b
 
 The default, one run, 6 min 25 s on two cores in all: mean absolute error of frames .181 +- .010 to the child and .131
@@ -56,7 +57,7 @@ get_config = experiment(
     'optimizer': {'schedule': 'constant'},
     'final_evals': ('mel_cepstral_distortion', 'speaker_recognition', 'content_kept', 'resynthesis'),
   },
-  # single words, such as spoken digits: by the means of a whole example a word would be normalized away
+  # single words, such as spoken digits: an example is much of a word, whose means the published norm takes away
   words={
     'batch_size': 8,
     'steps': 1_500,

@@ -50,6 +50,10 @@ class GatedTranslator(nn.Module):
     """Of which the numbers of frames and of bands must be multiples."""
     return 2 ** (len(self.features) - 1)
 
+  def narrowest(self, bands: int) -> int:
+    """The fewest values that a layer has of a frame of so many bands."""
+    return min(self.width, *(bands // 2**k * features for k, features in enumerate(self.features)))
+
   def problems(self, facts: Facts) -> Iterator[str]:
     """Layers of odd kernels, and sounds that can be halved so often."""
     yield from at_least_one(self, 'features')
@@ -66,12 +70,14 @@ class GatedTranslator(nn.Module):
     frames = facts.shapes['image_a'][0]
     if self.norm == 'instance' and frames < 2 * self.multiple:  # a single frame would be normalized away
       yield f'config.data.frames={frames}: must be at least {2 * self.multiple}, or name fewer features'
+    if self.norm == 'frame' and self.narrowest(facts.shapes['image_a'][1]) < 2:  # so would a single value
+      yield "norm='frame': a layer has a single value of each frame; set width and features to 2 or more"
 
   @nn.compact
   def __call__(self, x: jax.Array, channels: int, rows: jax.Array) -> jax.Array:
     """Unbounded; without noise. The channels of x may be more than those that it makes, such as a mask."""
     del rows
-    # without biases where a normalization after them would take them away
+    # without biases before a normalization, which has its own
     conv = lambda x, width, kernel, strides=1, use_bias=False: Conv(
       width, kernel, strides, use_bias=use_bias, kernel_init=DCGAN_INIT, dtype=self.dtype
     )(x)

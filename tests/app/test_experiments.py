@@ -30,6 +30,7 @@ KINDS = {  # and metrics that its evaluators must give
 }
 GET_CONFIG = {name: importlib.import_module(f'experiments.{name}').get_config for name in NAMES}
 VARIANTS = [(name, variant) for name, get_config in GET_CONFIG.items() for variant in get_config.variants]
+VARIANTS += [('voices', 'folder,smoke'), ('voices', 'words,smoke')]
 
 
 def write_sides(folder, layout):
@@ -37,27 +38,22 @@ def write_sides(folder, layout):
   names = ('train', 'val', 'test') if layout == 'side_by_side' else ('trainA', 'trainB', 'testA', 'testB')
   width = 16 if layout == 'side_by_side' else 8
   for name in names:
+    if layout == 'voices':
+      write_words(folder / name)
+      continue
     (folder / name).mkdir(parents=True)
     for i in range(6):
-      if layout == 'voices':
-        write_noise(folder / name / f'{i}_said.wav', i)
-        continue
       pixels = np.random.default_rng(i).integers(0, 256, (8, width, 3)).astype(np.uint8)
       Image.fromarray(pixels).save(folder / name / f'{i}.png')
   return folder
 
 
 def write_words(folder):
-  """What another speaker says."""
-  (folder / 'other').mkdir(parents=True)
+  """Recordings of noise, a fourth of a second and longer, that are named by words."""
+  folder.mkdir(parents=True)
   for i in range(6):
-    write_noise(folder / 'other' / f'{i}_said.wav', i)
-  return folder
-
-
-def write_noise(path, seed):
-  """A fourth of a second and longer."""
-  soundfile.write(path, np.random.default_rng(seed).normal(scale=0.1, size=4_000 + 500 * seed), 16_000)
+    noise = np.random.default_rng(i).normal(scale=0.1, size=4_000 + 500 * i)
+    soundfile.write(folder / f'{i}_said.wav', noise, 16_000)
 
 
 @pytest.mark.parametrize(('name', 'variant'), VARIANTS)
@@ -73,7 +69,8 @@ def test_every_variant_passes_the_checks(name, variant, tmp_path):
     if config.data.layout:
       config.data.name = str(write_sides(tmp_path / 'sides', config.data.layout))
     if 'words_kept' in config.final_evals:
-      config.words = str(write_words(tmp_path / 'words'))
+      write_words(tmp_path / 'words' / 'other')
+      config.words = str(tmp_path / 'words')
   try:
     check.check(config)
   except UserError as error:  # of prepared data, which the tests do without
@@ -90,6 +87,9 @@ def test_every_variant_passes_the_checks(name, variant, tmp_path):
 @pytest.mark.parametrize('name', [name for name in NAMES if name not in KINDS])
 def test_the_step_of_every_other_experiment_can_be_traced(name):
   config = arguments.load_experiment(f'experiments/{name}.py:smoke')
+  with config.unlocked():
+    if config.data.name == 'voices':
+      config.data.sentences = 2  # each is rendered
   task = build.task(config)
   state, rows = loop.shapes_of_state(task), parallel.local_rows(config.batch_size)
   after, history = jax.eval_shape(

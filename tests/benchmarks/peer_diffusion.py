@@ -1,4 +1,4 @@
-"""The denoiser of `experiments/diffusion.py:mnist` and EDM's sampler in PyTorch; imports no JAX.
+"""The denoiser of `experiments/diffusion.py:mnist`, its training and EDM's sampler in PyTorch; imports no JAX.
 
 Images are [B,1,28,28] in [-1, 1], of mean 0; their patches of 2x2 pixels have the order of channels of ours.
 """
@@ -127,8 +127,8 @@ def diffusion(mode: Mode, path: str, batch_size: int) -> Training:
     skip, out, into = coefficients(sigma[:, None, None, None])
     x = x_0 + sigma[:, None, None, None] * torch.randn_like(x_0)
     hidden = torch.rand(batch_size, device=DEVICE) < 0.1
-    estimate = network(into * x, sigma.log() / 4, torch.where(hidden, CLASSES, labels))
-    return ((estimate - (x_0 - skip * x) / out) ** 2).sum() / batch_size
+    found = network(into * x, sigma.log() / 4, torch.where(hidden, CLASSES, labels))
+    return ((found - (x_0 - skip * x) / out) ** 2).sum() / batch_size
 
   loss = mode.loss(squared_error)
 

@@ -1,4 +1,7 @@
-"""PyTorch's side of the benchmark, as a good user of PyTorch would write it; imports no JAX."""
+"""PyTorch's side of the benchmark, as a good user of PyTorch would write it; imports no JAX.
+
+The models lie in `peer_vaes.py`, `peer_gans.py`, `peer_translation.py` and `peer_diffusion.py`.
+"""
 
 import math
 import resource

@@ -212,6 +212,8 @@ def test_what_can_work_has_no_problems():
   plane = {'kind': 'points', 'shapes': dict.fromkeys(PAIRS['shapes'], (1, 1, 2)), 'value_range': (0.0, 1.0)}
   assert lines(points, **plane) == []
   assert lines(MODELS['voices'], **SOUND) == []
+  frame_by_frame = networks.GatedTranslator((4,) * 4, norm='frame')
+  assert lines(MODELS['voices'].clone(generator_a=frame_by_frame, generator_b=frame_by_frame), **SHORT) == []
 
 
 @pytest.mark.parametrize(
@@ -237,6 +239,7 @@ def test_what_can_work_has_no_problems():
     ('voices', {'second_discriminator_b': None}, SOUND, 'second_discriminator_a: set that of B as well, or neither'),
     ('voices', {'generator_a': networks.GatedTranslator(reach=4)}, SOUND, 'reach=4: must be odd'),
     ('voices', {'generator_a': networks.GatedTranslator(norm='batch')}, SOUND, "norm='batch': choose one of"),
+    ('voices', {'generator_a': networks.GatedTranslator((4, 4), 1, norm='frame')}, SOUND, "norm='frame': a layer has"),
     ('voices', {'generator_a': networks.GatedTranslator((4,) * 4)}, SOUND, 'of 8; set config.data.bands=16, or'),
     ('voices', {'generator_a': networks.GatedTranslator((4,) * 4)}, SHORT, 'frames=8: must be at least 16'),
     ('voices', {'masked_frames': 1}, SOUND, 'masked_frames=1: runs of fewer frames than 1 hide nothing'),

@@ -9,6 +9,7 @@ from gen_jax import networks
 from gen_jax.networks.normalization import BatchNorm, InstanceNorm
 from gen_jax.networks.patches import receptive_field
 from gen_jax.networks.translators import drop_out
+from gen_jax.networks.voices import NORMS
 
 KEY, ROWS = jax.random.key(0), np.arange(3, dtype=np.int32)
 TRANSLATORS = {
@@ -54,14 +55,24 @@ def test_norms_of_the_gated_translator_tell_how_far_it_sees():
   x = images(1, height=64, width=8, channels=1)
   changed = x.copy()
   changed[:, 48:] = 2.0
-  for norm in ('instance', 'frame'):
+  translated = {}
+  for norm in NORMS:
     network = TRANSLATORS['gated_frame'].clone(norm=norm)
     variables = network.init(KEY, x, 1, ROWS[:1])
-    translate = lambda x, network=network, variables=variables: network.apply(variables, x, 1, ROWS[:1])
-    far, near = np.abs(translate(changed) - translate(x))[0, :24].max(), np.abs(translate(changed) - translate(x)).max()
-    assert near > 1e-2 and (far == 0) == (norm == 'frame')
-  later = translate(np.roll(x, 2, axis=1))  # what is said later is translated as before, but later
-  np.testing.assert_allclose(later[:, 26:50], translate(x)[:, 24:48], atol=1e-5)
+    translated[norm] = [network.apply(variables, each, 1, ROWS[:1]) for each in (x, changed, np.roll(x, 2, axis=1))]
+    before, after, _ = translated[norm]
+    assert np.abs(after - before).max() > 1e-2
+    assert (np.abs(after - before)[:, :24].max() == 0) == (norm == 'frame')
+  before, _, later = translated['frame']  # what is said later is translated as before, but later
+  np.testing.assert_allclose(later[:, 26:50], before[:, 24:48], atol=1e-5)
+
+
+def test_norms_of_frames_are_of_all_bands_and_channels_of_a_frame():
+  x = images(height=5, width=4)
+  y, variables = NORMS['frame']().init_with_output(KEY, x)
+  mean, variance = x.mean((2, 3), keepdims=True), x.var((2, 3), keepdims=True)
+  np.testing.assert_allclose(y, (x - mean) / np.sqrt(variance + 1e-5), atol=1e-5)
+  assert jax.tree.map(jnp.shape, variables['params']) == {'bias': (3,), 'scale': (3,)}
 
 
 @pytest.mark.parametrize('name', TRANSLATORS)
