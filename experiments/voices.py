@@ -6,12 +6,12 @@
     python launch.py --mode=translate --workdir=runs/voices --input=FOLDER --output=NEW --to=b
 
 The default, 6 min 25 s on two cores in all: mean absolute error of frames .18 to the child and .13 to the man (two
-seeds), in deviations of a band; untranslated .437, .438, Gaussian transport .350, .321. `folder`, a woman (SF1) and a
-man (TM1) of the voice conversion challenge 2016, 11 minutes of one core: MCD to the man 6.53 and 6.62 dB (two seeds),
-to the woman 6.94 and 7.04; untranslated 8.41, Gaussian transport 7.73, 7.78, drawn to the mean 6.88, 7.25. `words`, 4
-minutes: of spoken digits .88 to .94 are recognized to B and .92 to .94 to A, of recordings heard again .94 and .82, by
-Gaussian transport .92. `images` and `paper` have not been run to their end. After Kaneko et al. (2019, 2021), with
-hinge losses and spectral norms.
+seeds), in deviations of a band; untranslated .437, .438, Gaussian transport .350, .321; of `images`, 9 minutes of one
+core, .158 and .108 (one seed). `folder`, a woman (SF1) and a man (TM1) of the voice conversion challenge 2016, 11
+minutes of one core: MCD to the man 6.53 and 6.62 dB (two seeds), to the woman 6.94 and 7.04; untranslated 8.41,
+Gaussian transport 7.73, 7.78, drawn to the mean 6.88, 7.25. `words`, 4 minutes: of spoken digits .88 to .94 are
+recognized to B and .92 to .94 to A, of recordings heard again .94 and .82, by Gaussian transport .92. `paper` has not
+been run to its end. After Kaneko et al. (2019, 2021), with hinge losses and spectral norms.
 """
 
 from gen_jax.config import experiment

@@ -30,6 +30,8 @@ from gen_jax.evaluation.translation.suite import translation_errors as translati
 from gen_jax.evaluation.translation.suite import true_map_errors as true_map_errors
 from gen_jax.evaluation.voices.content import content_kept as content_kept
 from gen_jax.evaluation.voices.content import words_kept as words_kept
+from gen_jax.evaluation.voices.judges import naturalness as naturalness
+from gen_jax.evaluation.voices.judges import speaker_similarity as speaker_similarity
 from gen_jax.evaluation.voices.suite import mel_cepstral_distortion as mel_cepstral_distortion
 from gen_jax.evaluation.voices.suite import resynthesis as resynthesis
 from gen_jax.evaluation.voices.suite import speaker_recognition as speaker_recognition

@@ -2,6 +2,7 @@
 
 import functools
 import re
+import sys
 import types
 
 import numpy as np
@@ -29,7 +30,7 @@ from gen_jax.evaluation.probe import probe
 from gen_jax.evaluation.sliced_wasserstein import sliced_wasserstein
 from gen_jax.evaluation.translation import suite
 from gen_jax.evaluation.translation.sides import Sides
-from gen_jax.evaluation.voices import content
+from gen_jax.evaluation.voices import content, judges
 from gen_jax.evaluation.voices import suite as voices
 from gen_jax.figures.factors import entry_names
 from gen_jax.plots.scores import cards, format_number
@@ -68,9 +69,13 @@ def names_of_voices(monkeypatch):
   source, model = TwoVoices(words='FOLDER'), Translator()
   monkeypatch.setattr(content, 'read_words', lambda folder, features: {})
   monkeypatch.setattr(content, 'learn_words', lambda speakers: lambda frames: ['0'] * len(frames))
+  encoder = types.SimpleNamespace(embed_utterance=lambda wave: np.array([0.6, 0.8]))
+  monkeypatch.setitem(sys.modules, 'resemblyzer', types.SimpleNamespace(VoiceEncoder=lambda device, verbose: encoder))
+  dnsmos = types.SimpleNamespace(run=lambda wave, rate: {'ovrl_mos': 3.0})
+  monkeypatch.setitem(sys.modules, 'speechmos.dnsmos', dnsmos)
   for evaluator in (
     voices.true_voice_errors, voices.mel_cepstral_distortion, voices.speaker_recognition, voices.resynthesis,
-    content.content_kept, content.words_kept,
+    content.content_kept, content.words_kept, judges.speaker_similarity, judges.naturalness,
   ):  # fmt: skip
     yield evaluator, model, source
 
