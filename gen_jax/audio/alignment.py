@@ -61,6 +61,7 @@ def warp(first: jax.Array, second: jax.Array, rows: jax.Array, columns: jax.Arra
     return jnp.sqrt(jnp.sum((first - jax.lax.dynamic_slice_in_dim(reverse, last - k, number)) ** 2, axis=-1))
 
   def step(state, k):
+    """The costs and steps of the paths to the anti-diagonal k, of those to the two before."""
     (costs_2, steps_2), (costs_1, steps_1), end = state
     costs = jnp.stack([down(costs_2, jnp.inf), down(costs_1, jnp.inf), costs_1])
     move = jnp.argmin(costs, axis=0)  # the first of the least

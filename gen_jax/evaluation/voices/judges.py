@@ -31,7 +31,7 @@ MOST = 20  # utterances that are judged, and of a side those by which its voice 
 BASELINE = '_of_gaussian-transport'  # what needs no model, and is heard
 INSTALL = {'resemblyzer': "pip install resemblyzer 'setuptools<81'", 'speechmos': 'pip install speechmos onnxruntime'}
 
-Waves = Sequence[np.ndarray]  # float32 [T] each, at RATE
+Waves = Sequence[np.ndarray]  # float32 [T] each
 HEARD = {
   '': 'utterances translated to {side}',
   BASELINE: 'what Gaussian transport makes of utterances for {side}',
@@ -67,23 +67,28 @@ def of_waves(name: str, meaning: str, unit: str = '', headline: bool = False) ->
   return metrics
 
 
+def at_rate(source: Source, waves: Waves) -> Waves:
+  """Waves of the source's rate, as the judges hear them: at RATE, within [-1, 1]."""
+  rate = source.data.sound.features.rate
+  return [np.float32(soxr.resample(wave, rate, RATE)).clip(-1, 1) for wave in waves]
+
+
 def waves_heard(model: BoundModel, source: Source, to: str) -> Iterator[tuple[str, Waves]]:
   """(ending of metrics, waves) of HEARD."""
   features = source.data.sound.features
-  bring = lambda waves: [np.float32(soxr.resample(wave, features.rate, RATE)).clip(-1, 1) for wave in waves]
   given, wanted = ([each.wave for each in utterances_of(source, side)[:MOST]] for side in (OTHER[to], to))
   for ending, made in candidates(model, source, to):
     if ending in HEARD:
-      yield ending, bring(heard(source, to, made[:MOST]))
-  yield '_of_recordings', bring(given)
-  yield '_of_resynthesis', bring([resynthesized(wave.tobytes(), features) for wave in given])
-  yield '_real', bring(wanted)
+      yield ending, at_rate(source, heard(source, to, made[:MOST]))
+  yield '_of_recordings', at_rate(source, given)
+  yield '_of_resynthesis', at_rate(source, [resynthesized(wave.tobytes(), features) for wave in given])
+  yield '_real', at_rate(source, wanted)
 
 
 def voice_of(source: Source, side: str, embed: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
   """The mean direction [D] of the embeddings of a side's first recordings in training."""
-  spoken, rate = utterances_of(source, side, 'train')[:MOST], source.data.sound.features.rate
-  mean = np.mean([embed(np.float32(soxr.resample(each.wave, rate, RATE))) for each in spoken], axis=0)
+  waves = at_rate(source, [each.wave for each in utterances_of(source, side, 'train')[:MOST]])
+  mean = np.mean([embed(wave) for wave in waves], axis=0)
   return mean / np.linalg.norm(mean)
 
 

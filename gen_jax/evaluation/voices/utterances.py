@@ -46,6 +46,7 @@ def kept(function: OfWave) -> OfWave:
 
   @functools.wraps(function)
   def of_wave(wave: bytes, features: Features) -> np.ndarray:
+    """The array that is kept, or a new one."""
     key = hashlib.sha256(wave).digest(), features
     array = arrays.pop(key) if key in arrays else function(wave, features)
     arrays[key] = array  # the last in order; the first is the one that was asked for least lately
